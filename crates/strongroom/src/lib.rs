@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Strongroom keeps the customer data of a business safe, and can prove it.
+//!
+//! `ARCHITECTURE.md` draws the house: a ground floor everything stands on, rooms with one door each,
+//! and a roof that wires them. Every act is *read, decide, commit*.
+
+pub mod ctx;
+pub mod db;
+pub mod error;
+pub mod id;

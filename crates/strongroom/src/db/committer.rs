@@ -1,0 +1,392 @@
+//! The only writer: takes queued changes, runs them in one transaction, answers when it is durable.
+//!
+//! What must never happen here: an answer before its entry is on the disk; an answer "done" after a
+//! COMMIT that failed; a change half done; two checkpoints of one size.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::ctx::{
+    BudgetClaim, Change, Clock, ClockTrust, Entry, Guard, Miss, NewKey, Receipt, StateDelta, Time,
+};
+use crate::db::connection::{Connection, Durability};
+use crate::error::{Error, ErrorKind};
+
+/// What the rooms above add to each batch. `app` makes the only one from the ledger, the key store
+/// and the authority; tests of the committer make their own.
+pub trait Keeper: Send {
+    /// Reads the state again from what is durable; refuses what does not verify.
+    fn load(&mut self, db: &mut Connection) -> Result<(), Error>;
+    /// The authority epoch as this batch has it so far.
+    fn epoch(&self) -> u64;
+    /// The time of the newest entry: time never runs backwards in the ledger.
+    fn head_time(&self) -> Time;
+    /// Charges a budget, and says how much was charged.
+    fn charge(&mut self, db: &mut Connection, claim: &BudgetClaim) -> Result<Charged, Error>;
+    /// Takes a charge back whose change was not done.
+    fn uncharge(&mut self, claim: &BudgetClaim, amount: u64);
+    /// Counts changed rows of authority into the state hash.
+    fn change_state(&mut self, deltas: &[StateDelta]);
+    /// Appends the entries, signs the checkpoint, writes both into the transaction.
+    fn append(
+        &mut self,
+        db: &mut Connection,
+        now: Time,
+        acts: &[Act],
+    ) -> Result<Vec<Receipt>, Error>;
+    /// Makes new keys durable, before the transaction is; called for every batch, so that it can
+    /// keep the key store's anchor of the log young as well.
+    fn put_keys(&mut self, keys: &[NewKey], now: Time) -> Result<(), Error>;
+    /// The transaction is durable: what was tentative is now true.
+    fn committed(&mut self, db: &mut Connection) -> Result<(), Error>;
+    /// The transaction is gone: what was tentative never was.
+    fn discard(&mut self);
+}
+
+/// How a budget answered.
+pub type Charged = Result<u64, Miss>;
+
+/// An entry that will be appended, with the epoch it leaves behind.
+pub struct Act {
+    /// The entry.
+    pub entry: Entry,
+    /// The epoch after it.
+    pub epoch: u64,
+    /// How many changes of state there were up to it.
+    pub state_changes: u64,
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub enum Fate {
+    /// It is durable at this place of the ledger.
+    Committed(Receipt),
+    /// A guard did not hold; nothing was written.
+    Missed(Miss),
+}
+
+/// Whether the ledger can be written; while it cannot, nothing is revealed.
+#[derive(Clone, Default)]
+pub struct Stall(Arc<AtomicBool>);
+
+impl Stall {
+    /// Whether the last attempt to write failed and none has succeeded since.
+    pub fn is_stalled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// The way to the committer, cheap to clone. When the last one is gone the committer ends.
+#[derive(Clone)]
+pub struct Committer {
+    queue: SyncSender<Job>,
+    stall: Stall,
+}
+
+struct Job {
+    change: Change,
+    answer: oneshot::Sender<Result<Fate, Error>>,
+}
+
+impl Committer {
+    /// Starts the committer's thread over an open and loaded database.
+    pub fn start(
+        path: PathBuf,
+        keeper: Box<dyn Keeper>,
+        clock: Arc<dyn Clock>,
+        trust: Arc<ClockTrust>,
+    ) -> Result<(Self, JoinHandle<()>), Error> {
+        let (queue, jobs) = sync_channel(QUEUE_MAX);
+        let stall = Stall::default();
+        let mut writer = Writer { path, db: None, keeper, clock, trust, stall: stall.clone() };
+        writer.reopen()?;
+        let thread = std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || {
+                let _end_with_us = EndProcessOnPanic;
+                writer.serve(&jobs);
+            })
+            .map_err(Error::internal)?;
+        Ok((Self { queue, stall }, thread))
+    }
+
+    /// Commits a change: answers once it is durable, or was not done.
+    pub async fn commit(&self, change: Change) -> Result<Fate, Error> {
+        let (answer, receipt) = oneshot::channel();
+        match self.queue.try_send(Job { change, answer }) {
+            Ok(()) => receipt.await.map_err(|_| stopped())?,
+            Err(TrySendError::Full(_)) => {
+                let detail = "more is being written than the disk takes; try again in a moment";
+                Err(Error::unavailable("overloaded", detail).retry_after(1))
+            }
+            Err(TrySendError::Disconnected(_)) => Err(stopped()),
+        }
+    }
+
+    /// Whether the ledger can be written.
+    pub fn stall(&self) -> &Stall {
+        &self.stall
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    db: Option<Connection>,
+    keeper: Box<dyn Keeper>,
+    clock: Arc<dyn Clock>,
+    trust: Arc<ClockTrust>,
+    stall: Stall,
+}
+
+/// What one change came to inside the batch.
+enum Tried {
+    Failed(Error),
+    Missed(Miss),
+    Ready(usize),
+}
+
+impl Writer {
+    fn serve(&mut self, jobs: &Receiver<Job>) {
+        let mut last_batch = 0;
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            take_queued(jobs, &mut batch);
+            if last_batch > LINGER_AFTER {
+                match jobs.recv_timeout(LINGER) {
+                    Ok(job) => batch.push(job),
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+                }
+                take_queued(jobs, &mut batch);
+            }
+            last_batch = batch.len();
+            self.run(batch);
+        }
+        if let Some(db) = &mut self.db {
+            // A clean end leaves no write-ahead log; after a failure the next start replays it.
+            let _ = db.checkpoint_truncating();
+        }
+    }
+
+    fn run(&mut self, batch: Vec<Job>) {
+        let (changes, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| (job.change, job.answer)).unzip();
+        match self.attempt(changes) {
+            Ok(fates) => {
+                self.stall.0.store(false, Ordering::SeqCst);
+                for (answer, fate) in answers.into_iter().zip(fates) {
+                    // A caller who has gone away does not change what is true.
+                    let _ = answer.send(fate);
+                }
+            }
+            Err(failure) => {
+                self.stall.0.store(true, Ordering::SeqCst);
+                tracing::error!(cause = ?failure.cause(), code = failure.code,
+                    "a batch could not be written; every answer in it is 503");
+                self.keeper.discard();
+                self.db = None;
+                for answer in answers {
+                    let _ = answer.send(Err(stalled()));
+                }
+                if let Err(still) = self.reopen() {
+                    tracing::error!(cause = ?still.cause(), "the database does not open yet");
+                }
+            }
+        }
+    }
+
+    /// One batch in one transaction. An error means: nobody may be told that anything was done.
+    fn attempt(&mut self, changes: Vec<Change>) -> Result<Vec<Result<Fate, Error>>, Error> {
+        if self.db.is_none() {
+            self.reopen()?;
+        }
+        let db = self.db.as_mut().ok_or_else(|| Error::internal("no connection to write on"))?;
+        let keeper = self.keeper.as_mut();
+        let now = self.clock.now().later(keeper.head_time());
+        let moment = Moment { now, suspect: self.trust.is_suspect(self.clock.as_ref()) };
+        db.begin()?;
+        let mut tried = Vec::with_capacity(changes.len());
+        let mut acts = Vec::with_capacity(changes.len());
+        let mut keys = Vec::new();
+        let mut state_changes = 0;
+        for change in changes {
+            tried.push(match apply(db, keeper, &moment, &change)? {
+                Applied::Done => {
+                    keeper.change_state(&change.state);
+                    state_changes += u64::from(!change.state.is_empty());
+                    keys.extend(change.keys);
+                    acts.push(Act { entry: change.entry, epoch: keeper.epoch(), state_changes });
+                    Tried::Ready(acts.len() - 1)
+                }
+                Applied::Failed(error) => Tried::Failed(error),
+                Applied::Missed(miss) => Tried::Missed(miss),
+            });
+        }
+        let receipts = if acts.is_empty() { Vec::new() } else { keeper.append(db, now, &acts)? };
+        keeper.put_keys(&keys, now)?;
+        db.commit()?;
+        keeper.committed(db)?;
+        tried.into_iter().map(|tried| fate(tried, &receipts)).map(Ok).collect()
+    }
+
+    /// Opens a fresh connection, copies the log into the file and reads the state again: after a
+    /// failed write nothing in memory is believed.
+    fn reopen(&mut self) -> Result<(), Error> {
+        let mut db = Connection::open(&self.path, Durability::Durable)?;
+        if self.stall.is_stalled() {
+            db.checkpoint_truncating()?;
+        }
+        self.keeper.load(&mut db)?;
+        self.db = Some(db);
+        Ok(())
+    }
+}
+
+struct Moment {
+    now: Time,
+    suspect: bool,
+}
+
+enum Applied {
+    Done,
+    Failed(Error),
+    Missed(Miss),
+}
+
+/// Runs one change inside the batch. `Err` is a failure of the disk, which ends the batch.
+fn apply(
+    db: &mut Connection,
+    keeper: &mut dyn Keeper,
+    moment: &Moment,
+    change: &Change,
+) -> Result<Applied, Error> {
+    let separate = needs_savepoint(change);
+    if separate {
+        db.run("SAVEPOINT one_change")?;
+    }
+    let mut charged = Vec::new();
+    let mut applied = apply_guards(db, keeper, moment, change, &mut charged);
+    if let Ok(Applied::Done) = applied {
+        applied = change.writes.iter().try_for_each(|write| db.execute(write).map(drop)).map_or_else(
+            |error| if error.kind == ErrorKind::Conflict { Ok(Applied::Failed(error)) } else { Err(error) },
+            |()| Ok(Applied::Done),
+        );
+    }
+    let applied = applied?;
+    if !matches!(applied, Applied::Done) {
+        if separate {
+            db.run("ROLLBACK TO one_change")?;
+        }
+        for (claim, amount) in charged {
+            keeper.uncharge(claim, amount);
+        }
+    }
+    if separate {
+        db.run("RELEASE one_change")?;
+    }
+    Ok(applied)
+}
+
+/// A change that writes nothing before its last guard has held needs no savepoint of its own: most
+/// reads. A budget looks before it writes, so only a second one can leave something behind.
+fn needs_savepoint(change: &Change) -> bool {
+    let writes = |guard: &Guard| match guard {
+        Guard::Rows { statement, .. } => !statement.is_question(),
+        _ => false,
+    };
+    let budgets = change.guards.iter().filter(|guard| matches!(guard, Guard::Budget(_))).count();
+    !change.writes.is_empty() || budgets > 1 || change.guards.iter().any(writes)
+}
+
+/// Budgets come last, so that nothing is charged for an act that another guard stops.
+fn apply_guards<'a>(
+    db: &mut Connection,
+    keeper: &mut dyn Keeper,
+    moment: &Moment,
+    change: &'a Change,
+    charged: &mut Vec<(&'a BudgetClaim, u64)>,
+) -> Result<Applied, Error> {
+    for guard in &change.guards {
+        let miss = match guard {
+            Guard::Budget(_) => continue,
+            Guard::Epoch(epoch) => (keeper.epoch() != *epoch).then_some(Miss::AuthorityChanged),
+            Guard::NotAfter(end) => (moment.now > *end).then_some(Miss::Expired),
+            Guard::NotBefore(start) => (moment.now < *start).then_some(Miss::TooEarly),
+            Guard::Rows { statement, expected, miss } => match db.execute(statement) {
+                Ok(rows) => (rows != *expected).then(|| miss.clone()),
+                Err(error) if error.kind == ErrorKind::Conflict => Some(miss.clone()),
+                Err(error) => return Err(error),
+            },
+            Guard::TrustedClock => moment.suspect.then_some(Miss::ClockSuspect),
+        };
+        if let Some(miss) = miss {
+            return Ok(Applied::Missed(miss));
+        }
+    }
+    for guard in &change.guards {
+        let Guard::Budget(claim) = guard else { continue };
+        match keeper.charge(db, claim)? {
+            Ok(amount) => charged.push((claim, amount)),
+            Err(miss) => return Ok(Applied::Missed(miss)),
+        }
+    }
+    Ok(Applied::Done)
+}
+
+fn fate(tried: Tried, receipts: &[Receipt]) -> Result<Fate, Error> {
+    match tried {
+        Tried::Failed(error) => Err(error),
+        Tried::Missed(miss) => Ok(Fate::Missed(miss)),
+        Tried::Ready(place) => match receipts.get(place) {
+            Some(receipt) => Ok(Fate::Committed(receipt.clone())),
+            None => Err(Error::internal("an entry without a receipt")),
+        },
+    }
+}
+
+fn take_queued(jobs: &Receiver<Job>, batch: &mut Vec<Job>) {
+    while batch.len() < BATCH_MAX
+        && let Ok(job) = jobs.try_recv()
+    {
+        batch.push(job);
+    }
+}
+
+fn stalled() -> Error {
+    let detail = "the ledger cannot be written, so nothing is shown or changed; free disk space or \
+                  mend the disk, service returns by itself";
+    Error::unavailable("ledger_stalled", detail).retry_after(2)
+}
+
+fn stopped() -> Error {
+    Error::unavailable("stopping", "the server is stopping; nothing was shown or changed")
+        .retry_after(5)
+}
+
+/// A committer that died must not leave a server behind that looks alive.
+struct EndProcessOnPanic;
+
+impl Drop for EndProcessOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+/// Bounds the memory of one batch: 1,024 changes of a few kilobytes.
+const BATCH_MAX: usize = 1024;
+
+/// Bounds waiting memory, and so the wait: at 10,000 acts a second this is under half a second.
+const QUEUE_MAX: usize = 4096;
+
+/// Only after a batch of more than so many does waiting for more pay (measured).
+const LINGER_AFTER: usize = 16;
+
+/// Waiting 1 ms made everything slower; 0.3 ms fills batches under load (measured).
+const LINGER: Duration = Duration::from_micros(300);

@@ -1,0 +1,52 @@
+//! Schema: numbered texts, applied once each, in one transaction.
+//!
+//! One source serves both engines: `{bytes}`, `{text}` and `{clustered}` stand for what differs.
+
+use crate::db::{Connection, Statement, Value};
+use crate::error::Error;
+
+/// One step of a schema. From the first tagged version on, steps only add.
+pub struct Migration {
+    /// Counted from 1 without gaps.
+    pub version: u32,
+    /// The statements.
+    pub text: &'static str,
+}
+
+/// Brings a database up to the newest step; refuses one that is newer than this program.
+pub fn migrate(db: &mut Connection, steps: &[Migration]) -> Result<(), Error> {
+    db.run(VERSION_TABLE)?;
+    let current = match db.one(READ_VERSION, &[])? {
+        Some(row) => row.integer(0)?,
+        None => 0,
+    };
+    let newest = steps.last().map_or(0, |step| i64::from(step.version));
+    if current > newest {
+        let detail = format!(
+            "the data was written by a newer version (schema {current}, this program knows \
+             {newest}); start the newer program, nothing was changed"
+        );
+        return Err(Error::unavailable("schema_too_new", detail));
+    }
+    for step in steps.iter().filter(|step| i64::from(step.version) > current) {
+        db.begin()?;
+        db.run(&for_sqlite(step.text))?;
+        let version = Value::from(i64::from(step.version));
+        db.execute(&Statement::new(WRITE_VERSION, vec![version]))?;
+        db.commit()?;
+    }
+    Ok(())
+}
+
+fn for_sqlite(text: &str) -> String {
+    text.replace("{bytes}", "BLOB").replace("{text}", "TEXT").replace("{clustered}", "WITHOUT ROWID")
+}
+
+const VERSION_TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)";
+
+const READ_VERSION: &str = "SELECT version FROM schema_version WHERE id = 1";
+
+const WRITE_VERSION: &str = "INSERT INTO schema_version (id, version)
+VALUES (1, $1)
+ON CONFLICT (id) DO UPDATE SET version = excluded.version";

@@ -1,0 +1,171 @@
+//! Keys as the rooms above may hold them: handles that do, and never show.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strongroom_crypto::{Binding, Cell, CryptoError, Plain, Random, SecretKey, SigningKey, Wanted};
+
+use crate::ctx::{Grant, SystemGrant};
+use crate::error::Error;
+
+/// Every key of an installation, while it is unsealed. Dropping it wipes them.
+pub(super) struct Unsealed {
+    pub(super) installation: [u8; 16],
+    /// Key-encryption keys by version; the last one wraps new keys.
+    pub(super) keks: BTreeMap<u32, SecretKey>,
+    /// Root: wraps all keys below, kept to wrap keys that are made later.
+    pub(super) root: SecretKey,
+    /// MACs rows of authority, budgets, and API keys.
+    pub(super) row: SecretKey,
+    /// Derives the index key of each field.
+    pub(super) index: SecretKey,
+    /// The way back from a pseudonym to a customer.
+    pub(super) subject: SecretKey,
+    /// Seals sets of subjects.
+    pub(super) sets: SecretKey,
+    /// Signs checkpoints.
+    pub(super) signing: SigningKey,
+    /// Network addresses of one month, by `2026-11`.
+    pub(super) months: std::sync::Mutex<BTreeMap<String, Arc<SecretKey>>>,
+}
+
+/// The data key of one customer and compartment, unwrapped for one act.
+pub struct KeyHandle {
+    pub(super) binding: KeyBinding,
+    pub(super) key: SecretKey,
+}
+
+/// Where a data key belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyBinding {
+    /// The installation.
+    pub installation: [u8; 16],
+    /// The customer.
+    pub customer: [u8; 16],
+    /// The compartment; all zero for the core.
+    pub compartment: [u8; 16],
+    /// The key's own id.
+    pub dek: [u8; 16],
+}
+
+/// What allows a sealed value to be opened.
+#[derive(Clone, Copy)]
+pub enum Permit<'a> {
+    /// A person or program, by decision.
+    Grant(&'a Grant),
+    /// The system itself, in a named job.
+    System(&'a SystemGrant),
+}
+
+impl Permit<'_> {
+    fn covers(&self, field: u8) -> bool {
+        match self {
+            Self::Grant(grant) => grant.fields().contains_key(&field),
+            Self::System(grant) => grant.fields().contains(&field),
+        }
+    }
+}
+
+impl KeyHandle {
+    /// Seals the next version of this compartment's record.
+    pub fn seal(
+        &self,
+        random: &dyn Random,
+        version: u64,
+        cells: &[Cell<'_>],
+    ) -> Result<Vec<u8>, Error> {
+        Ok(strongroom_crypto::seal_record(&self.key, random, &self.binding.at(version), cells)?)
+    }
+
+    /// Opens the fields a permit covers; a field it does not cover is an error of ours, and nothing
+    /// is opened.
+    pub fn open_fields(
+        &self,
+        permit: Permit<'_>,
+        version: u64,
+        sealed: &[u8],
+        fields: &[u8],
+    ) -> Result<Vec<(u8, Plain)>, Error> {
+        if !fields.iter().all(|field| permit.covers(*field)) {
+            return Err(Error::internal("a field was to be opened that no grant covers"));
+        }
+        let binding = self.binding.at(version);
+        Ok(strongroom_crypto::open_record(&self.key, &binding, sealed, Wanted::Only(fields))?)
+    }
+
+    /// Opens a core record, which holds no field of the policy: pseudonym, relations, versions.
+    pub fn open_core(&self, version: u64, sealed: &[u8]) -> Result<Vec<(u8, Plain)>, Error> {
+        if self.binding.compartment != CORE {
+            return Err(Error::internal("only the core opens without naming fields"));
+        }
+        let binding = self.binding.at(version);
+        Ok(strongroom_crypto::open_record(&self.key, &binding, sealed, Wanted::All)?)
+    }
+
+    /// Seals the next version with some cells replaced or removed. What the others hold is opened
+    /// and sealed again without leaving this room.
+    pub fn reseal(
+        &self,
+        random: &dyn Random,
+        versions: Versions,
+        sealed: &[u8],
+        changes: &BTreeMap<u8, Option<Plain>>,
+    ) -> Result<Vec<u8>, Error> {
+        let binding = self.binding.at(versions.now);
+        let opened = strongroom_crypto::open_record(&self.key, &binding, sealed, Wanted::All)?;
+        let mut cells: BTreeMap<u8, &Plain> =
+            opened.iter().map(|(field, value)| (*field, value)).collect();
+        for (field, change) in changes {
+            match change {
+                Some(value) => cells.insert(*field, value),
+                None => cells.remove(field),
+            };
+        }
+        let cells: Vec<Cell<'_>> = cells
+            .iter()
+            .map(|(field, value)| Cell { field: *field, value: value.expose() })
+            .collect();
+        self.seal(random, versions.next, &cells)
+    }
+
+    /// The MAC of a customer's plain columns; keyed by the core.
+    pub fn mac_row(&self, columns: &[u8]) -> [u8; 32] {
+        *self.key.mac(ROW_LABEL, columns).as_bytes()
+    }
+
+    /// Whether plain columns are as they were written.
+    pub fn verify_row(&self, columns: &[u8], mac: &[u8]) -> Result<(), CryptoError> {
+        self.key.verify(ROW_LABEL, columns, mac)
+    }
+
+    /// The key's id.
+    pub fn dek(&self) -> [u8; 16] {
+        self.binding.dek
+    }
+}
+
+impl KeyBinding {
+    fn at(&self, version: u64) -> Binding {
+        Binding {
+            installation: self.installation,
+            customer: self.customer,
+            compartment: self.compartment,
+            dek: self.dek,
+            version,
+        }
+    }
+}
+
+/// The version a record has, and the one it gets.
+#[derive(Debug, Clone, Copy)]
+pub struct Versions {
+    /// As stored.
+    pub now: u64,
+    /// As sealed next.
+    pub next: u64,
+}
+
+/// The compartment that seals what holds a customer together, and dies last.
+pub const CORE: [u8; 16] = [0; 16];
+
+const ROW_LABEL: &str = "strongroom/customer/row/v1";

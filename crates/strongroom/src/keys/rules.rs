@@ -1,0 +1,40 @@
+//! What each wrapped key and MAC is bound to.
+
+use strongroom_crypto::Encoder;
+
+use crate::keys::model::KeyBinding;
+
+/// Associated data of a wrapped data key: it unwraps only for this customer and compartment.
+pub(super) fn dek_binding(binding: &KeyBinding, kek_version: u32) -> Vec<u8> {
+    let mut encoder = Encoder::new("strongroom/dek/v1");
+    encoder.bytes(&binding.installation);
+    encoder.bytes(&binding.customer);
+    encoder.bytes(&binding.compartment);
+    encoder.bytes(&binding.dek);
+    encoder.u32(kek_version);
+    encoder.finish()
+}
+
+/// Associated data of a key of the installation: it unwraps only under its own name.
+pub(super) fn name_binding(installation: &[u8; 16], name: &str) -> Vec<u8> {
+    let mut encoder = Encoder::new("strongroom/key/v1");
+    encoder.bytes(installation);
+    encoder.text(name);
+    encoder.finish()
+}
+
+/// What a row MAC covers.
+pub(super) fn row_message(table: &str, columns: &[u8]) -> Vec<u8> {
+    let mut encoder = Encoder::new("strongroom/row/v1");
+    encoder.text(table);
+    encoder.bytes(columns);
+    encoder.finish()
+}
+
+/// What an index hash covers: the same e-mail gives different hashes in different fields.
+pub(super) fn index_message(field: u8, normalised: &str) -> Vec<u8> {
+    let mut encoder = Encoder::new("strongroom/index/v1");
+    encoder.u8(field);
+    encoder.text(normalised);
+    encoder.finish()
+}

@@ -1,0 +1,122 @@
+//! keys.db: wrapped keys, and the anchor of the log. No other room reads or writes it.
+
+pub(super) mod key_file;
+
+use crate::ctx::{NewKey, Time};
+use crate::db::{Connection, Migration, Statement, Value};
+use crate::error::Error;
+
+pub(super) const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, text: include_str!("../../db/migrations/keys_0001.sql") }];
+
+/// The newest checkpoint keys.db has seen, and when it looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// The log's size then.
+    pub size: u64,
+    /// The root hash then.
+    pub root: [u8; 32],
+    /// When it was anchored: no durable entry is more than [`super::ANCHOR_AGE_MS_MAX`] younger.
+    pub at: Time,
+}
+
+pub(super) fn read_installation(db: &mut Connection) -> Result<Option<[u8; 16]>, Error> {
+    db.one(READ_INSTALLATION, &[])?.map(|row| row.array(0)).transpose()
+}
+
+pub(super) fn write_installation(db: &mut Connection, id: &[u8; 16]) -> Result<(), Error> {
+    db.execute(&Statement::new(WRITE_INSTALLATION, vec![id.into()])).map(drop)
+}
+
+pub(super) fn read_named(db: &mut Connection) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let rows = db.query(READ_NAMED, &[Value::from(NAMED_KEYS_MAX)])?;
+    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.bytes(1)?.to_vec()))).collect()
+}
+
+pub(super) fn write_named(db: &mut Connection, name: &str, wrapped: Vec<u8>) -> Result<(), Error> {
+    db.execute(&Statement::new(WRITE_NAMED, vec![name.into(), wrapped.into()])).map(drop)
+}
+
+pub(super) fn put_pending(db: &mut Connection, keys: &[NewKey], now: Time) -> Result<(), Error> {
+    for key in keys {
+        db.execute(&Statement::new(
+            PUT_PENDING,
+            vec![
+                key.id.into(),
+                i64::from(key.kek_version).into(),
+                now.as_ms().into(),
+                key.wrapped.clone().into(),
+            ],
+        ))?;
+    }
+    Ok(())
+}
+
+pub(super) fn destroy(db: &mut Connection, id: &[u8; 16]) -> Result<u64, Error> {
+    db.execute(&Statement::new(DESTROY, vec![id.into()]))
+}
+
+pub(super) fn exists(db: &mut Connection, id: &[u8; 16]) -> Result<bool, Error> {
+    Ok(db.one(EXISTS, &[id.into()])?.is_some())
+}
+
+pub(super) fn mark_live(db: &mut Connection, id: &[u8; 16]) -> Result<(), Error> {
+    db.execute(&Statement::new(MARK_LIVE, vec![id.into()])).map(drop)
+}
+
+pub(super) fn list_pending(
+    db: &mut Connection,
+    created_before: Time,
+) -> Result<Vec<[u8; 16]>, Error> {
+    let args = [created_before.as_ms().into(), Value::from(SWEEP_PAGE_MAX)];
+    db.query(LIST_PENDING, &args)?.iter().map(|row| row.array(0)).collect()
+}
+
+pub(super) fn read_anchor(db: &mut Connection) -> Result<Option<Anchor>, Error> {
+    let Some(row) = db.one(READ_ANCHOR, &[])? else { return Ok(None) };
+    let size = u64::try_from(row.integer(0)?).map_err(Error::internal)?;
+    Ok(Some(Anchor { size, root: row.array(1)?, at: Time::from_ms(row.integer(2)?) }))
+}
+
+pub(super) fn write_anchor(db: &mut Connection, anchor: &Anchor) -> Result<(), Error> {
+    let size = i64::try_from(anchor.size).map_err(Error::internal)?;
+    let args = vec![size.into(), anchor.root.into(), anchor.at.as_ms().into()];
+    db.execute(&Statement::new(WRITE_ANCHOR, args)).map(drop)
+}
+
+/// Reads one wrapped data key with the version of the key that wraps it.
+pub(super) const READ_DEK: &str = "SELECT kek_version, wrapped FROM dek WHERE id = $1";
+
+const READ_INSTALLATION: &str = "SELECT installation FROM installation WHERE id = 1";
+
+const WRITE_INSTALLATION: &str = "INSERT INTO installation (id, installation) VALUES (1, $1)";
+
+const READ_NAMED: &str = "SELECT name, wrapped FROM named_key ORDER BY name LIMIT $1";
+
+const WRITE_NAMED: &str = "INSERT INTO named_key (name, wrapped) VALUES ($1, $2)";
+
+const PUT_PENDING: &str = "INSERT INTO dek (id, kek_version, state, created_ms, wrapped)
+VALUES ($1, $2, 'pending', $3, $4)";
+
+const DESTROY: &str = "DELETE FROM dek WHERE id = $1";
+
+const EXISTS: &str = "SELECT 1 FROM dek WHERE id = $1";
+
+const MARK_LIVE: &str = "UPDATE dek SET state = 'live' WHERE id = $1 AND state = 'pending'";
+
+const LIST_PENDING: &str = "SELECT id FROM dek
+WHERE state = 'pending' AND created_ms < $1
+ORDER BY created_ms
+LIMIT $2";
+
+const READ_ANCHOR: &str = "SELECT size, root, at_ms FROM anchor WHERE id = 1";
+
+const WRITE_ANCHOR: &str = "INSERT INTO anchor (id, size, root, at_ms)
+VALUES (1, $1, $2, $3)
+ON CONFLICT (id) DO UPDATE SET size = excluded.size, root = excluded.root, at_ms = excluded.at_ms";
+
+/// A handful of installation keys and one for each month of two years.
+const NAMED_KEYS_MAX: i64 = 1000;
+
+/// The sweeper looks at so many pending keys at a time.
+const SWEEP_PAGE_MAX: i64 = 1000;
