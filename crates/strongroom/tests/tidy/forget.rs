@@ -36,7 +36,8 @@ fn customer_tables(tree: &Tree) -> BTreeMap<String, String> {
             }
         }
         for (_, rest) in split_at_each(&text, "ALTER TABLE ") {
-            let words: Vec<&str> = rest.split(' ').map(|word| word.trim_matches(';')).take(4).collect();
+            let words: Vec<&str> =
+                rest.split(' ').map(|word| word.trim_matches(';')).take(4).collect();
             if let [name, "ADD", "COLUMN", column] | [name, "ADD", column, _] = words.as_slice()
                 && plain_name(column) == COLUMN
             {
@@ -50,9 +51,9 @@ fn customer_tables(tree: &Tree) -> BTreeMap<String, String> {
 /// Tables that a room which has a `forget` deletes from.
 fn deleted_tables(tree: &Tree) -> BTreeSet<String> {
     let forgets = |path: &str| {
-        tree.sources.get(path).is_some_and(|source| {
-            source.functions.iter().any(|function| function.name == "forget")
-        })
+        tree.sources
+            .get(path)
+            .is_some_and(|source| source.functions.iter().any(|function| function.name == "forget"))
     };
     let rooms: BTreeSet<&str> = tree
         .below(SRC)
@@ -138,14 +139,16 @@ const KEPT: &[(&str, &str)] = &[
 fn check(files: &[(&str, &str)], expected: &[&str]) -> Result<(), String> {
     let files: Vec<(String, &str)> =
         files.iter().map(|(path, text)| (format!("{SRC}{path}"), *text)).collect();
-    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
     crate::tree::check(&forgotten(&Tree::of(&files)?), expected);
     Ok(())
 }
 
 #[test]
 fn a_table_nobody_forgets_is_caught() -> Result<(), String> {
-    let sql = ("db/migrations/0001.sql", "CREATE TABLE cell (\n  id TEXT,\n  customer TEXT NOT NULL\n);");
+    let sql =
+        ("db/migrations/0001.sql", "CREATE TABLE cell (\n  id TEXT,\n  customer TEXT NOT NULL\n);");
     let door = ("vault/mod.rs", "pub fn forget(x: Y) {}");
     let store = ("vault/store.rs", "const A: &str = \"DELETE FROM cell\\n WHERE customer = $1\";");
     let missing = ["the table `cell` has a column `customer`"];

@@ -38,7 +38,8 @@ pub(crate) fn wall(packages: &[Package]) -> Vec<String> {
                     package.name
                 ));
             }
-            let is_unbuilt = UNBUILT.iter().any(|(banned, by, _)| banned == need && *by == package.name);
+            let is_unbuilt =
+                UNBUILT.iter().any(|(banned, by, _)| banned == need && *by == package.name);
             if BANNED.iter().any(|(name, _)| name == need) && !is_unbuilt {
                 found.push(format!(
                     "`{}` brings in `{need}`: switch off the feature that does, or take another \
@@ -69,7 +70,9 @@ pub(crate) fn unbuilt(root: &Path, packages: &[Package]) -> Vec<String> {
     let mut found = Vec::new();
     for (name, by, _) in UNBUILT {
         if !packages.iter().any(|package| package.name == *name) {
-            found.push(format!("`{name}` (by {by}) is gone from Cargo.lock: take it out of UNBUILT"));
+            found.push(format!(
+                "`{name}` (by {by}) is gone from Cargo.lock: take it out of UNBUILT"
+            ));
             continue;
         }
         let tree = Command::new(env!("CARGO"))
@@ -142,7 +145,8 @@ const UNBUILT: &[(&str, &str, &str)] = &[(
 #[cfg(test)]
 fn lock_of(packages: &[(&str, &str)]) -> Result<Vec<Package>, String> {
     let line = |(name, needs): &(&str, &str)| {
-        let needs: Vec<_> = needs.split_whitespace().map(|need| format!("\"{need} 1.0.0\"")).collect();
+        let needs: Vec<_> =
+            needs.split_whitespace().map(|need| format!("\"{need} 1.0.0\"")).collect();
         format!("[[package]]\nname = \"{name}\"\ndependencies = [{}]\n", needs.join(", "))
     };
     let text: String = packages.iter().map(line).collect();

@@ -41,7 +41,12 @@ impl Written {
 
     pub(crate) fn ends_with(&self, segments: &[&str]) -> bool {
         self.segments.len() >= segments.len()
-            && self.segments.iter().rev().zip(segments.iter().rev()).all(|(own, other)| own == other)
+            && self
+                .segments
+                .iter()
+                .rev()
+                .zip(segments.iter().rev())
+                .all(|(own, other)| own == other)
     }
 }
 
@@ -356,11 +361,17 @@ fn check(text: &str, expected: &[&str]) {
 fn paths_are_found_wherever_they_stand() {
     check("use a::{b, c::{d, e as f}, g::*};", &["a::b", "a::c::d", "a::c::e as", "a::g::*"]);
     check("fn f() { matches!(x, a::B) }", &["a::B"]);
-    check("fn f(x: &mut a::B<c::D>) -> e::F { x.y::<g::H>().i }", &["a::B", "c::D", "e::F", "g::H"]);
+    check(
+        "fn f(x: &mut a::B<c::D>) -> e::F { x.y::<g::H>().i }",
+        &["a::B", "c::D", "e::F", "g::H"],
+    );
     check("fn f() { x.http.y(); ::a::b() }", &["a::b"]);
     check("#[derive(a::B)] struct C; // a::D\n/// a::E\nstruct F;", &["a::B"]);
     check("let x: a::B = c::D;", &["a::B", "c::D"]);
-    check("fn f() { if x > a::B { g(..c::D) } <E>::f::<G>(); h::I::<J>::k() }", &["a::B", "c::D", "h::I"]);
+    check(
+        "fn f() { if x > a::B { g(..c::D) } <E>::f::<G>(); h::I::<J>::k() }",
+        &["a::B", "c::D", "h::I"],
+    );
     check("match x { _ => a::B }", &["a::B"]);
     check("use crate as c; use a::b as d;", &["a::b as"]);
 }
@@ -370,7 +381,10 @@ fn test_code_is_told_from_the_rest() {
     check("#[cfg(test)] mod t { use a::b; } use c::d;", &["test a::b", "c::d"]);
     check("#[cfg(test)] use a::{b, c}; use d::e;", &["test a::b", "test a::c", "d::e"]);
     check("#[cfg(test)] mod tests; use a::b;", &["a::b"]);
-    check("#[cfg(test)] #[x(y)] pub(crate) fn f() { a::b() } fn g() { c::d() }", &["test a::b", "c::d"]);
+    check(
+        "#[cfg(test)] #[x(y)] pub(crate) fn f() { a::b() } fn g() { c::d() }",
+        &["test a::b", "c::d"],
+    );
     check("#[cfg(not(test))] fn f() { a::b() }", &["a::b"]);
     check("enum A { #[cfg(test)] B, C(d::E) }", &["d::E"]);
     check("#[cfg(test)] const fn f() { a::b() } fn g() { c::d() }", &["test a::b", "c::d"]);

@@ -46,7 +46,9 @@ impl Tree {
         &'a self,
         folder: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a Source)> {
-        self.sources.iter().filter_map(move |(path, source)| Some((path.strip_prefix(folder)?, source)))
+        self.sources
+            .iter()
+            .filter_map(move |(path, source)| Some((path.strip_prefix(folder)?, source)))
     }
 }
 
@@ -61,7 +63,9 @@ pub(crate) fn module_of(path: &str) -> &str {
 
 /// A path below a crate is one of the places: a file named whole, or a folder named with its `/`.
 pub(crate) fn is_in(path: &str, places: &[&str]) -> bool {
-    places.iter().any(|place| if place.ends_with('/') { path.starts_with(place) } else { path == *place })
+    places
+        .iter()
+        .any(|place| if place.ends_with('/') { path.starts_with(place) } else { path == *place })
 }
 
 /// A file or folder of a room, whatever the room: `is_part(path, "store")` for `vault/store/find.rs`.
@@ -102,8 +106,9 @@ fn is_text(name: &str, path: &str) -> bool {
 }
 
 const SKIPPED: &[&str] = &[".git", "node_modules", "target"];
-const ENDINGS: &[&str] =
-    &["c", "css", "html", "js", "json", "lock", "md", "rs", "sh", "sql", "toml", "txt", "yaml", "yml"];
+const ENDINGS: &[&str] = &[
+    "c", "css", "html", "js", "json", "lock", "md", "rs", "sh", "sql", "toml", "txt", "yaml", "yml",
+];
 const NAMED: &[&str] = &[".ci/run", "LICENSE", "check"];
 
 /// The rules under test find exactly the violations that hold the expected words, in this order.

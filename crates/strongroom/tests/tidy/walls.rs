@@ -104,14 +104,14 @@ pub(crate) fn tlog(tree: &Tree) -> Vec<String> {
     found
 }
 
-/// A grant is a proof that someone decided; each kind has its makers. Tests may make what they need:
-/// none of it is in the binary.
+/// A grant is a proof that someone decided, a destruction that its entry is durable; each kind has
+/// its makers. Tests may make what they need: none of it is in the binary.
 pub(crate) fn makers(tree: &Tree) -> Vec<String> {
     let mut found = Vec::new();
     for (path, source) in tree.below(SRC) {
         for maker in MAKERS {
-            let is_maker = is_in(path, maker.places)
-                || maker.parts.iter().any(|part| is_part(path, part));
+            let is_maker =
+                is_in(path, maker.places) || maker.parts.iter().any(|part| is_part(path, part));
             if is_maker {
                 continue;
             }
@@ -183,8 +183,22 @@ fn is_for_tlog(written: &Written) -> bool {
 }
 
 const SQL_VERBS: &[&str] = &[
-    "ALTER", "BEGIN", "COMMIT", "CREATE", "DELETE", "DROP", "INSERT", "PRAGMA", "RELEASE", "REPLACE",
-    "ROLLBACK", "SAVEPOINT", "SELECT", "UPDATE", "VACUUM", "WITH",
+    "ALTER",
+    "BEGIN",
+    "COMMIT",
+    "CREATE",
+    "DELETE",
+    "DROP",
+    "INSERT",
+    "PRAGMA",
+    "RELEASE",
+    "REPLACE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "SELECT",
+    "UPDATE",
+    "VACUUM",
+    "WITH",
 ];
 const SQL_LONE_VERBS: &[&str] = &["BEGIN", "COMMIT", "ROLLBACK", "VACUUM"];
 
@@ -201,6 +215,13 @@ const TLOG_TEST_ITEMS: &[&str] = &["SecretKey"];
 const TLOG_MODULES: &[&str] = &["hash", "sign", "signature"];
 
 const MAKERS: &[Maker] = &[
+    Maker {
+        kind: "Destruction",
+        method: "issue",
+        places: &["vault/jobs.rs", "vault/jobs/"],
+        parts: &[],
+        cure: "the vault's erase job, after its durable erase.begin,",
+    },
     Maker { kind: "Grant", method: "issue", places: &["access/"], parts: &[], cure: "access/" },
     Maker {
         kind: "SystemGrant",
@@ -227,7 +248,12 @@ fn sql_outside_a_store_is_caught() {
     check(sql, "crates/strongroom/src/vault/store/find.rs", text, &[]);
     check(sql, "crates/strongroom/src/db/sqlite.rs", text, &[]);
     check(sql, "crates/strongroom/src/vault/tests.rs", text, &[]);
-    check(sql, "crates/strongroom/src/vault/mod.rs", text, &["vault/mod.rs:1: a statement (`SELECT`)"]);
+    check(
+        sql,
+        "crates/strongroom/src/vault/mod.rs",
+        text,
+        &["vault/mod.rs:1: a statement (`SELECT`)"],
+    );
     check(sql, "crates/strongroom/src/store.rs", text, &["SELECT"]);
     let bad = [
         r#"fn f() { run("  \n DELETE\n FROM x") }"#,
@@ -258,12 +284,19 @@ fn http_inside_the_house_is_caught() {
         check(http, "crates/strongroom/src/vault/mod.rs", text, &["vault/mod.rs:1: `"]);
         check(http, "crates/strongroom/src/error.rs", text, &["brings HTTP into the house"]);
     }
-    check(http, "crates/strongroom/src/vault/mod.rs", "use crate::web::http::x; let http = 1;", &[]);
+    check(
+        http,
+        "crates/strongroom/src/vault/mod.rs",
+        "use crate::web::http::x; let http = 1;",
+        &[],
+    );
 }
 
 #[test]
 fn a_hole_in_the_crypto_wall_is_caught() {
-    for text in ["use aws_lc_rs::digest;", "fn f() { aws_lc_rs::rand::fill(x) }", "use aws_lc_rs as a;"] {
+    for text in
+        ["use aws_lc_rs::digest;", "fn f() { aws_lc_rs::rand::fill(x) }", "use aws_lc_rs as a;"]
+    {
         check(ciphers, "crates/strongroom/src/keys/mod.rs", text, &["passes the crypto wall"]);
         check(ciphers, "crates/strongroom-tlog/tests/a.rs", text, &["passes the crypto wall"]);
         check(ciphers, "crates/strongroom-crypto/src/hash.rs", text, &[]);
@@ -324,8 +357,18 @@ fn a_grant_made_elsewhere_is_caught() {
     for path in ["access/mod.rs", "vault/jobs.rs", "vault/jobs/erase.rs", "jobs.rs"] {
         check(makers, &format!("{SRC}{path}"), system, &[]);
     }
+    let destruction = "fn f() { crate::ctx::Destruction::issue(x) }";
+    for path in ["vault/mod.rs", "retention/jobs.rs", "keys/mod.rs", "access/mod.rs"] {
+        check(makers, &format!("{SRC}{path}"), destruction, &["makes or renames a Destruction"]);
+    }
+    check(makers, "crates/strongroom/src/vault/jobs/erase.rs", destruction, &[]);
     check(makers, "crates/strongroom/src/access/rules.rs", grant, &[]);
     check(makers, "crates/strongroom/src/vault/tests.rs", grant, &[]);
-    check(makers, "crates/strongroom/src/vault/mod.rs", "use crate::ctx::Grant as G;", &["renames"]);
+    check(
+        makers,
+        "crates/strongroom/src/vault/mod.rs",
+        "use crate::ctx::Grant as G;",
+        &["renames"],
+    );
     check(makers, "crates/strongroom/src/vault/mod.rs", "use crate::ctx::Grant;", &[]);
 }

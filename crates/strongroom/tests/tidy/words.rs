@@ -85,7 +85,8 @@ fn each_banned_word_is_caught() -> Result<(), String> {
 #[test]
 fn a_word_inside_another_is_none() -> Result<(), String> {
     let places = ["example.org", "{folder}", "frame"];
-    let text: String = places.iter().map(|before| format!("{before}{}\n", WORDS[5].text())).collect();
+    let text: String =
+        places.iter().map(|before| format!("{before}{}\n", WORDS[5].text())).collect();
     crate::tree::check(&banned(&Tree::of(&[("README.md", &text)])?), &[]);
     Ok(())
 }

@@ -1,0 +1,31 @@
+//! What can go wrong with bytes and keys. Never says what the bytes were.
+
+use std::error::Error;
+use std::fmt;
+
+/// The four failures of this crate; none of them carries data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CryptoError {
+    /// The random source failed. Nothing was made; trying again is safe.
+    Exhausted,
+    /// The input does not have the form that was asked for. No key was involved.
+    Malformed,
+    /// Sealed data, a tag or a signature does not fit the key or the place it was checked against.
+    /// The cause is withheld on purpose (`specs/crypto.md`, "Sealed record").
+    Tampered,
+    /// The input is longer than a limit of this crate.
+    TooLarge,
+}
+
+impl fmt::Display for CryptoError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Exhausted => "the random source failed, nothing was made",
+            Self::Malformed => "the bytes do not have the expected form",
+            Self::Tampered => "the sealed data does not fit its key or its place",
+            Self::TooLarge => "the data is larger than the limit",
+        })
+    }
+}
+
+impl Error for CryptoError {}

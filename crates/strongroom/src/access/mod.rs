@@ -1,0 +1,19 @@
+//! Who may: decisions, grants with their guards, budgets, refusals, legal holds.
+//!
+//! The only maker of [`crate::ctx::Grant`]. What must never happen here: a right from a row instead
+//! of the published authority, a refusal that tells more than the caller may know.
+
+mod model;
+mod rules;
+mod store;
+#[cfg(test)]
+mod tests;
+mod verbs;
+
+pub use model::{Allowed, Authority, Desk, RefusalMeter, Refusal, Rights, Wish};
+pub use rules::{Seer, decide, may, reasons, who};
+pub use store::{Book, RegisterMacs, none_for as no_legal_hold};
+pub use verbs::{
+    Attempt, Permission, commit, commit_or_retry, erase_claim, forget_past_days,
+    may_look_up, may_read, may_reveal, permit, place_hold, refuse, release_hold, system_grant,
+};

@@ -1,0 +1,198 @@
+//! Decisions turned into grants.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::access::model::{Allowed, Authority, Desk, Refusal, Wish};
+use crate::access::{rules, store};
+use crate::ctx::{
+    Actor, BudgetClaim, BudgetKind, Ctx, Entry, EntryKind, Grant, Guard, See, SystemGrant,
+};
+use crate::error::{Error, FieldProblem};
+use crate::id::{Customer, Id};
+use crate::policy::{Applied, Right};
+
+/// A decision to show something: the grant, and how each field shows.
+#[derive(Debug)]
+pub struct Permission {
+    /// Carries the guards.
+    pub grant: Grant,
+    /// Numeric id of each field to how it shows.
+    pub fields: BTreeMap<u8, See>,
+    /// The policy that decided.
+    pub applied: Arc<Applied>,
+}
+
+/// A grant for an act that shows nothing.
+pub fn permit(desk: &Desk, ctx: &Ctx, right: Right) -> Result<Grant, Error> {
+    let authority = desk.rights.now()?;
+    let version = match &ctx.actor {
+        Actor::Key { role, .. } => {
+            let applied = authority.applied()?;
+            rules::may(&applied.policy, role, right).map_err(forbidden)?;
+            applied.version
+        }
+        Actor::Operator if OPERATOR_RIGHTS.contains(&right) => {
+            authority.applied.as_ref().map_or(0, |applied| applied.version)
+        }
+        Actor::Operator | Actor::System { .. } => {
+            let detail = "this needs an API key whose role may do it; the operator of the machine \
+                          has no right to customers' data";
+            return Err(Error::forbidden("right_missing", detail));
+        }
+    };
+    let guards = actor_guards(&ctx.actor, &authority);
+    Ok(Grant::issue(ctx.actor.clone(), String::new(), BTreeMap::new(), version, guards))
+}
+
+/// A grant to look customers up by these fields. Hits and misses are charged alike.
+pub fn may_look_up(
+    desk: &Desk,
+    ctx: &Ctx,
+    purpose: &str,
+    fields: &[String],
+) -> Result<Permission, Error> {
+    let asked = Asked { purpose, wish: Wish::Find, fields };
+    allow(desk, ctx, &asked, |holder, day, max, retry_after_s| {
+        let (kind, seen) = (BudgetKind::Find, Vec::new());
+        Ok(BudgetClaim { kind, holder, day, max, seen, amount: 1, retry_after_s })
+    })
+}
+
+/// A grant to see fields of these customers as the policy shows them. First looks of a day count.
+pub fn may_read(
+    desk: &Desk,
+    ctx: &Ctx,
+    purpose: &str,
+    fields: &[String],
+    customers: &[Id<Customer>],
+) -> Result<Permission, Error> {
+    let asked = Asked { purpose, wish: Wish::Read, fields };
+    allow(desk, ctx, &asked, |holder, day, max, retry_after_s| {
+        let seen = customers
+            .iter()
+            .map(|id| store::seen_hash(&desk.keyring, &holder, &day, id.as_bytes()))
+            .collect::<Result<_, _>>()?;
+        let kind = BudgetKind::Read;
+        Ok(BudgetClaim { kind, holder, day, max, seen, amount: 0, retry_after_s })
+    })
+}
+
+/// A grant to see fields of one customer in clear, for one of the policy's reasons. Every one counts.
+pub fn may_reveal(
+    desk: &Desk,
+    ctx: &Ctx,
+    purpose: &str,
+    fields: &[String],
+    reason: &str,
+) -> Result<Permission, Error> {
+    let asked = Asked { purpose, wish: Wish::Reveal, fields };
+    let permission = allow(desk, ctx, &asked, |holder, day, max, retry_after_s| {
+        let (kind, seen) = (BudgetKind::Reveal, Vec::new());
+        Ok(BudgetClaim { kind, holder, day, max, seen, amount: 1, retry_after_s })
+    })?;
+    let Actor::Key { role, .. } = &ctx.actor else { return Err(only_keys()) };
+    let reasons = rules::reasons(&permission.applied.policy, role, purpose, fields);
+    if reasons.iter().any(|known| known == reason) {
+        return Ok(permission);
+    }
+    let detail = format!("give one of the policy's reasons: `{}`", reasons.join("`, `"));
+    let problem =
+        FieldProblem { field: "reason".to_owned(), code: "reason_unknown", detail: detail.clone() };
+    Err(Error::unprocessable("reason_unknown", detail).with_fields(vec![problem]))
+}
+
+/// What asking for an erasure draws on: 10 customers a day and caller.
+pub fn erase_claim(desk: &Desk, ctx: &Ctx) -> Result<Guard, Error> {
+    let authority = desk.rights.now()?;
+    let zone = &authority.applied()?.policy.business().timezone;
+    Ok(Guard::Budget(BudgetClaim {
+        kind: BudgetKind::Erase,
+        holder: ctx.actor.reference(),
+        day: ctx.now.day_in(zone),
+        max: ERASURES_A_DAY_MAX,
+        seen: Vec::new(),
+        amount: 1,
+        retry_after_s: ctx.now.seconds_left_of_day(zone),
+    }))
+}
+
+/// The grant of a named job of the system; an error for anyone else.
+pub fn system_grant(ctx: &Ctx, fields: Vec<u8>) -> Result<SystemGrant, Error> {
+    SystemGrant::issue(ctx, fields).ok_or_else(|| Error::internal("only jobs of the system may"))
+}
+
+/// Removes budgets of days that are over; two days are kept, for zones and clocks.
+pub async fn forget_past_days(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
+    let day = ctx.now.plus_days(-2).day_in(&jiff::tz::TimeZone::UTC);
+    let entry = Entry::new(ctx, EntryKind::System, "budget.forget");
+    let change = system_grant(ctx, Vec::new())?.change(entry);
+    super::commit(desk, change.write_all(store::forget_days_before(&day))).await.map(drop)
+}
+
+struct Asked<'a> {
+    purpose: &'a str,
+    wish: Wish,
+    fields: &'a [String],
+}
+
+fn allow(
+    desk: &Desk,
+    ctx: &Ctx,
+    asked: &Asked<'_>,
+    claim: impl Fn(String, String, u64, u64) -> Result<BudgetClaim, Error>,
+) -> Result<Permission, Error> {
+    let authority = desk.rights.now()?;
+    let applied = authority.applied()?;
+    let Actor::Key { role, purposes, .. } = &ctx.actor else { return Err(only_keys()) };
+    if !purposes.iter().any(|known| known == asked.purpose) {
+        let detail = format!(
+            "this key may act for `{}`; name one of them in the header `Strongroom-Purpose`",
+            purposes.join("`, `")
+        );
+        return Err(Error::forbidden("purpose_missing", detail));
+    }
+    let Allowed { fields, budgets } =
+        rules::decide(&applied.policy, role, asked.purpose, asked.wish, asked.fields)
+            .map_err(forbidden)?;
+    let mut numbered = BTreeMap::new();
+    for (name, see) in fields {
+        let id = applied.registry.id_of(&name);
+        numbered.insert(id.ok_or_else(|| Error::internal("a field without a number"))?, see);
+    }
+    let mut guards = actor_guards(&ctx.actor, &authority);
+    let zone = &applied.policy.business().timezone;
+    for (grant, per_day) in budgets {
+        let holder = format!("{}/{grant}", ctx.actor.reference());
+        let (day, left) = (ctx.now.day_in(zone), ctx.now.seconds_left_of_day(zone));
+        guards.push(Guard::Budget(claim(holder, day, u64::from(per_day), left)?));
+    }
+    let purpose = asked.purpose.to_owned();
+    let version = applied.version;
+    let grant = Grant::issue(ctx.actor.clone(), purpose, numbered.clone(), version, guards);
+    Ok(Permission { grant, fields: numbered, applied: Arc::clone(applied) })
+}
+
+/// What every act checks at its position: the authority it was decided on, and the credential's end.
+fn actor_guards(actor: &Actor, authority: &Authority) -> Vec<Guard> {
+    let mut guards = vec![Guard::Epoch(authority.epoch)];
+    if let Actor::Key { expires, .. } = actor {
+        guards.push(Guard::NotAfter(*expires));
+    }
+    guards
+}
+
+fn forbidden(refusal: Refusal) -> Error {
+    Error::forbidden(refusal.code, refusal.why)
+}
+
+fn only_keys() -> Error {
+    let detail = "values are shown to API keys only, by grant; the operator of the machine has none";
+    Error::forbidden("grant_missing", detail)
+}
+
+/// What whoever can unseal may do without a key (`specs/access.md`).
+const OPERATOR_RIGHTS: [Right; 3] = [Right::Keys, Right::Ledger, Right::Policy];
+
+/// Beyond this a second person is needed (`specs/crypto.md`).
+const ERASURES_A_DAY_MAX: u64 = 10;

@@ -1,0 +1,101 @@
+//! Committing a change and telling what a miss means; writing refusals down.
+
+use crate::access::model::{Desk, Metered};
+use crate::ctx::{BudgetKind, Change, Ctx, Entry, EntryKind, Miss, Receipt};
+use crate::db::Fate;
+use crate::error::{Error, ErrorKind};
+
+/// What an attempt came to.
+pub enum Attempt {
+    /// It is durable.
+    Done(Receipt),
+    /// What it was decided on has moved: read and decide once more.
+    Retry,
+}
+
+/// Commits a change; a miss is an error with its cure.
+pub async fn commit(desk: &Desk, change: Change) -> Result<Receipt, Error> {
+    match desk.committer.commit(change).await? {
+        Fate::Committed(receipt) => Ok(receipt),
+        Fate::Missed(miss) => Err(refusal_of(miss)),
+    }
+}
+
+/// The same for acts that may be decided once more.
+pub async fn commit_or_retry(desk: &Desk, change: Change) -> Result<Attempt, Error> {
+    match desk.committer.commit(change).await? {
+        Fate::Committed(receipt) => Ok(Attempt::Done(receipt)),
+        Fate::Missed(Miss::AuthorityChanged | Miss::LifeChanged) => Ok(Attempt::Retry),
+        Fate::Missed(miss) => Err(refusal_of(miss)),
+    }
+}
+
+/// Writes a refusal of a known caller down and gives the error back. Where the entry cannot be
+/// written the answer is 503: not even a refusal leaves without its entry.
+pub async fn refuse(
+    desk: &Desk,
+    ctx: &Ctx,
+    kind: EntryKind,
+    verb: &'static str,
+    error: Error,
+) -> Error {
+    if !matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany) {
+        return error;
+    }
+    let minute = ctx.now.as_ms() / 60_000;
+    match desk.refusals.count(&ctx.actor.reference(), minute) {
+        Metered::Drop => error,
+        Metered::Write(dropped) => {
+            let entry = Entry::new(ctx, kind, verb).counting(dropped);
+            match commit(desk, Change::refusal(entry, error.code)).await {
+                Ok(_) => error,
+                Err(unwritten) => unwritten,
+            }
+        }
+    }
+}
+
+fn refusal_of(miss: Miss) -> Error {
+    match miss {
+        Miss::AuthorityChanged | Miss::LifeChanged => {
+            let detail = "rights or the customer changed while this was done; try again";
+            Error::unavailable("changed_meanwhile", detail).retry_after(1)
+        }
+        Miss::BudgetSpent { kind: BudgetKind::Erase, retry_after_s } => {
+            let detail = "this caller has asked for 10 erasures today; more in one day need a \
+                          second person";
+            Error::forbidden("second_person_needed", detail).retry_after(retry_after_s)
+        }
+        Miss::BudgetSpent { retry_after_s, .. } => {
+            let detail = "today's budget of this grant is spent; it is new tomorrow, or the \
+                          policy grants more";
+            Error::new(ErrorKind::TooMany, "budget_spent", detail).retry_after(retry_after_s)
+        }
+        Miss::ClockSuspect => {
+            let detail = "the machine's clock jumped, so nothing that destroys is done; set the \
+                          clock, then run `strongroom doctor --confirm-clock`";
+            Error::unavailable("clock_suspect", detail)
+        }
+        Miss::Expired => {
+            Error::new(ErrorKind::Unauthenticated, "key_ended", "this key is past its end")
+        }
+        Miss::LegalHold => {
+            let detail = "a legal hold stands against this; whoever placed it can release it";
+            Error::new(ErrorKind::Locked, "legal_hold", detail)
+        }
+        Miss::StateChanged => {
+            let detail = "this was done or undone already; read it again";
+            Error::conflict("state_changed", detail)
+        }
+        Miss::Taken(_) => {
+            let detail = "another customer has this value or reference";
+            Error::conflict("taken", detail)
+        }
+        Miss::TooEarly => Error::conflict("too_early", "its waiting time is not over"),
+        Miss::VersionChanged => {
+            let detail = "the customer has changed since you read it; read it again and repeat \
+                          your change with the new version";
+            Error::new(ErrorKind::PreconditionFailed, "version_changed", detail)
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Legal holds: while one stands, no path erases the customer.
+
+use strongroom_crypto::random_array;
+
+use crate::access::model::Desk;
+use crate::access::store::{self, HoldRow};
+use crate::access::verbs::{commit, permit};
+use crate::ctx::{Ctx, Entry, EntryKind, Guard, Miss, Receipt, StateDelta, StatePart};
+use crate::error::{Error, ErrorKind};
+use crate::id::{Customer, Id};
+use crate::policy::Right;
+
+/// Places a hold on a customer. The reason is a short code, for the legal contact.
+pub async fn place_hold(
+    desk: &Desk,
+    ctx: &Ctx,
+    customer: Id<Customer>,
+    reason: &str,
+) -> Result<Receipt, Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " -_.".contains(c);
+    if reason.is_empty() || reason.len() > REASON_SIZE_MAX || !reason.chars().all(plain) {
+        let detail = "the reason of a hold is 1 to 60 letters, digits, spaces, `-`, `_` or `.`; \
+                      name the case, not a person";
+        return Err(Error::unprocessable("bad_reason", detail));
+    }
+    let grant = permit(desk, ctx, Right::Policy)?;
+    let mut row = HoldRow {
+        id: random_array(ctx.rng.as_ref())?,
+        customer: *customer.as_bytes(),
+        reason: reason.to_owned(),
+        placed: ctx.now,
+        mac: [0; 32],
+    };
+    row.mac = desk.keyring.mac_row(store::HOLD_TABLE, &row.columns())?;
+    let delta = StateDelta { part: StatePart::Rights, before: None, after: Some(row.mac) };
+    let entry = Entry::new(ctx, EntryKind::Admin, "hold.place");
+    commit(desk, grant.change(entry).write(store::insert_hold(&row)).with_state(delta)).await
+}
+
+/// Releases every hold on a customer.
+pub async fn release_hold(
+    desk: &Desk,
+    ctx: &Ctx,
+    customer: Id<Customer>,
+) -> Result<Receipt, Error> {
+    let grant = permit(desk, ctx, Right::Policy)?;
+    let rows = desk.data.scan(store::list_holds).await?;
+    let bytes = customer.as_bytes();
+    let rows: Vec<HoldRow> = rows.into_iter().filter(|row| row.customer == *bytes).collect();
+    if rows.is_empty() {
+        let detail = "no hold stands on this customer";
+        return Err(Error::new(ErrorKind::NotFound, "no_hold", detail));
+    }
+    let mut change = grant.change(Entry::new(ctx, EntryKind::Admin, "hold.release"));
+    for row in rows {
+        let statement = store::delete_hold(&row);
+        let delta = StateDelta { part: StatePart::Rights, before: Some(row.mac), after: None };
+        change = change
+            .guard(Guard::Rows { statement, expected: 1, miss: Miss::StateChanged })
+            .with_state(delta);
+    }
+    commit(desk, change).await
+}
+
+const REASON_SIZE_MAX: usize = 60;

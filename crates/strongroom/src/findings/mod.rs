@@ -1,0 +1,35 @@
+//! What is missing or wrong: raised by any check, closed only by evidence.
+
+mod model;
+mod store;
+
+use crate::ctx::{Ctx, Entry, EntryKind, SystemGrant};
+use crate::db::{Committer, Database, Fate, Statement};
+use crate::error::Error;
+
+pub use model::{Finding, FindingKind, Raised};
+
+/// Raises a finding, or renews it if it is open. Its own ledger entry says when.
+pub async fn raise(
+    ctx: &Ctx,
+    committer: &Committer,
+    grant: SystemGrant,
+    finding: &Finding,
+) -> Result<(), Error> {
+    let entry = Entry::new(ctx, EntryKind::System, "finding.raise");
+    let change = grant.change(entry).write(store::raise(finding, ctx.now));
+    match committer.commit(change).await? {
+        Fate::Committed(_) => Ok(()),
+        Fate::Missed(miss) => Err(Error::internal(format!("a finding was missed: {miss:?}"))),
+    }
+}
+
+/// Open findings, the newest first, at most 200.
+pub async fn list(data: &Database) -> Result<Vec<Raised>, Error> {
+    store::list(&mut data.snapshot().await?).await
+}
+
+/// What names a customer here, to be forgotten with them.
+pub fn forget(customer: &[u8; 16]) -> Vec<Statement> {
+    vec![store::forget(customer)]
+}

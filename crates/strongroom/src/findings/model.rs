@@ -1,0 +1,73 @@
+//! What is missing or wrong.
+
+use crate::ctx::Time;
+use crate::id::{Customer, Id};
+
+/// Which check raised it. The text is stable: documents and programs name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingKind {
+    /// The wall clock jumped; nothing is erased until a person confirms it.
+    ClockSuspect,
+    /// Losing the key file loses everything.
+    KeyFileOnly,
+    /// A customer's key is not there although nobody erased it.
+    KeyMissing,
+    /// `ledger verify` saw something that does not fit.
+    LedgerFlaw,
+    /// Rows of authority were changed by other hands.
+    RightsAltered,
+    /// A stored value does not open where it stands.
+    Tampered,
+}
+
+impl FindingKind {
+    /// Its stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClockSuspect => "clock_suspect",
+            Self::KeyFileOnly => "key_file_only",
+            Self::KeyMissing => "key_missing",
+            Self::LedgerFlaw => "ledger_flaw",
+            Self::RightsAltered => "rights_altered",
+            Self::Tampered => "tampered",
+        }
+    }
+}
+
+/// A finding to be raised.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Which check.
+    pub kind: FindingKind,
+    /// What could happen to customers and what mends it; no personal value.
+    pub detail: String,
+    /// Whom it is about, if it is about one customer. Forgotten with them.
+    pub customer: Option<[u8; 16]>,
+}
+
+impl Finding {
+    /// One open finding per check and customer.
+    pub(super) fn id(&self) -> String {
+        match &self.customer {
+            Some(customer) => {
+                format!("{}:{}", self.kind.as_str(), Id::<Customer>::from_bytes(*customer))
+            }
+            None => self.kind.as_str().to_owned(),
+        }
+    }
+}
+
+/// An open finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raised {
+    /// Names it.
+    pub id: String,
+    /// Which check.
+    pub kind: String,
+    /// What and how to mend it.
+    pub detail: String,
+    /// When it was first raised.
+    pub first_seen: Time,
+    /// When it was last raised.
+    pub last_seen: Time,
+}

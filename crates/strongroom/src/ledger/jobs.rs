@@ -1,0 +1,196 @@
+//! Verification: rebuilds the tree and both indexes from the entries and compares.
+
+use std::collections::BTreeSet;
+
+use strongroom_tlog::{Frontier, TileRoot, leaf_hash, open_checkpoint};
+
+use crate::ctx::Pseudonym;
+use crate::db::Connection;
+use crate::error::Error;
+use crate::keys::Keyring;
+use crate::ledger::model::{Leaf, LeafSubjects};
+use crate::ledger::store::{self, StoredEntry};
+use crate::ledger::{open_set, rules, verifier_key};
+
+/// What a verification saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// How many entries the signed head speaks of.
+    pub size: u64,
+    /// What does not fit; empty means complete and unaltered.
+    pub flaws: Vec<Flaw>,
+}
+
+/// Something that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// The entry it was seen at, where there is one.
+    pub entry: Option<u64>,
+    /// What it is, in words.
+    pub what: String,
+}
+
+/// Reads the whole log. `progress` hears how many entries are done. At most [`FLAWS_MAX`] flaws are
+/// named; one is enough to distrust the rest.
+pub fn verify(
+    db: &mut Connection,
+    keyring: &Keyring,
+    mut progress: impl FnMut(u64),
+) -> Result<Verified, Error> {
+    let Some(head) = store::read_head(db)? else {
+        return Ok(Verified { size: 0, flaws: Vec::new() });
+    };
+    let size = head.frontier.size();
+    let mut walk = Walk { keyring, tree: Frontier::new(), flaws: Vec::new() };
+    let mut state = (0, 0, i64::MIN);
+    for run in 0..size.div_ceil(rules::RUN_SIZE) {
+        let first = run * rules::RUN_SIZE;
+        let wanted = rules::RUN_SIZE.min(size - first);
+        let stored = store::read_entries(db, first, wanted)?;
+        walk.run(db, run, first, wanted, &stored, &mut state)?;
+        progress((first + wanted).min(size));
+        if walk.flaws.len() >= FLAWS_MAX {
+            break;
+        }
+    }
+    if walk.flaws.len() < FLAWS_MAX {
+        walk.end(db, &head, state)?;
+    }
+    walk.flaws.truncate(FLAWS_MAX);
+    Ok(Verified { size, flaws: walk.flaws })
+}
+
+struct Walk<'a> {
+    keyring: &'a Keyring,
+    tree: Frontier,
+    flaws: Vec<Flaw>,
+}
+
+impl Walk<'_> {
+    fn run(
+        &mut self,
+        db: &mut Connection,
+        run: u64,
+        first: u64,
+        wanted: u64,
+        stored: &[StoredEntry],
+        state: &mut (u64, u64, i64),
+    ) -> Result<(), Error> {
+        let mut subjects = BTreeSet::new();
+        let mut actors = BTreeSet::new();
+        let mut rows = stored.iter().peekable();
+        for index in first..first + wanted {
+            let Some(row) = rows.next_if(|row| row.index == index) else {
+                self.flaw(Some(index), "the entry is gone");
+                continue;
+            };
+            self.entry(db, row)?;
+            let Ok(leaf) = Leaf::decode(&row.leaf) else {
+                self.flaw(Some(index), "the entry cannot be read");
+                continue;
+            };
+            let now = (leaf.epoch, leaf.state_changes, leaf.time.as_ms());
+            if now.0 < state.0 || now.1 < state.1 || now.2 < state.2 {
+                self.flaw(Some(index), "the entry is older than the one below it");
+            }
+            *state = now;
+            for subject in self.subjects(db, index, &leaf)? {
+                subjects.insert((subject, index));
+            }
+            actors.insert((leaf.actor, index));
+        }
+        self.compare(&subjects, &store::run_subjects(db, run)?, "customer");
+        self.compare(&actors, &store::run_actors(db, run)?, "actor");
+        Ok(())
+    }
+
+    fn entry(&mut self, db: &mut Connection, row: &StoredEntry) -> Result<(), Error> {
+        let hash = leaf_hash(&row.leaf);
+        if row.check != rules::leaf_check(&hash) {
+            self.flaw(Some(row.index), "the entry was changed");
+        }
+        let mut completed = Vec::new();
+        self.tree.append(hash, &mut completed);
+        for TileRoot { level, index, hash } in completed {
+            if store::read_tile(db, level, index)? != Some(hash) {
+                let span = 256_u64.saturating_pow(u32::from(level));
+                let (from, to) = (index * span, (index + 1) * span - 1);
+                let what = format!("the entries {from} to {to} are not the ones hashed when written");
+                self.flaw(None, &what);
+            }
+        }
+        Ok(())
+    }
+
+    fn subjects(
+        &mut self,
+        db: &mut Connection,
+        index: u64,
+        leaf: &Leaf,
+    ) -> Result<Vec<Pseudonym>, Error> {
+        match leaf.subjects {
+            LeafSubjects::None => Ok(Vec::new()),
+            LeafSubjects::One(one) => Ok(vec![one]),
+            LeafSubjects::Set { root, count } => match open_set(db, self.keyring, index) {
+                Ok(members)
+                    if members.len() as u64 == count
+                        && rules::set_root(&leaf.salt, &members) == root =>
+                {
+                    Ok(members)
+                }
+                _ => {
+                    self.flaw(Some(index), "its set of customers is gone or was changed");
+                    Ok(Vec::new())
+                }
+            },
+        }
+    }
+
+    fn compare<K: Ord + Clone>(
+        &mut self,
+        expected: &BTreeSet<(K, u64)>,
+        stored: &[(K, u64)],
+        which: &str,
+    ) {
+        let stored: BTreeSet<(K, u64)> = stored.iter().cloned().collect();
+        for (_, index) in expected.difference(&stored) {
+            self.flaw(Some(*index), &format!("its row in the {which} index is gone"));
+        }
+        for (_, index) in stored.difference(expected) {
+            self.flaw(Some(*index), &format!("a row in the {which} index does not belong to it"));
+        }
+    }
+
+    fn end(
+        &mut self,
+        db: &mut Connection,
+        head: &store::Head,
+        state: (u64, u64, i64),
+    ) -> Result<(), Error> {
+        let size = head.frontier.size();
+        if self.tree.size() == size && self.tree.root() != head.frontier.root() {
+            self.flaw(None, "the entries do not have the root that was signed");
+        }
+        match open_checkpoint(&head.checkpoint, &verifier_key(self.keyring)?) {
+            Ok(signed) if signed.size == size && signed.root == head.frontier.root() => {}
+            _ => self.flaw(None, "the checkpoint is not signed by this installation"),
+        }
+        if state != (head.epoch, head.state_changes, head.time.as_ms()) && size > 0 {
+            self.flaw(None, "the head names another state of rights or time than its newest entry");
+        }
+        if store::count_beyond(db, size)? != 0 {
+            self.flaw(None, "there are entries beyond the signed size");
+        }
+        if store::count_stray_runs(db, size.div_ceil(rules::RUN_SIZE))? != 0 {
+            self.flaw(None, "there are index rows that no entry belongs to");
+        }
+        Ok(())
+    }
+
+    fn flaw(&mut self, entry: Option<u64>, what: &str) {
+        self.flaws.push(Flaw { entry, what: what.to_owned() });
+    }
+}
+
+/// More than anyone reads; a log with one flaw is not to be trusted.
+pub const FLAWS_MAX: usize = 100;

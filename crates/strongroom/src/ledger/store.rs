@@ -1,0 +1,280 @@
+//! The log's tables.
+
+use std::sync::Arc;
+
+use strongroom_tlog::{Frontier, Hash, TileRoot, leaf_hash};
+
+use crate::ctx::{Pseudonym, Time};
+use crate::db::{Connection, Row, Snapshot, Statement, Value};
+use crate::error::Error;
+use crate::ledger::model::Leaf;
+use crate::ledger::rules::{LoadedHashes, leaf_check, run_of};
+
+/// The log as its newest durable batch left it.
+#[derive(Clone)]
+pub(super) struct Head {
+    pub(super) time: Time,
+    pub(super) epoch: u64,
+    pub(super) state_changes: u64,
+    pub(super) state_tag: [u8; 32],
+    pub(super) frontier: Frontier,
+    pub(super) checkpoint: Arc<str>,
+}
+
+pub(super) fn read_head(db: &mut Connection) -> Result<Option<Head>, Error> {
+    let Some(row) = db.one(READ_HEAD, &[])? else { return Ok(None) };
+    let frontier = Frontier::decode(row.bytes(5)?).map_err(Error::internal)?;
+    if frontier.size() != unsigned(row.integer(0)?)? {
+        return Err(Error::internal("the head's size and its tree differ"));
+    }
+    Ok(Some(Head {
+        time: Time::from_ms(row.integer(1)?),
+        epoch: unsigned(row.integer(2)?)?,
+        state_changes: unsigned(row.integer(3)?)?,
+        state_tag: row.array(4)?,
+        frontier,
+        checkpoint: row.text(6)?.into(),
+    }))
+}
+
+pub(super) fn write_head(db: &mut Connection, head: &Head) -> Result<(), Error> {
+    db.execute(&Statement::new(
+        WRITE_HEAD,
+        vec![
+            signed(head.frontier.size())?.into(),
+            head.time.as_ms().into(),
+            signed(head.epoch)?.into(),
+            signed(head.state_changes)?.into(),
+            head.state_tag.into(),
+            head.frontier.encode().into(),
+            head.checkpoint.as_ref().into(),
+        ],
+    ))
+    .map(drop)
+}
+
+pub(super) fn append_entry(
+    db: &mut Connection,
+    index: u64,
+    leaf: Vec<u8>,
+    hash: &Hash,
+) -> Result<(), Error> {
+    let args = vec![signed(index)?.into(), leaf.into(), leaf_check(hash).into()];
+    db.execute(&Statement::new(APPEND_ENTRY, args)).map(drop)
+}
+
+pub(super) fn append_tile(db: &mut Connection, tile: &TileRoot) -> Result<(), Error> {
+    let args =
+        vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
+    db.execute(&Statement::new(APPEND_TILE, args)).map(drop)
+}
+
+pub(super) fn index_subject(
+    db: &mut Connection,
+    index: u64,
+    subject: &Pseudonym,
+) -> Result<(), Error> {
+    let args = vec![signed(run_of(index))?.into(), subject.0.into(), signed(index)?.into()];
+    db.execute(&Statement::new(INDEX_SUBJECT, args)).map(drop)
+}
+
+pub(super) fn index_actor(db: &mut Connection, index: u64, actor: &str) -> Result<(), Error> {
+    let args = vec![signed(run_of(index))?.into(), actor.into(), signed(index)?.into()];
+    db.execute(&Statement::new(INDEX_ACTOR, args)).map(drop)
+}
+
+pub(super) fn append_set(db: &mut Connection, index: u64, sealed: Vec<u8>) -> Result<(), Error> {
+    let args = vec![signed(index)?.into(), sealed.into()];
+    db.execute(&Statement::new(APPEND_SET, args)).map(drop)
+}
+
+pub(super) fn read_set(db: &mut Connection, index: u64) -> Result<Option<Vec<u8>>, Error> {
+    let row = db.one(READ_SET, &[signed(index)?.into()])?;
+    row.map(|row| row.bytes(0).map(<[u8]>::to_vec)).transpose()
+}
+
+/// Entries from an index on, in order, as they are stored.
+pub(super) fn read_entries(
+    db: &mut Connection,
+    from: u64,
+    count: u64,
+) -> Result<Vec<StoredEntry>, Error> {
+    let args = [signed(from)?.into(), signed(from.saturating_add(count))?.into()];
+    db.query(READ_ENTRIES, &args)?.iter().map(stored_entry).collect()
+}
+
+/// One entry's row.
+pub(super) struct StoredEntry {
+    pub(super) index: u64,
+    pub(super) leaf: Vec<u8>,
+    pub(super) check: Vec<u8>,
+}
+
+fn stored_entry(row: &Row) -> Result<StoredEntry, Error> {
+    let (leaf, check) = (row.bytes(1)?.to_vec(), row.bytes(2)?.to_vec());
+    Ok(StoredEntry { index: unsigned(row.integer(0)?)?, leaf, check })
+}
+
+pub(super) fn read_tile(
+    db: &mut Connection,
+    level: u8,
+    index: u64,
+) -> Result<Option<Hash>, Error> {
+    let row = db.one(READ_TILE, &[i64::from(level).into(), signed(index)?.into()])?;
+    row.map(|row| row.array(0).map(Hash)).transpose()
+}
+
+/// Loads the hashes a proof needs: level 0 from the entries, the others from full tiles.
+pub(super) fn load_hashes(
+    db: &mut Connection,
+    needed: &[(u8, u64)],
+) -> Result<LoadedHashes, Error> {
+    let mut loaded = LoadedHashes::default();
+    for (level, index) in needed {
+        let hash = match level {
+            0 => read_entries(db, *index, 1)?.first().map(|entry| leaf_hash(&entry.leaf)),
+            _ => read_tile(db, *level, *index)?,
+        };
+        if let Some(hash) = hash {
+            loaded.0.insert((*level, *index), hash);
+        }
+    }
+    Ok(loaded)
+}
+
+pub(super) fn count_beyond(db: &mut Connection, size: u64) -> Result<u64, Error> {
+    let row = db.one(COUNT_BEYOND, &[signed(size)?.into()])?;
+    row.map_or(Ok(0), |row| unsigned(row.integer(0)?))
+}
+
+/// The subject rows of one run, in order.
+pub(super) fn run_subjects(
+    db: &mut Connection,
+    run: u64,
+) -> Result<Vec<(Pseudonym, u64)>, Error> {
+    let rows = db.query(RUN_SUBJECTS, &[signed(run)?.into(), Value::from(RUN_ROWS_MAX)])?;
+    rows.iter().map(|row| Ok((Pseudonym(row.array(0)?), unsigned(row.integer(1)?)?))).collect()
+}
+
+/// The actor rows of one run, in order.
+pub(super) fn run_actors(db: &mut Connection, run: u64) -> Result<Vec<(String, u64)>, Error> {
+    let rows = db.query(RUN_ACTORS, &[signed(run)?.into(), Value::from(RUN_ROWS_MAX)])?;
+    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), unsigned(row.integer(1)?)?))).collect()
+}
+
+/// Index rows of runs that no entry belongs to.
+pub(super) fn count_stray_runs(db: &mut Connection, runs: u64) -> Result<u64, Error> {
+    let mut strays = 0;
+    for sql in [COUNT_STRAY_SUBJECTS, COUNT_STRAY_ACTORS] {
+        let row = db.one(sql, &[signed(runs)?.into()])?;
+        strays += row.map_or(Ok(0), |row| unsigned(row.integer(0)?))?;
+    }
+    Ok(strays)
+}
+
+pub(super) async fn find_leaf(snapshot: &mut Snapshot, index: u64) -> Result<Option<Leaf>, Error> {
+    let row = snapshot.one(READ_ENTRY, &[signed(index)?.into()]).await?;
+    row.map(|row| Leaf::decode(row.bytes(0)?)).transpose()
+}
+
+pub(super) async fn size(snapshot: &mut Snapshot) -> Result<u64, Error> {
+    let row = snapshot.one(READ_SIZE, &[]).await?;
+    row.map_or(Ok(0), |row| unsigned(row.integer(0)?))
+}
+
+/// Entries about a subject in one run, newest first.
+pub(super) async fn subject_in_run(
+    snapshot: &mut Snapshot,
+    run: u64,
+    subject: &Pseudonym,
+) -> Result<Vec<u64>, Error> {
+    let args = [signed(run)?.into(), subject.0.into(), Value::from(RUN_ROWS_MAX)];
+    indexes(&snapshot.query(SUBJECT_IN_RUN, &args).await?)
+}
+
+/// Entries of an actor in one run, newest first.
+pub(super) fn actor_in_run(
+    db: &mut Connection,
+    run: u64,
+    actor: &str,
+) -> Result<Vec<u64>, Error> {
+    let args = [signed(run)?.into(), actor.into(), Value::from(RUN_ROWS_MAX)];
+    indexes(&db.query(ACTOR_IN_RUN, &args)?)
+}
+
+fn indexes(rows: &[Row]) -> Result<Vec<u64>, Error> {
+    rows.iter().map(|row| unsigned(row.integer(0)?)).collect()
+}
+
+fn signed(number: u64) -> Result<i64, Error> {
+    i64::try_from(number).map_err(Error::internal)
+}
+
+fn unsigned(number: i64) -> Result<u64, Error> {
+    u64::try_from(number).map_err(Error::internal)
+}
+
+const READ_HEAD: &str =
+    "SELECT size, time_ms, epoch, state_changes, state_tag, frontier, checkpoint
+FROM ledger_head
+WHERE id = 1";
+
+const WRITE_HEAD: &str = "INSERT INTO ledger_head
+  (id, size, time_ms, epoch, state_changes, state_tag, frontier, checkpoint)
+VALUES (1, $1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (id) DO UPDATE SET
+  size = excluded.size, time_ms = excluded.time_ms, epoch = excluded.epoch,
+  state_changes = excluded.state_changes, state_tag = excluded.state_tag,
+  frontier = excluded.frontier, checkpoint = excluded.checkpoint";
+
+const READ_SIZE: &str = "SELECT size FROM ledger_head WHERE id = 1";
+
+const APPEND_ENTRY: &str = "INSERT INTO ledger_entry (idx, leaf, leaf_check) VALUES ($1, $2, $3)";
+
+const READ_ENTRY: &str = "SELECT leaf FROM ledger_entry WHERE idx = $1";
+
+const READ_ENTRIES: &str = "SELECT idx, leaf, leaf_check FROM ledger_entry
+WHERE idx >= $1 AND idx < $2
+ORDER BY idx";
+
+const COUNT_BEYOND: &str = "SELECT COUNT(*) FROM ledger_entry WHERE idx >= $1 OR idx < 0";
+
+const APPEND_TILE: &str = "INSERT INTO ledger_tile (level, idx, hash) VALUES ($1, $2, $3)";
+
+const READ_TILE: &str = "SELECT hash FROM ledger_tile WHERE level = $1 AND idx = $2";
+
+const INDEX_SUBJECT: &str = "INSERT INTO ledger_subject (run, subject, idx) VALUES ($1, $2, $3)";
+
+const INDEX_ACTOR: &str = "INSERT INTO ledger_actor (run, actor, idx) VALUES ($1, $2, $3)";
+
+const SUBJECT_IN_RUN: &str = "SELECT idx FROM ledger_subject
+WHERE run = $1 AND subject = $2
+ORDER BY idx DESC
+LIMIT $3";
+
+const ACTOR_IN_RUN: &str = "SELECT idx FROM ledger_actor
+WHERE run = $1 AND actor = $2
+ORDER BY idx DESC
+LIMIT $3";
+
+const RUN_SUBJECTS: &str = "SELECT subject, idx FROM ledger_subject
+WHERE run = $1
+ORDER BY subject, idx
+LIMIT $2";
+
+const RUN_ACTORS: &str = "SELECT actor, idx FROM ledger_actor
+WHERE run = $1
+ORDER BY actor, idx
+LIMIT $2";
+
+const COUNT_STRAY_SUBJECTS: &str =
+    "SELECT COUNT(*) FROM ledger_subject WHERE run >= $1 OR run < 0";
+
+const COUNT_STRAY_ACTORS: &str = "SELECT COUNT(*) FROM ledger_actor WHERE run >= $1 OR run < 0";
+
+const APPEND_SET: &str = "INSERT INTO ledger_set (idx, sealed) VALUES ($1, $2)";
+
+const READ_SET: &str = "SELECT sealed FROM ledger_set WHERE idx = $1";
+
+/// A run has 1,024 entries of at most 1,000 subjects each.
+const RUN_ROWS_MAX: i64 = 1_100_000;

@@ -1,0 +1,26 @@
+//! The data policy: one file people can read, which says what is kept about customers, why, how
+//! long, and who may see it. This part parses it into types that cannot be wrong, tells what a
+//! change of it means, and reads and masks the values of its fields. It stores and applies
+//! nothing.
+
+mod model;
+mod rules;
+mod store;
+#[cfg(test)]
+mod tests;
+mod verbs;
+
+pub use self::model::{
+    Compartment, Registry,
+    Budget, Business, Class, DifferenceLine, Effect, Field, FieldKind, FieldValue, Find,
+    GracePeriod, Grant, Name, Policy, Problem, Purpose, Relation, RetentionPeriod, Reveal, Right,
+    Role, See, UnreadableValueError, ValueProblem, ValueProblemCode,
+};
+pub use self::verbs::{Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read};
+pub use self::rules::{compartments, describe, difference, mask, parse_value};
+
+/// Reads a policy file. On failure at least one and at most 20 problems, in the order of their
+/// lines; when the TOML itself is broken, only that is reported, since the rest would mislead.
+pub fn parse(text: &str) -> Result<Policy, Vec<Problem>> {
+    rules::check(text)
+}

@@ -1,0 +1,75 @@
+//! What is kept, and why: relations and fields.
+
+use std::collections::BTreeSet;
+
+use super::{FieldKind, Name, RetentionPeriod};
+
+/// Why a customer is known to the business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// For people; the name where the policy gives none.
+    pub title: String,
+    /// How long the relation lives after it last happened.
+    pub keep: RetentionPeriod,
+    /// The legal duty behind it: while it lives, erasure waits for what it needs.
+    pub basis: Option<String>,
+}
+
+/// One thing that may be kept about a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// For people; the name where the policy gives none.
+    pub title: String,
+    /// How values are read, normalised and masked.
+    pub kind: FieldKind,
+    /// How much harm a leak does.
+    pub class: Class,
+    /// The relations that keep it alive; never empty. Decides its compartment.
+    pub needed_for: BTreeSet<Name<Relation>>,
+    /// Which index there is over it.
+    pub find: Find,
+}
+
+/// How confidential a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Of little harm outside.
+    Internal,
+    /// The default.
+    Confidential,
+    /// Great harm: identity papers, health.
+    Restricted,
+}
+
+impl Class {
+    /// The word of the policy.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confidential => "confidential",
+            Self::Internal => "internal",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
+/// Whether customers can be found by a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Find {
+    /// By the whole value; several customers may share it.
+    Exact,
+    /// Not at all.
+    None,
+    /// By the whole value, and no two customers may have the same.
+    Unique,
+}
+
+impl Find {
+    /// The word of the policy.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::None => "none",
+            Self::Unique => "unique",
+        }
+    }
+}

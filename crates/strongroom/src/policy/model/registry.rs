@@ -1,0 +1,101 @@
+//! Numbers for names: which numeric id seals which field, and which compartment which needs.
+//!
+//! Allotted once and never reused: a value sealed years ago must not turn up under another name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use strongroom_crypto::{Random, random_array};
+
+use crate::error::Error;
+use crate::policy::model::Policy;
+use crate::policy::rules;
+
+/// Every field and compartment there ever was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    fields: BTreeMap<String, RegisteredField>,
+    compartments: Vec<Compartment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegisteredField {
+    id: u8,
+    kind: String,
+}
+
+/// Fields that the same relations need share a compartment, and so a key and a life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compartment {
+    /// Random; bound into every record sealed in it.
+    pub id: [u8; 16],
+    /// The relations that need what is in it.
+    pub needed_for: BTreeSet<String>,
+}
+
+impl Registry {
+    /// This registry and what a policy adds to it. Refuses a field that comes back as another kind:
+    /// what was sealed under its number would be misread.
+    pub fn extended_for(&self, policy: &Policy, random: &dyn Random) -> Result<Self, Error> {
+        let mut extended = self.clone();
+        for (name, field) in policy.fields() {
+            let kind = field.kind.as_str();
+            match extended.fields.get(name.as_str()) {
+                Some(known) if known.kind == kind => {}
+                Some(known) => {
+                    let detail = format!(
+                        "field `{name}` was `{}` before and cannot become `{kind}`; give the new \
+                         field another name",
+                        known.kind
+                    );
+                    return Err(Error::unprocessable("field_kind_changed", detail));
+                }
+                None => {
+                    let id = u8::try_from(extended.fields.len()).map_err(|_| {
+                        let detail = "256 fields were declared over time, and numbers are never \
+                                      reused; a new installation is needed";
+                        Error::unprocessable("field_ids_used_up", detail)
+                    })?;
+                    let registered = RegisteredField { id, kind: kind.to_owned() };
+                    extended.fields.insert(name.as_str().to_owned(), registered);
+                }
+            }
+        }
+        for needed_for in rules::compartments(policy) {
+            let needed_for: BTreeSet<String> =
+                needed_for.iter().map(|name| name.as_str().to_owned()).collect();
+            if !extended.compartments.iter().any(|known| known.needed_for == needed_for) {
+                let id = random_array(random)?;
+                extended.compartments.push(Compartment { id, needed_for });
+            }
+        }
+        Ok(extended)
+    }
+
+    /// The number of a field.
+    pub fn id_of(&self, name: &str) -> Option<u8> {
+        self.fields.get(name).map(|field| field.id)
+    }
+
+    /// The field behind a number.
+    pub fn name_of(&self, id: u8) -> Option<&str> {
+        self.fields.iter().find(|(_, field)| field.id == id).map(|(name, _)| name.as_str())
+    }
+
+    /// Where values that these relations need are sealed.
+    pub fn compartment_for<'a>(
+        &self,
+        needed_for: impl IntoIterator<Item = &'a str>,
+    ) -> Option<&Compartment> {
+        let needed_for: BTreeSet<&str> = needed_for.into_iter().collect();
+        self.compartments.iter().find(|known| known.needed_for.iter().eq(needed_for.iter()))
+    }
+
+    /// The compartment with this id.
+    pub fn compartment(&self, id: &[u8; 16]) -> Option<&Compartment> {
+        self.compartments.iter().find(|known| known.id == *id)
+    }
+}

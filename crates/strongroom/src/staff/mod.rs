@@ -1,0 +1,154 @@
+//! Who may ask: API keys. Their secrets are shown once and never stored.
+//!
+//! What must never happen here: a key without an end, a secret in a row, a row that counts although
+//! it was changed by SQL.
+
+mod model;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use strongroom_crypto::{Plain, constant_time_eq};
+
+use crate::ctx::{
+    Actor, Change, Ctx, Entry, EntryKind, Grant, Guard, Miss, StateDelta, StatePart,
+};
+use crate::db::Connection;
+use crate::error::Error;
+use crate::keys::Keyring;
+
+use model::Presented;
+pub use model::{KeyRow, NewKeyInput};
+
+/// A key as it is handed over: the only time its secret is seen.
+pub struct IssuedKey {
+    /// Its row.
+    pub row: KeyRow,
+    /// `sr_live_…`
+    pub secret: Plain,
+    /// Commit it before the secret is shown.
+    pub change: Change,
+}
+
+/// Prepares a new key. The caller has checked role and purposes against the applied policy.
+pub fn issue_key(
+    ctx: &Ctx,
+    keyring: &Keyring,
+    grant: Grant,
+    input: NewKeyInput,
+) -> Result<IssuedKey, Error> {
+    refuse_bad_input(&input)?;
+    let presented = Presented::generate(ctx.new_id()?, ctx.rng.as_ref())?;
+    let mut row = KeyRow {
+        id: presented.id,
+        name: input.name,
+        role: input.role,
+        purposes: input.purposes,
+        created: ctx.now,
+        expires: ctx.now.plus_days(i64::from(input.days)),
+        revoked: None,
+        verifier: [0; 32],
+        version: 1,
+        mac: [0; 32],
+    };
+    let message = row.verifier_message(presented.secret.expose());
+    row.verifier = keyring.mac_row(VERIFIER, message.expose())?;
+    row.mac = keyring.mac_row(store::TABLE, &row.columns())?;
+    let change = grant
+        .change(Entry::new(ctx, EntryKind::Key, "key.create"))
+        .write(store::insert(&row))
+        .with_state(StateDelta { part: StatePart::Rights, before: None, after: Some(row.mac) });
+    Ok(IssuedKey { row, secret: presented.to_text(), change })
+}
+
+/// Prepares the end of a key, from this entry on and for good.
+pub fn revoke_key(
+    ctx: &Ctx,
+    keyring: &Keyring,
+    grant: Grant,
+    row: &KeyRow,
+) -> Result<Change, Error> {
+    if row.revoked.is_some() {
+        return Err(Error::conflict("already_revoked", "this key was revoked before"));
+    }
+    let mut revoked = row.clone();
+    revoked.revoked = Some(ctx.now);
+    revoked.version += 1;
+    revoked.mac = keyring.mac_row(store::TABLE, &revoked.columns())?;
+    let statement = store::update(&revoked, &row.mac);
+    let delta = StateDelta {
+        part: StatePart::Rights,
+        before: Some(row.mac),
+        after: Some(revoked.mac),
+    };
+    let entry = Entry::new(ctx, EntryKind::Key, "key.revoke");
+    let guard = Guard::Rows { statement, expected: 1, miss: Miss::StateChanged };
+    Ok(grant.change(entry).guard(guard).with_state(delta))
+}
+
+/// All rows whose MAC holds, and how many do not: those count for nothing.
+pub fn load(db: &mut Connection, keyring: &Keyring) -> Result<(Vec<KeyRow>, usize), Error> {
+    let rows = store::list(db)?;
+    let total = rows.len();
+    let mut intact = Vec::with_capacity(total);
+    for row in rows {
+        if keyring.is_row_intact(store::TABLE, &row.columns(), &row.mac)? {
+            intact.push(row);
+        }
+    }
+    let broken = total - intact.len();
+    Ok((intact, broken))
+}
+
+/// The actor behind a presented key. `find` looks the id up among the rows in memory. Every failure
+/// is the same answer: which part was wrong is nobody's business.
+pub fn authenticate<'a>(
+    ctx: &Ctx,
+    keyring: &Keyring,
+    text: &str,
+    find: impl FnOnce(&crate::id::Id<crate::id::ApiKey>) -> Option<&'a KeyRow>,
+) -> Result<Actor, Error> {
+    let presented = Presented::parse(text).ok_or_else(refused)?;
+    let row = find(&presented.id).ok_or_else(refused)?;
+    let message = row.verifier_message(presented.secret.expose());
+    let verifier = keyring.mac_row(VERIFIER, message.expose())?;
+    if !constant_time_eq(&verifier, &row.verifier) {
+        return Err(refused());
+    }
+    if let Some(why) = row.refusal_at(ctx.now) {
+        let kind = crate::error::ErrorKind::Unauthenticated;
+        return Err(Error::new(kind, "key_ended", why));
+    }
+    Ok(Actor::Key {
+        id: row.id,
+        role: row.role.clone(),
+        purposes: row.purposes.clone(),
+        expires: row.expires,
+    })
+}
+
+fn refuse_bad_input(input: &NewKeyInput) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " -_.".contains(c);
+    if input.name.is_empty() || input.name.len() > NAME_MAX || !input.name.chars().all(plain) {
+        let detail = "a key's name is 1 to 60 letters, digits, spaces, `-`, `_` or `.`; name the \
+                      system that uses it, not a person";
+        return Err(Error::unprocessable("bad_name", detail));
+    }
+    if input.days == 0 || input.days > DAYS_MAX {
+        let detail = "a key lives 1 to 365 days; make its successor before it ends";
+        return Err(Error::unprocessable("bad_days", detail));
+    }
+    Ok(())
+}
+
+fn refused() -> Error {
+    let detail = "this needs an API key: send `Authorization: Bearer sr_live_…` with a key that \
+                  was made here";
+    Error::new(crate::error::ErrorKind::Unauthenticated, "unauthenticated", detail)
+}
+
+const VERIFIER: &str = "api_key/verifier";
+const NAME_MAX: usize = 60;
+
+/// A key that is never replaced is a key that leaks for ever.
+const DAYS_MAX: u32 = 365;

@@ -1,0 +1,220 @@
+//! Customers as the vault knows them.
+
+use std::collections::BTreeMap;
+
+use strongroom_crypto::{CryptoError, Decoder, Encoder, Plain};
+
+use crate::ctx::{Pseudonym, Time};
+use crate::error::Error;
+use crate::id::{Customer, Id};
+
+/// The plain columns: they say nothing about a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CustomerRow {
+    /// A random integer beside the id: records keyed by it are smaller and faster.
+    pub(super) key: i64,
+    pub(super) id: Id<Customer>,
+    pub(super) state: CustomerState,
+    pub(super) version: u64,
+    /// +1 whenever less may be shown.
+    pub(super) life: u64,
+    /// The first day, counted from 1970-01-01, on which something may fall due; 0 for none.
+    pub(super) due_day: i64,
+    pub(super) mac: [u8; 32],
+}
+
+/// Whether a customer may be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CustomerState {
+    /// Yes.
+    Active,
+    /// Keys are being destroyed.
+    Erasing,
+    /// Asked to be erased: hidden from everyone, can be brought back.
+    Restricted,
+}
+
+impl CustomerState {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Erasing => "erasing",
+            Self::Restricted => "restricted",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Erasing, Self::Restricted].into_iter().find(|it| it.as_str() == text)
+    }
+}
+
+impl CustomerRow {
+    /// What the row's MAC covers.
+    pub(super) fn columns(&self) -> Vec<u8> {
+        let mut encoder = Encoder::new("customer");
+        encoder
+            .u64(self.key.cast_unsigned())
+            .bytes(self.id.as_bytes())
+            .text(self.state.as_str())
+            .u64(self.version)
+            .u64(self.life)
+            .u64(self.due_day.cast_unsigned());
+        encoder.finish()
+    }
+}
+
+/// What holds a customer together, sealed under the core key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Core {
+    pub(super) pseudonym: Pseudonym,
+    pub(super) created: Time,
+    pub(super) relations: Vec<Relation>,
+    /// Compartment id to the version its record has.
+    pub(super) compartments: BTreeMap<[u8; 16], u64>,
+    pub(super) indexes: Vec<IndexEntry>,
+}
+
+/// Why a customer is known, and when that last happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Relation {
+    pub(super) name: String,
+    pub(super) last: Time,
+}
+
+/// A hash under which the customer is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct IndexEntry {
+    pub(super) kind: IndexKind,
+    /// Numeric field id; 255 for references, which no field ever has beside them.
+    pub(super) field: u8,
+    pub(super) hash: [u8; 16],
+}
+
+/// Which table the hash stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IndexKind {
+    /// Several customers may share it.
+    Exact,
+    /// One customer has it.
+    Unique,
+}
+
+impl Core {
+    /// The cells of the core record. The numbers are the core's own, not the policy's.
+    pub(super) fn cells(&self) -> Vec<(u8, Plain)> {
+        let mut relations = Encoder::new("core/relations");
+        relations.u32(count(self.relations.len()));
+        for relation in &self.relations {
+            relations.text(&relation.name).u64(relation.last.as_ms().cast_unsigned());
+        }
+        let mut compartments = Encoder::new("core/compartments");
+        compartments.u32(count(self.compartments.len()));
+        for (id, version) in &self.compartments {
+            compartments.bytes(id).u64(*version);
+        }
+        let mut indexes = Encoder::new("core/indexes");
+        indexes.u32(count(self.indexes.len()));
+        for entry in &self.indexes {
+            indexes.u8(entry.kind.number()).u8(entry.field).bytes(&entry.hash);
+        }
+        let created = self.created.as_ms().to_be_bytes();
+        vec![
+            (0, Plain::copy_of(&self.pseudonym.0)),
+            (1, Plain::copy_of(&created)),
+            (2, Plain::new(relations.finish())),
+            (3, Plain::new(compartments.finish())),
+            (4, Plain::new(indexes.finish())),
+        ]
+    }
+
+    /// Reads an opened core record.
+    pub(super) fn from_cells(cells: &[(u8, Plain)]) -> Result<Self, Error> {
+        let cell = |wanted: u8| {
+            let found = cells.iter().find(|(number, _)| *number == wanted);
+            found.map(|(_, plain)| plain.expose()).ok_or(CryptoError::Malformed)
+        };
+        let pseudonym = Pseudonym(cell(0)?.try_into().map_err(|_| CryptoError::Malformed)?);
+        let created = i64::from_be_bytes(cell(1)?.try_into().map_err(|_| CryptoError::Malformed)?);
+        let mut decoder = Decoder::new(cell(2)?, "core/relations")?;
+        let mut relations = Vec::new();
+        for _ in 0..decoder.u32()? {
+            let name = decoder.text()?.to_owned();
+            relations.push(Relation { name, last: Time::from_ms(decoder.u64()?.cast_signed()) });
+        }
+        decoder.finish()?;
+        let mut decoder = Decoder::new(cell(3)?, "core/compartments")?;
+        let mut compartments = BTreeMap::new();
+        for _ in 0..decoder.u32()? {
+            compartments.insert(decoder.array()?, decoder.u64()?);
+        }
+        decoder.finish()?;
+        let mut decoder = Decoder::new(cell(4)?, "core/indexes")?;
+        let mut indexes = Vec::new();
+        for _ in 0..decoder.u32()? {
+            let kind = IndexKind::of(decoder.u8()?)?;
+            indexes.push(IndexEntry { kind, field: decoder.u8()?, hash: decoder.array()? });
+        }
+        decoder.finish()?;
+        Ok(Self { pseudonym, created: Time::from_ms(created), relations, compartments, indexes })
+    }
+}
+
+impl IndexKind {
+    fn number(self) -> u8 {
+        match self {
+            Self::Exact => 1,
+            Self::Unique => 2,
+        }
+    }
+
+    fn of(number: u8) -> Result<Self, CryptoError> {
+        match number {
+            1 => Ok(Self::Exact),
+            2 => Ok(Self::Unique),
+            _ => Err(CryptoError::Malformed),
+        }
+    }
+}
+
+/// A caller's own opaque name for a customer: `shop/4711`. Refused if it looks personal, since it
+/// stands in URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    source: String,
+    key: String,
+}
+
+impl Reference {
+    /// A source of 1 to 40 lower-case letters, digits, `-`; a key of 1 to 64 letters, digits, `.`,
+    /// `_`, `-` with at least one digit, so that no name or e-mail passes.
+    pub fn parse(source: &str, key: &str) -> Result<Self, Error> {
+        let plain_source = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let plain_key = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let good_source =
+            !source.is_empty() && source.len() <= 40 && source.chars().all(plain_source);
+        let good_key = !key.is_empty()
+            && key.len() <= 64
+            && key.chars().all(plain_key)
+            && key.chars().any(|c| c.is_ascii_digit());
+        if !good_source || !good_key || strongroom_detect::contains_card_number(key) {
+            let detail = "a reference is your own opaque number: source of 1 to 40 lower-case \
+                          letters, digits and `-`; key of 1 to 64 letters, digits, `.`, `_`, `-` \
+                          with at least one digit. It stands in addresses, so never a name, an \
+                          e-mail or a card number";
+            return Err(Error::unprocessable("bad_reference", detail));
+        }
+        Ok(Self { source: source.to_owned(), key: key.to_owned() })
+    }
+
+    /// The text its hash covers.
+    pub(super) fn index_text(&self) -> String {
+        format!("{}/{}", self.source, self.key)
+    }
+}
+
+/// The field number under which references are hashed: no policy field may look them up.
+pub(super) const REFERENCE_FIELD: u8 = 255;
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

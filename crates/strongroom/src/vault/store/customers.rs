@@ -1,0 +1,150 @@
+//! Tables `customer` and `sealed_record`.
+
+use crate::db::{Connection, Row, Snapshot, Statement, Value};
+use crate::error::Error;
+use crate::id::{Customer, Id};
+use crate::vault::model::{CustomerRow, CustomerState};
+
+pub(in crate::vault) async fn find_row(
+    snapshot: &mut Snapshot,
+    id: &Id<Customer>,
+) -> Result<Option<CustomerRow>, Error> {
+    let row = snapshot.one(FIND, &[id.as_bytes().into()]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+pub(in crate::vault) async fn row_by_key(
+    snapshot: &mut Snapshot,
+    key: i64,
+) -> Result<Option<CustomerRow>, Error> {
+    let row = snapshot.one(FIND_BY_KEY, &[key.into()]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// Every sealed record of a customer by compartment.
+pub(in crate::vault) async fn read_records(
+    snapshot: &mut Snapshot,
+    key: i64,
+) -> Result<Vec<([u8; 16], Vec<u8>)>, Error> {
+    let rows = snapshot.query(READ_RECORDS, &[key.into()]).await?;
+    rows.iter().map(|row| Ok((row.array(0)?, row.bytes(1)?.to_vec()))).collect()
+}
+
+pub(in crate::vault) fn insert_customer(row: &CustomerRow) -> Statement {
+    Statement::new(INSERT, values(row))
+}
+
+/// Meets one row only if version and life are still those that were read.
+pub(in crate::vault) fn update_customer(row: &CustomerRow, before: &CustomerRow) -> Statement {
+    let mut args = values(row);
+    args.push(signed(before.version).into());
+    args.push(signed(before.life).into());
+    args.push(before.state.as_str().into());
+    Statement::new(UPDATE, args)
+}
+
+pub(in crate::vault) fn delete_customer(key: i64) -> Statement {
+    Statement::new(DELETE, vec![key.into()])
+}
+
+pub(in crate::vault) fn put_record(key: i64, compartment: &[u8; 16], data: Vec<u8>) -> Statement {
+    Statement::new(PUT_RECORD, vec![key.into(), compartment.into(), data.into()])
+}
+
+pub(in crate::vault) fn delete_record(key: i64, compartment: &[u8; 16]) -> Statement {
+    Statement::new(DELETE_RECORD, vec![key.into(), compartment.into()])
+}
+
+/// Meets one row while no less may be shown than when the customer was read.
+pub(in crate::vault) fn active_and_alive(row: &CustomerRow) -> Statement {
+    Statement::new(ACTIVE_AND_ALIVE, vec![row.key.into(), signed(row.life).into()])
+}
+
+/// Keys of customers in order, from one on: for walks over everyone.
+pub(in crate::vault) fn list_due_keys(
+    db: &mut Connection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<i64>, Error> {
+    let args = [after.into(), Value::from(limit)];
+    db.query(LIST_KEYS, &args)?.iter().map(|row| row.integer(0)).collect()
+}
+
+/// Sealed records after a place, for finding which data keys are in use.
+pub(in crate::vault) fn list_deks_page(
+    db: &mut Connection,
+    after: (i64, &[u8; 16]),
+    limit: i64,
+) -> Result<Vec<(i64, [u8; 16], Vec<u8>)>, Error> {
+    let args = [after.0.into(), after.1.into(), Value::from(limit)];
+    let rows = db.query(LIST_RECORDS, &args)?;
+    rows.iter().map(|row| Ok((row.integer(0)?, row.array(1)?, row.bytes(2)?.to_vec()))).collect()
+}
+
+fn values(row: &CustomerRow) -> Vec<Value> {
+    vec![
+        row.key.into(),
+        row.id.as_bytes().into(),
+        row.state.as_str().into(),
+        signed(row.version).into(),
+        signed(row.life).into(),
+        row.due_day.into(),
+        row.mac.into(),
+    ]
+}
+
+fn read(row: &Row) -> Result<CustomerRow, Error> {
+    let state = CustomerState::parse(row.text(2)?);
+    Ok(CustomerRow {
+        key: row.integer(0)?,
+        id: Id::from_bytes(row.array(1)?),
+        state: state.ok_or_else(|| Error::internal("a customer in an unknown state"))?,
+        version: u64::try_from(row.integer(3)?).map_err(Error::internal)?,
+        life: u64::try_from(row.integer(4)?).map_err(Error::internal)?,
+        due_day: row.integer(5)?,
+        mac: row.array(6)?,
+    })
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+const FIND: &str = "SELECT key, id, state, version, life, due_day, mac FROM customer
+WHERE id = $1";
+
+const FIND_BY_KEY: &str = "SELECT key, id, state, version, life, due_day, mac FROM customer
+WHERE key = $1";
+
+const READ_RECORDS: &str = "SELECT compartment, data FROM sealed_record
+WHERE customer = $1
+ORDER BY compartment
+LIMIT 64";
+
+const INSERT: &str = "INSERT INTO customer (key, id, state, version, life, due_day, mac)
+VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+const UPDATE: &str = "UPDATE customer
+SET state = $3, version = $4, life = $5, due_day = $6, mac = $7
+WHERE key = $1 AND id = $2 AND version = $8 AND life = $9 AND state = $10";
+
+const DELETE: &str = "DELETE FROM customer WHERE key = $1";
+
+const PUT_RECORD: &str = "INSERT INTO sealed_record (customer, compartment, data)
+VALUES ($1, $2, $3)
+ON CONFLICT (customer, compartment) DO UPDATE SET data = excluded.data";
+
+const DELETE_RECORD: &str = "DELETE FROM sealed_record WHERE customer = $1 AND compartment = $2";
+
+const ACTIVE_AND_ALIVE: &str = "SELECT 1 FROM customer
+WHERE key = $1 AND life = $2 AND state = 'active'";
+
+const LIST_KEYS: &str = "SELECT key FROM customer
+WHERE key > $1
+ORDER BY key
+LIMIT $2";
+
+const LIST_RECORDS: &str = "SELECT customer, compartment, data FROM sealed_record
+WHERE customer > $1 OR (customer = $1 AND compartment > $2)
+ORDER BY customer, compartment
+LIMIT $3";
