@@ -240,7 +240,7 @@ impl Chain {
         };
         let mut run = Run::default();
         for group in self.groups.iter().rev() {
-            if !run.put_in_front(group) {
+            if run.is_hopeless(next) || !run.put_in_front(group) {
                 break;
             }
             if run.size >= DIGITS_MIN
@@ -305,6 +305,12 @@ impl Run {
         is_all_of_its_kind || self.has_printed_shape()
     }
 
+    /// No longer run can be like a card: what follows belongs to it, and it is no printed shape.
+    fn is_hopeless(&self, next: Option<Separator>) -> bool {
+        let goes_on = next == self.inner && self.groups >= SHAPE_GROUPS_MAX;
+        next.is_some() && (goes_on || self.parted_differently)
+    }
+
     fn has_printed_shape(&self) -> bool {
         let sizes = self.sizes.iter().take(self.groups).rev();
         SHAPES.iter().any(|shape| sizes.clone().eq(shape.iter()))
@@ -330,6 +336,9 @@ const GAP_CHARS_MAX: usize = 3;
 /// No assigned calling code has telephone numbers of 14 or 15 digits in a card range, so a plus
 /// sign hides no card number that is longer.
 const PHONE_DIGITS_MAX: usize = 13;
+
+/// The most groups of a printed shape.
+const SHAPE_GROUPS_MAX: usize = 5;
 
 /// The sizes of groups printed on cards or usual in forms.
 const SHAPES: &[&[u8]] = &[

@@ -120,9 +120,6 @@ fn index_path(index: u64, width: TileWidth) -> String {
 }
 
 fn read_tile_path(path: &str) -> Option<TilePath> {
-    if path.len() > PATH_SIZE_BYTES_MAX {
-        return None;
-    }
     let (kind, place) = path.strip_prefix("tile/")?.split_once('/')?;
     let (digits, width) = match place.split_once(".p/") {
         None => (place, TileWidth::Full),
@@ -155,6 +152,3 @@ pub const ENTRY_SIZE_BYTES_MAX: usize = u16::MAX as usize;
 
 /// Highest level in a path (tlog-tiles, "Merkle Tree").
 const LEVEL_MAX: u8 = 63;
-
-/// The longest path, of level 63, index 2^64 - 1 and width 255, has 47 bytes.
-const PATH_SIZE_BYTES_MAX: usize = 64;

@@ -13,3 +13,5 @@ pub mod policy;
 pub mod staff;
 pub mod access;
 pub mod findings;
+pub mod vault;
+pub mod app;

@@ -189,6 +189,17 @@ fn an_empty_log_has_one_root() {
 }
 
 #[test]
+fn a_place_outside_the_log_is_refused() {
+    let log = Log::numbered(2);
+    let [a, b] = log.leaves.as_slice() else { panic!("two leaves") };
+    let outside = |index, size| Err(TlogError::IndexOutside { index, size });
+    // Each would lead to the root if the bounds were not checked first.
+    assert_eq!(verify_inclusion(1, 1, a, &[], a), outside(1, 1));
+    assert_eq!(verify_inclusion(3, 2, b, &[*a], &log.frontier.root()), outside(3, 2));
+    assert_eq!(verify_inclusion(0, 0, a, &[], a), outside(0, 0));
+}
+
+#[test]
 fn an_inner_node_does_not_pass_as_an_entry() {
     // The second preimage that the prefixes of RFC 6962 prevent: two leaves offered as one entry.
     let log = Log::numbered(4);

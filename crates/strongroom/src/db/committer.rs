@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::ctx::{
     BudgetClaim, Change, Clock, ClockTrust, Entry, Guard, Miss, NewKey, Receipt, StateDelta, Time,
 };
+use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, Durability};
 use crate::error::{Error, ErrorKind};
 
@@ -32,7 +33,7 @@ pub trait Keeper: Send {
     /// Takes a charge back whose change was not done.
     fn uncharge(&mut self, claim: &BudgetClaim, amount: u64);
     /// Counts changed rows of authority into the state hash.
-    fn change_state(&mut self, deltas: &[StateDelta]);
+    fn change_state(&mut self, deltas: &[StateDelta]) -> Result<(), Error>;
     /// Appends the entries, signs the checkpoint, writes both into the transaction.
     fn append(
         &mut self,
@@ -104,7 +105,9 @@ impl Committer {
     ) -> Result<(Self, JoinHandle<()>), Error> {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let stall = Stall::default();
-        let mut writer = Writer { path, db: None, keeper, clock, trust, stall: stall.clone() };
+        let checkpointer = Checkpointer::start(path.clone())?;
+        let mut writer =
+            Writer { path, db: None, keeper, clock, trust, stall: stall.clone(), checkpointer };
         writer.reopen()?;
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
@@ -142,6 +145,7 @@ struct Writer {
     clock: Arc<dyn Clock>,
     trust: Arc<ClockTrust>,
     stall: Stall,
+    checkpointer: Checkpointer,
 }
 
 /// What one change came to inside the batch.
@@ -179,6 +183,7 @@ impl Writer {
         match self.attempt(changes) {
             Ok(fates) => {
                 self.stall.0.store(false, Ordering::SeqCst);
+                self.checkpointer.batch_written();
                 for (answer, fate) in answers.into_iter().zip(fates) {
                     // A caller who has gone away does not change what is true.
                     let _ = answer.send(fate);
@@ -217,7 +222,7 @@ impl Writer {
         for change in changes {
             tried.push(match apply(db, keeper, &moment, &change)? {
                 Applied::Done => {
-                    keeper.change_state(&change.state);
+                    keeper.change_state(&change.state)?;
                     state_changes += u64::from(!change.state.is_empty());
                     keys.extend(change.keys);
                     acts.push(Act { entry: change.entry, epoch: keeper.epoch(), state_changes });

@@ -13,6 +13,13 @@ pub struct Migration {
     pub text: &'static str,
 }
 
+/// The schema of strongroom.db, all rooms together: one order, one transaction a step.
+pub const DATA: &[Migration] = &[
+    Migration { version: 1, text: include_str!("migrations/data_0001_ledger.sql") },
+    Migration { version: 2, text: include_str!("migrations/data_0002_rights.sql") },
+    Migration { version: 3, text: include_str!("migrations/data_0003_vault.sql") },
+];
+
 /// Brings a database up to the newest step; refuses one that is newer than this program.
 pub fn migrate(db: &mut Connection, steps: &[Migration]) -> Result<(), Error> {
     db.run(VERSION_TABLE)?;

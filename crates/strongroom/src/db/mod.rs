@@ -1,14 +1,16 @@
 //! The only code that knows the database engine: values and statements, connections, read
 //! snapshots, migrations, and the committer, which is the only writer.
 
+mod checkpointer;
 mod committer;
 mod connection;
 mod migrate;
 mod snapshot;
 mod value;
 
-pub use committer::{Act, Committer, Fate, Keeper, Stall};
+pub use checkpointer::Checkpointer;
+pub use committer::{Act, Charged, Committer, Fate, Keeper, Stall};
 pub use connection::{Connection, Durability};
-pub use migrate::{Migration, migrate};
+pub use migrate::{DATA, Migration, migrate};
 pub use snapshot::{Database, Snapshot};
 pub use value::{NullOf, Row, Statement, Value};

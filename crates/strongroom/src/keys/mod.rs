@@ -258,23 +258,14 @@ impl Keyring {
         Ok(found)
     }
 
-    /// Marks pending keys live whose record exists; `has_record` says so.
-    pub fn sweep(
-        &self,
-        created_before: Time,
-        mut has_record: impl FnMut(&[u8; 16]) -> Result<bool, Error>,
-    ) -> Result<Swept, Error> {
-        let mut db = self.writer();
-        let mut swept = Swept::default();
-        for dek in store::list_pending(&mut db, created_before)? {
-            if has_record(&dek)? {
-                store::mark_live(&mut db, &dek)?;
-                swept.live += 1;
-            } else {
-                swept.without_record += 1;
-            }
-        }
-        Ok(swept)
+    /// Keys that are still pending and older than a moment, at most a thousand.
+    pub fn list_pending(&self, created_before: Time) -> Result<Vec<[u8; 16]>, Error> {
+        store::list_pending(&mut self.writer(), created_before)
+    }
+
+    /// Marks a pending key live: its record was seen.
+    pub fn mark_live(&self, dek: &[u8; 16]) -> Result<(), Error> {
+        store::mark_live(&mut self.writer(), dek)
     }
 
     fn keys(&self) -> Result<Arc<Unsealed>, Error> {
@@ -318,15 +309,6 @@ impl Keyring {
     }
 }
 
-/// What a sweep found among pending keys.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Pending keys that are live now.
-    pub live: u64,
-    /// Pending keys without a record: left over from a change that was never done.
-    pub without_record: u64,
-}
-
 fn unseal(
     db: &mut Connection,
     installation: [u8; 16],
@@ -340,7 +322,6 @@ fn unseal(
     let root = take(provider, ROOT)?;
     let signing = SigningKey::from_seed(&take(&root, SIGNING)?)?;
     let mut keys = Unsealed {
-        installation,
         keks: BTreeMap::from([(1, take(&root, KEK_1)?)]),
         row: take(&root, ROW)?,
         index: take(&root, INDEX)?,

@@ -10,7 +10,6 @@ use crate::error::Error;
 
 /// Every key of an installation, while it is unsealed. Dropping it wipes them.
 pub(super) struct Unsealed {
-    pub(super) installation: [u8; 16],
     /// Key-encryption keys by version; the last one wraps new keys.
     pub(super) keks: BTreeMap<u32, SecretKey>,
     /// Root: wraps all keys below, kept to wrap keys that are made later.

@@ -25,7 +25,8 @@ use crate::db::{Act, Connection, Database, Snapshot};
 use crate::error::Error;
 use crate::keys::{ANCHOR_AGE_MS_MAX, Anchor, Keyring};
 
-pub use jobs::{Flaw, Verified, verify};
+pub use jobs::{FLAWS_MAX, Flaw, Verified, verify};
+pub use store::pair;
 pub use model::{Leaf, LeafSubjects};
 use model::Placing;
 use store::Head;

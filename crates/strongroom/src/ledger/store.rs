@@ -21,6 +21,21 @@ pub(super) struct Head {
     pub(super) checkpoint: Arc<str>,
 }
 
+/// Ties a database to its key store: a strange pair is refused.
+pub fn pair(db: &mut Connection, installation: &[u8; 16]) -> Result<(), Error> {
+    let Some(row) = db.one(READ_INSTALLATION, &[])? else {
+        return db
+            .execute(&Statement::new(WRITE_INSTALLATION, vec![installation.into()]))
+            .map(drop);
+    };
+    if row.array::<16>(0)? == *installation {
+        return Ok(());
+    }
+    let detail = "strongroom.db and keys.db belong to different installations; put back the pair \
+                  that belongs together";
+    Err(Error::unavailable("mismatched_pair", detail))
+}
+
 pub(super) fn read_head(db: &mut Connection) -> Result<Option<Head>, Error> {
     let Some(row) = db.one(READ_HEAD, &[])? else { return Ok(None) };
     let frontier = Frontier::decode(row.bytes(5)?).map_err(Error::internal)?;
@@ -213,6 +228,10 @@ fn signed(number: u64) -> Result<i64, Error> {
 fn unsigned(number: i64) -> Result<u64, Error> {
     u64::try_from(number).map_err(Error::internal)
 }
+
+const READ_INSTALLATION: &str = "SELECT installation FROM installation WHERE id = 1";
+
+const WRITE_INSTALLATION: &str = "INSERT INTO installation (id, installation) VALUES (1, $1)";
 
 const READ_HEAD: &str =
     "SELECT size, time_ms, epoch, state_changes, state_tag, frontier, checkpoint

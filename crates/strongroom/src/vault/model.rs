@@ -196,7 +196,7 @@ impl Reference {
             && key.len() <= 64
             && key.chars().all(plain_key)
             && key.chars().any(|c| c.is_ascii_digit());
-        if !good_source || !good_key || strongroom_detect::contains_card_number(key) {
+        if !good_source || !good_key || strongroom_detect::card::contains_card_number(key) {
             let detail = "a reference is your own opaque number: source of 1 to 40 lower-case \
                           letters, digits and `-`; key of 1 to 64 letters, digits, `.`, `_`, `-` \
                           with at least one digit. It stands in addresses, so never a name, an \

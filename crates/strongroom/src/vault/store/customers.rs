@@ -60,16 +60,6 @@ pub(in crate::vault) fn active_and_alive(row: &CustomerRow) -> Statement {
     Statement::new(ACTIVE_AND_ALIVE, vec![row.key.into(), signed(row.life).into()])
 }
 
-/// Keys of customers in order, from one on: for walks over everyone.
-pub(in crate::vault) fn list_due_keys(
-    db: &mut Connection,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<i64>, Error> {
-    let args = [after.into(), Value::from(limit)];
-    db.query(LIST_KEYS, &args)?.iter().map(|row| row.integer(0)).collect()
-}
-
 /// Sealed records after a place, for finding which data keys are in use.
 pub(in crate::vault) fn list_deks_page(
     db: &mut Connection,
@@ -138,11 +128,6 @@ const DELETE_RECORD: &str = "DELETE FROM sealed_record WHERE customer = $1 AND c
 
 const ACTIVE_AND_ALIVE: &str = "SELECT 1 FROM customer
 WHERE key = $1 AND life = $2 AND state = 'active'";
-
-const LIST_KEYS: &str = "SELECT key FROM customer
-WHERE key > $1
-ORDER BY key
-LIMIT $2";
 
 const LIST_RECORDS: &str = "SELECT customer, compartment, data FROM sealed_record
 WHERE customer > $1 OR (customer = $1 AND compartment > $2)

@@ -137,7 +137,7 @@ pub(in crate::vault) async fn is_registered(
     row.map(|row| Ok((Time::from_ms(row.integer(0)?), row.array(1)?))).transpose()
 }
 
-/// A page of the register after a key, and of all jobs where the register is exhausted.
+/// A page of the register after a key.
 pub(in crate::vault) fn read_register(
     db: &mut Connection,
     after: &[u8],
@@ -146,6 +146,12 @@ pub(in crate::vault) fn read_register(
     rows.iter()
         .map(|row| Ok((row.array(0)?, Time::from_ms(row.integer(1)?), row.array(2)?)))
         .collect()
+}
+
+/// A page of all jobs after an id.
+pub(in crate::vault) fn read_jobs(db: &mut Connection, after: &[u8]) -> Result<Vec<JobRow>, Error> {
+    let args = [after.into(), Value::from(REGISTER_PAGE_MAX)];
+    db.query(READ_JOBS, &args)?.iter().map(read_job).collect()
 }
 
 fn values(row: &JobRow) -> Vec<Value> {
@@ -192,6 +198,12 @@ LIMIT $3";
 const FIND_JOB: &str = "SELECT id, state, customer, asked_ms, due_ms, plan, version, mac
 FROM erasure_job
 WHERE customer = $1 AND state = $2";
+
+const READ_JOBS: &str = "SELECT id, state, customer, asked_ms, due_ms, plan, version, mac
+FROM erasure_job
+WHERE id > $1
+ORDER BY id
+LIMIT $2";
 
 const ASKED_SINCE: &str = "SELECT COUNT(*) FROM erasure_job
 WHERE asked_ms >= $1 AND state <> 'cancelled'";

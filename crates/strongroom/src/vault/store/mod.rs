@@ -7,11 +7,11 @@ mod indexes;
 
 pub(super) use customers::{
     active_and_alive, delete_customer, delete_record, find_row, insert_customer, list_deks_page,
-    list_due_keys, put_record, read_records, row_by_key, update_customer,
+    put_record, read_records, row_by_key, update_customer,
 };
 pub(super) use erasures::{
     JOB_TABLE, JobRow, JobState, asked_since, find_job, insert_job, insert_register, is_registered,
-    list_jobs, read_register, register_columns, update_job, REGISTER_TABLE, count_customers,
+    list_jobs, read_jobs, read_register, register_columns, update_job, REGISTER_TABLE, count_customers,
 };
 pub(super) use imports::{ImportRow, advance_import, find_import, insert_import, read_import};
 pub(super) use indexes::{

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
 
 use super::fields::title_or_name;
-use super::reader::{Need, Reader, Section, Word, line_of, quoted};
+use super::reader::{Need, Reader, Section, Word, line_of, quoted, sort_of};
 use crate::policy::model::{Budget, Field, Find, Grant, Name, Purpose, Reveal, Right, Role, See};
 
 /// What grants may refer to.
@@ -63,7 +63,7 @@ pub(super) fn grants<'t>(
         return grants;
     };
     let Some(items) = value.as_array() else {
-        let cause = format!("`grant` is a {}", value.type_str());
+        let cause = format!("`grant` is {}", sort_of(value));
         reader.report(&span, cause, "begin each grant with `[[grant]]`");
         return grants;
     };

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use self::reader::{Need, Reader, Section, quoted};
+use self::reader::{Need, Reader, Section, quoted, sort_of};
 use crate::policy::model::{Business, GracePeriod, Name, Policy, Problem};
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ fn check_named<'t, Part>(
             "use lower-case letters, digits, `_` and `-`, a letter first, at most 40",
         );
         let DeValue::Table(table) = value.get_ref() else {
-            let cause = format!("{place} is a {}", value.get_ref().type_str());
+            let cause = format!("{place} is {}", sort_of(value.get_ref()));
             reader.report(&span, cause, format!("begin it with `[{key}.name]`"));
             continue;
         };

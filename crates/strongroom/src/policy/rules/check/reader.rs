@@ -137,7 +137,7 @@ impl<'t> Reader<'t> {
     ) -> Option<Section<'s>> {
         let (span, value) = self.value(parent, key, need)?;
         let Some(table) = value.as_table() else {
-            let cause = format!("`{key}` of {} is a {}", parent.place, value.type_str());
+            let cause = format!("`{key}` of {} is {}", parent.place, sort_of(value));
             self.report(&span, cause, format!("write {form}"));
             return None;
         };
@@ -157,7 +157,7 @@ impl<'t> Reader<'t> {
         let (span, value) = self.value(section, key, need)?;
         let text = value.as_str();
         if text.is_none() {
-            let cause = format!("`{key}` of {} is a {}", section.place, value.type_str());
+            let cause = format!("`{key}` of {} is {}", section.place, sort_of(value));
             self.report(&span, cause, "write a text in quotes");
         }
         Some((text?, span))
@@ -249,6 +249,18 @@ pub(super) fn quoted(word: &str) -> String {
         quoted.push('…');
     }
     format!("`{quoted}`")
+}
+
+/// What a value is, in words people know.
+pub(super) fn sort_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::Array(_) => "a list",
+        DeValue::Boolean(_) => "`true` or `false`",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Float(_) | DeValue::Integer(_) => "a number",
+        DeValue::String(_) => "a text",
+        DeValue::Table(_) => "a table",
+    }
 }
 
 /// Words in backticks with commas.

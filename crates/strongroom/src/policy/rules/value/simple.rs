@@ -15,7 +15,7 @@ use crate::policy::model::{ValueProblem, ValueProblemCode};
 
 pub(super) fn choice(choices: &[String], value: &Value) -> Result<Zeroizing<String>, ValueProblem> {
     let text = accept(value, Lines::One, LINE_SIZE_MAX)?;
-    if !choices.iter().any(|choice| *choice == *text) {
+    if !choices.contains(&text) {
         let known = choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>();
         return Err(invalid(
             "the value is not one of the choices",
@@ -112,8 +112,8 @@ pub(super) fn number(value: &Value) -> Result<Zeroizing<String>, ValueProblem> {
     if !are_digits(whole) || !are_digits(fraction) {
         return Err(not_a_number());
     }
-    // A point in the middle of a card number does not hide it.
-    refuse_card_number(&Zeroizing::new([whole, fraction].concat()))?;
+    // A sign before a card number or a point in it does not hide it.
+    refuse_card_number(&Zeroizing::new(digits.replace('.', "")))?;
     let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
     if whole.len() + fraction.len() > NUMBER_DIGITS_MAX {
         return Err(not_a_number());

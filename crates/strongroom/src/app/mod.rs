@@ -1,0 +1,188 @@
+//! The only wiring: opens the data folder, gives the committer its log, keys and rights, and hands
+//! every room the desk it works at.
+
+mod keeper;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use strongroom_crypto::Random;
+
+use crate::access::{Desk, RefusalMeter, Rights, system_grant};
+use crate::ctx::{Clock, ClockTrust, Ctx};
+use crate::db::{Committer, Connection, DATA, Database, Durability, migrate};
+use crate::error::Error;
+use crate::findings::{Finding, FindingKind};
+use crate::keys::{self, Places};
+use crate::ledger::Published;
+use crate::{findings, ledger, vault};
+
+use keeper::AppKeeper;
+
+/// An open installation. Dropping it ends the committer after what is queued, and lets the data
+/// folder go.
+pub struct App {
+    desk: Option<Arc<Desk>>,
+    committer: Option<JoinHandle<()>>,
+    data_folder: PathBuf,
+    _lock: File,
+}
+
+/// Where things are, and what stands in for time and chance.
+pub struct Surroundings {
+    /// The data folder and the key file.
+    pub places: Places,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+}
+
+/// Makes a new installation: the data folder, the key file outside of it, every key fresh.
+pub fn initialise(surroundings: &Surroundings) -> Result<(), Error> {
+    let folder = &surroundings.places.data_folder;
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder).map_err(|cause| folder_unusable(folder, cause))?;
+    let _lock = lock(folder)?;
+    if folder.join("keys.db").exists() || data_path(folder).exists() {
+        let detail = "this data folder holds an installation already; nothing was changed";
+        return Err(Error::conflict("already_initialised", detail));
+    }
+    keys::create(&surroundings.places, Arc::clone(&surroundings.random))
+}
+
+impl App {
+    /// Opens an installation, finishes what a crash left half done, and is ready to serve.
+    pub async fn open(surroundings: Surroundings) -> Result<Self, Error> {
+        let Surroundings { places, clock, random } = surroundings;
+        let folder = places.data_folder.clone();
+        if !folder.is_dir() {
+            let detail = "the data folder is not there; `strongroom init` makes a new installation";
+            return Err(Error::unavailable("not_initialised", detail));
+        }
+        let lock = lock(&folder)?;
+        let keyring = Arc::new(keys::open(&places, Arc::clone(&random))?);
+        let path = data_path(&folder);
+        {
+            let mut db = Connection::open(&path, Durability::Durable)?;
+            migrate(&mut db, DATA)?;
+            ledger::pair(&mut db, &keyring.installation())?;
+        }
+        let (rights, published) = (Rights::default(), Published::default());
+        let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
+        let keeper = AppKeeper::new(
+            Arc::clone(&keyring),
+            Arc::clone(&random),
+            rights.clone(),
+            published.clone(),
+        );
+        let (committer, thread) = Committer::start(
+            path.clone(),
+            Box::new(keeper),
+            Arc::clone(&clock),
+            Arc::clone(&trust),
+        )?;
+        let desk = Desk {
+            keyring,
+            committer,
+            data: Database::over(&path),
+            rights,
+            published,
+            clock,
+            trust,
+            random,
+            refusals: RefusalMeter::default(),
+        };
+        let app = Self {
+            desk: Some(Arc::new(desk)),
+            committer: Some(thread),
+            data_folder: folder,
+            _lock: lock,
+        };
+        app.start_up().await?;
+        Ok(app)
+    }
+
+    /// What every room works at.
+    pub fn desk(&self) -> Result<Arc<Desk>, Error> {
+        self.desk.clone().ok_or_else(|| Error::unavailable("stopping", "the server is stopping"))
+    }
+
+    /// Where the data is.
+    pub fn data_folder(&self) -> &Path {
+        &self.data_folder
+    }
+
+    /// A context of a job of the system.
+    pub fn job_ctx(desk: &Desk, job: &'static str) -> Result<Ctx, Error> {
+        Ctx::system(job, desk.clock.now(), Arc::clone(&desk.random))
+    }
+
+    async fn start_up(&self) -> Result<(), Error> {
+        let desk = self.desk()?;
+        vault::refuse_returned_keys(&desk).await?;
+        let ctx = Self::job_ctx(&desk, "start")?;
+        if desk.rights.now().is_err() {
+            let kind = FindingKind::RightsAltered;
+            return raise(&desk, &ctx, kind, RIGHTS_ALTERED).await;
+        }
+        vault::finish_begun(&desk, &ctx).await?;
+        raise(&desk, &ctx, FindingKind::KeyFileOnly, KEY_FILE_ONLY).await
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        // The committer ends when the last desk is gone; a request still running keeps it alive, and
+        // then the lock goes with the process.
+        let alone = self.desk.take().and_then(Arc::into_inner).is_some();
+        if let Some(thread) = self.committer.take().filter(|_| alone) {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Result<(), Error> {
+    let finding = Finding { kind, detail: detail.to_owned(), customer: None };
+    let grant = system_grant(ctx, Vec::new())?;
+    findings::raise(ctx, &desk.committer, grant, &finding).await
+}
+
+/// Two processes on one data folder would each believe to be the only writer.
+fn lock(folder: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
+    let file =
+        options.open(folder.join("lock")).map_err(|cause| folder_unusable(folder, cause))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let detail = "another strongroom works on this data folder; stop it, or speak to it \
+                          with `--server` and a key file";
+            Err(Error::unavailable("data_folder_in_use", detail))
+        }
+        Err(TryLockError::Error(cause)) => Err(folder_unusable(folder, cause)),
+    }
+}
+
+fn data_path(folder: &Path) -> PathBuf {
+    folder.join("strongroom.db")
+}
+
+fn folder_unusable(_folder: &Path, cause: std::io::Error) -> Error {
+    let detail = format!("the data folder cannot be used: {}", cause.kind());
+    Error::unavailable("data_folder_unusable", detail).caused_by(cause)
+}
+
+const KEY_FILE_ONLY: &str =
+    "everything is sealed under one key file: whoever loses it loses every customer's data, and \
+     whoever copies it together with the data can read all of it. Keep a copy of the key file in a \
+     safe place, away from the backups of the data";
+const RIGHTS_ALTERED: &str =
+    "rows that confer or limit rights were changed in the database by other hands: a key, a policy, \
+     a hold or the register of erasures. No right is honoured until the data is restored; find out \
+     who can write to the database";

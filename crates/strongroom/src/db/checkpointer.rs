@@ -1,0 +1,69 @@
+//! Copies the write-ahead log into the database on a thread of its own: p99 10.5 → 5.9 ms
+//! (`specs/performance.md`).
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::db::{Connection, Durability};
+use crate::error::Error;
+
+/// Wakes the checkpoint thread; the thread ends with it.
+pub struct Checkpointer {
+    wake: SyncSender<()>,
+}
+
+impl Checkpointer {
+    /// Starts the thread over an existing database.
+    pub fn start(path: PathBuf) -> Result<Self, Error> {
+        // One waiting signal is enough: it covers every batch before it.
+        let (wake, signals) = sync_channel(1);
+        std::thread::Builder::new()
+            .name("checkpointer".to_owned())
+            .spawn(move || run(&path, &signals))
+            .map_err(Error::internal)?;
+        Ok(Self { wake })
+    }
+
+    /// Another batch is in the write-ahead log.
+    pub fn batch_written(&self) {
+        // A full channel means that the thread will look anyway.
+        let _ = self.wake.try_send(());
+    }
+}
+
+fn run(path: &Path, signals: &Receiver<()>) {
+    let mut connection = None;
+    while signals.recv().is_ok() {
+        let size = wal_path(path).metadata().map_or(0, |facts| facts.len());
+        if size < WAL_SIZE_BYTES {
+            continue;
+        }
+        let copied = match &mut connection {
+            Some(db) => copy(db, size),
+            None => Connection::open(path, Durability::Durable)
+                .and_then(|db| copy(connection.insert(db), size)),
+        };
+        if let Err(error) = copied {
+            // The log only grows until the next attempt; the committer sees a full disk itself.
+            tracing::warn!(code = error.code, "the write-ahead log could not be copied yet");
+            connection = None;
+        }
+    }
+}
+
+/// Usually whatever readers leave free; past the limit the log is cut, which waits for readers.
+fn copy(db: &mut Connection, size: u64) -> Result<(), Error> {
+    if size < WAL_SIZE_BYTES_MAX { db.checkpoint_passive() } else { db.checkpoint_truncating() }
+}
+
+fn wal_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+/// Below this, copying costs more than it saves.
+const WAL_SIZE_BYTES: u64 = 4 << 20;
+
+/// Under steady load the log stays below 64 MiB (`specs/performance.md`).
+const WAL_SIZE_BYTES_MAX: u64 = 32 << 20;

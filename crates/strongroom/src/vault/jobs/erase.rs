@@ -1,0 +1,328 @@
+//! Erasing: begin, destroy the keys, forget, done. Idempotent, resumed at start-up.
+//!
+//! [`begin`] is the one function that lets keys be destroyed: hold, grace, daily limit, second person
+//! and a trusted clock are checked there, at commit. A `Destruction` is made here only, and only from
+//! a job whose `erase.begin` is durable.
+
+use strongroom_crypto::{Decoder, Encoder, peek_binding};
+
+use crate::access::{self, Desk, system_grant};
+use crate::ctx::{
+    Ctx, Destruction, Entry, EntryKind, Guard, Miss, Pseudonym, Subjects, Written,
+};
+use crate::db::{Connection, Statement};
+use crate::error::Error;
+use crate::findings;
+use crate::keys::Keyring;
+use crate::vault::model::{Core, CustomerState, IndexEntry, IndexKind};
+use crate::vault::rules::{self, Remainder};
+use crate::vault::store::{self, JobRow, JobState};
+use crate::vault::verbs::erase::{hold_guard, register};
+use crate::vault::verbs::open::{Opened, Which, open};
+
+/// What a run erased.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Customers whose erasure is done.
+    pub done: u64,
+    /// Customers whose erasure is due and had to wait: a hold, a suspect clock, a missing key.
+    pub waiting: u64,
+}
+
+/// Erases everyone whose grace is over.
+pub async fn erase_due(desk: &Desk, ctx: &Ctx) -> Result<Erased, Error> {
+    desk.rights.now()?;
+    let mut erased = Erased::default();
+    let now = ctx.now;
+    let due = desk.data.scan(move |db| store::list_jobs(db, JobState::Asked, now)).await?;
+    for job in due {
+        refuse_broken(&desk.keyring, &job)?;
+        match begin(desk, ctx, &job).await? {
+            Some(begun) => {
+                finish(desk, ctx, &begun).await?;
+                erased.done += 1;
+            }
+            None => erased.waiting += 1,
+        }
+    }
+    Ok(erased)
+}
+
+/// Finishes erasures that were past their begin when the process ended. Runs before anything is
+/// served.
+pub async fn finish_begun(desk: &Desk, ctx: &Ctx) -> Result<u64, Error> {
+    desk.rights.now()?;
+    let mut finished = 0;
+    loop {
+        let end_of_time = crate::ctx::Time::from_ms(i64::MAX);
+        let begun =
+            desk.data.scan(move |db| store::list_jobs(db, JobState::Begun, end_of_time)).await?;
+        if begun.is_empty() {
+            return Ok(finished);
+        }
+        for job in begun {
+            refuse_broken(&desk.keyring, &job)?;
+            finish(desk, ctx, &job).await?;
+            finished += 1;
+        }
+    }
+}
+
+/// What an erasure destroys and deletes; stands in the job row from begin to done.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    deks: Vec<[u8; 16]>,
+    compartments: Vec<[u8; 16]>,
+    indexes: Vec<IndexEntry>,
+    customer: [u8; 16],
+    subject_hash: [u8; 32],
+    pseudonym: [u8; 16],
+    /// Whether the customer goes whole, or a legal duty keeps a part.
+    whole: bool,
+}
+
+/// The point of return: from the entry this makes on, nothing it names can be shown.
+async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, Error> {
+    let Some(opened) = open(desk, ctx, Which::Key(job.customer)).await? else { return Ok(None) };
+    if opened.row.state != CustomerState::Restricted {
+        return Ok(None);
+    }
+    let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+    let left = rules::remainder(&applied, &opened.core, ctx.now);
+    let plan = plan(desk, &opened, &left)?;
+    let mut begun = job.clone();
+    begun.state = JobState::Begun;
+    begun.plan = plan.encode();
+    begun.version += 1;
+    begun.mac = desk.keyring.mac_row(store::JOB_TABLE, &begun.columns())?;
+    let entry = Entry::new(ctx, EntryKind::Erase, "erase.begin")
+        .about(Subjects::One(opened.core.pseudonym))
+        .counting(plan.deks.len() as u64);
+    let statement = store::update_job(&begun, &job.mac);
+    let mut change = system_grant(ctx, Vec::new())?
+        .change(entry)
+        .guard(Guard::NotBefore(job.due))
+        .guard(Guard::TrustedClock)
+        .guard(hold_guard(&opened.row))
+        .guard(Guard::Rows { statement, expected: 1, miss: Miss::StateChanged })
+        .with_state(register(Some(job.mac), Some(begun.mac)));
+    let mut row = opened.row.clone();
+    row.life += 1;
+    row.version += 1;
+    let mut sealing = crate::vault::verbs::create::Sealing::default();
+    if plan.whole {
+        row.state = CustomerState::Erasing;
+        sealing.core(ctx, row.key, &opened.core_key, &opened.core, row.version)?;
+    } else {
+        row.state = CustomerState::Active;
+        let core = core_of(&opened, &left, &plan);
+        row.due_day = rules::due_day(&applied.policy, &core.relations);
+        sealing.core(ctx, row.key, &opened.core_key, &core, row.version)?;
+        change = change.write_all(plan.compartments.iter().map(|it| store::delete_record(row.key, it)));
+    }
+    row.mac = opened.core_key.mac_row(&row.columns());
+    let written = Written { sealed_hash: sealing.hash, row_mac: row.mac };
+    let statement = store::update_customer(&row, &opened.row);
+    let miss = Miss::StateChanged;
+    change = change
+        .guard(Guard::Rows { statement, expected: 1, miss })
+        .write_all(sealing.writes);
+    change.entry.written = Some(written);
+    match access::commit(desk, change).await {
+        Ok(_) => Ok(Some(begun)),
+        Err(error) if WAITS.contains(&error.code) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Destroys the keys of a begun job, deletes what they sealed, and says so.
+async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
+    let plan = Plan::decode(&job.plan)?;
+    desk.keyring.destroy_forever(&Destruction::issue(plan.deks.clone()))?;
+    let mut done = job.clone();
+    done.state = JobState::Done;
+    done.customer = 0;
+    done.plan = Vec::new();
+    done.version += 1;
+    done.mac = desk.keyring.mac_row(store::JOB_TABLE, &done.columns())?;
+    let entry = Entry::new(ctx, EntryKind::Erase, "erase.done")
+        .about(Subjects::One(Pseudonym(plan.pseudonym)))
+        .counting(plan.deks.len() as u64);
+    let statement = store::update_job(&done, &job.mac);
+    let mut change = system_grant(ctx, Vec::new())?
+        .change(entry)
+        .guard(Guard::Rows { statement, expected: 1, miss: Miss::StateChanged })
+        .write_all(forget(job.customer, &plan))
+        .with_state(register(Some(job.mac), Some(done.mac)));
+    for dek in &plan.deks {
+        let columns = store::register_columns(dek, ctx.now);
+        let mac = desk.keyring.mac_row(store::REGISTER_TABLE, &columns)?;
+        change = change
+            .write(store::insert_register(dek, ctx.now, &mac))
+            .with_state(register(None, Some(mac)));
+    }
+    access::commit(desk, change).await.map(drop)
+}
+
+/// Everything of the customer in the vault's tables, and in rooms below.
+fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
+    let mut statements: Vec<Statement> = Vec::new();
+    if plan.whole {
+        statements.extend(plan.compartments.iter().map(|it| store::delete_record(key, it)));
+        statements.push(store::delete_record(key, &crate::keys::CORE));
+        statements.push(store::delete_subject(&plan.subject_hash, key));
+        statements.push(store::delete_customer(key));
+        statements.extend(findings::forget(&plan.customer));
+    }
+    statements.extend(plan.indexes.iter().map(|entry| store::delete_index(entry, key)));
+    statements
+}
+
+fn plan(desk: &Desk, opened: &Opened, left: &Remainder) -> Result<Plan, Error> {
+    let whole = left.relations.is_empty();
+    let mut plan = Plan {
+        customer: *opened.row.id.as_bytes(),
+        subject_hash: desk.keyring.subject_index(&opened.core.pseudonym.0)?,
+        pseudonym: opened.core.pseudonym.0,
+        whole,
+        ..Plan::default()
+    };
+    for (compartment, record) in &opened.records {
+        if whole || !left.compartments.contains(compartment) {
+            plan.compartments.push(*compartment);
+            plan.deks.push(record.key.dek());
+        }
+    }
+    if whole {
+        plan.deks.push(peek_binding(&opened.core_sealed)?.dek);
+        plan.indexes.clone_from(&opened.core.indexes);
+    } else {
+        // A field that goes is no longer found by; one that stays sealed still is.
+        let mut staying = Vec::new();
+        for (compartment, record) in &opened.records {
+            if left.compartments.contains(compartment) {
+                staying.extend(strongroom_crypto::peek_fields(&record.sealed)?);
+            }
+        }
+        let gone = |entry: &&IndexEntry| !staying.contains(&entry.field);
+        plan.indexes = opened.core.indexes.iter().filter(gone).copied().collect();
+    }
+    Ok(plan)
+}
+
+/// The core of a customer of whom a legal duty keeps a part.
+fn core_of(opened: &Opened, left: &Remainder, plan: &Plan) -> Core {
+    let mut core = opened.core.clone();
+    core.relations.clone_from(&left.relations);
+    core.compartments.retain(|id, _| left.compartments.contains(id));
+    core.indexes.retain(|entry| !plan.indexes.contains(entry));
+    core
+}
+
+impl Plan {
+    fn encode(&self) -> Vec<u8> {
+        let mut encoder = Encoder::new("erasure/plan");
+        encoder.u32(length(self.deks.len()));
+        for dek in &self.deks {
+            encoder.bytes(dek);
+        }
+        encoder.u32(length(self.compartments.len()));
+        for compartment in &self.compartments {
+            encoder.bytes(compartment);
+        }
+        encoder.u32(length(self.indexes.len()));
+        for entry in &self.indexes {
+            let kind = u8::from(entry.kind == IndexKind::Unique);
+            encoder.u8(kind).u8(entry.field).bytes(&entry.hash);
+        }
+        encoder
+            .bytes(&self.customer)
+            .bytes(&self.subject_hash)
+            .bytes(&self.pseudonym)
+            .u8(u8::from(self.whole));
+        encoder.finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut decoder = Decoder::new(bytes, "erasure/plan")?;
+        let mut plan = Self::default();
+        for _ in 0..decoder.u32()? {
+            plan.deks.push(decoder.array()?);
+        }
+        for _ in 0..decoder.u32()? {
+            plan.compartments.push(decoder.array()?);
+        }
+        for _ in 0..decoder.u32()? {
+            let kind = if decoder.u8()? == 1 { IndexKind::Unique } else { IndexKind::Exact };
+            plan.indexes.push(IndexEntry { kind, field: decoder.u8()?, hash: decoder.array()? });
+        }
+        plan.customer = decoder.array()?;
+        plan.subject_hash = decoder.array()?;
+        plan.pseudonym = decoder.array()?;
+        plan.whole = decoder.u8()? == 1;
+        decoder.finish()?;
+        Ok(plan)
+    }
+}
+
+/// MACs of every intact row of the register and of every job, for the state hash.
+pub fn register_macs(db: &mut Connection, keyring: &Keyring) -> Result<Vec<[u8; 32]>, Error> {
+    let mut macs = Vec::new();
+    let mut after = Vec::new();
+    loop {
+        let page = store::read_register(db, &after)?;
+        let Some((last, _, _)) = page.last() else { break };
+        after = last.to_vec();
+        for (dek, destroyed, mac) in &page {
+            let columns = store::register_columns(dek, *destroyed);
+            if keyring.is_row_intact(store::REGISTER_TABLE, &columns, mac)? {
+                macs.push(*mac);
+            }
+        }
+    }
+    let mut after = Vec::new();
+    loop {
+        let page = store::read_jobs(db, &after)?;
+        let Some(last) = page.last() else { return Ok(macs) };
+        after = last.id.to_vec();
+        for job in &page {
+            if keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)? {
+                macs.push(job.mac);
+            }
+        }
+    }
+}
+
+/// Keys that the register calls destroyed and keys.db still has: keys.db was put back.
+pub async fn refuse_returned_keys(desk: &Desk) -> Result<(), Error> {
+    let mut after = Vec::new();
+    loop {
+        let from = after.clone();
+        let page = desk.data.scan(move |db| store::read_register(db, &from)).await?;
+        let Some((last, _, _)) = page.last() else { return Ok(()) };
+        after = last.to_vec();
+        let deks: Vec<[u8; 16]> = page.iter().map(|(dek, _, _)| *dek).collect();
+        if !desk.keyring.which_exist(&deks)?.is_empty() {
+            let detail = "keys.db was put back to an older state: it has keys of customers who \
+                          were erased. Nothing is served; put back the newest keys.db";
+            return Err(Error::unavailable("store_rolled_back", detail));
+        }
+    }
+}
+
+/// A job row that was changed by other hands destroys nothing.
+fn refuse_broken(keyring: &Keyring, job: &JobRow) -> Result<(), Error> {
+    if keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)? {
+        return Ok(());
+    }
+    let detail = "an erasure job was changed in the database by other hands; nothing is erased \
+                  until the data is restored from a backup";
+    Err(Error::unavailable("rights_altered", detail))
+}
+
+fn length(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// What an erasure waits out instead of failing.
+const WAITS: [&str; 4] = ["legal_hold", "clock_suspect", "too_early", "state_changed"];

@@ -1,0 +1,350 @@
+//! Making a customer, alone or by the caller's own reference.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use strongroom_crypto::{Cell, Plain, random_array, sha256};
+
+use crate::access::{self, Attempt, Desk, commit_or_retry};
+use crate::ctx::{
+    Change, Ctx, Entry, EntryKind, FieldSet, Guard, Miss, NewKey, Pseudonym, Receipt, Subjects,
+    Time, Written,
+};
+use crate::db::Statement;
+use crate::error::{Error, FieldProblem};
+use crate::id::{Customer, Id};
+use crate::keys::{CORE, KeyHandle};
+use crate::policy::{Applied, Right};
+use crate::vault::model::{
+    Core, CustomerRow, CustomerState, IndexEntry, IndexKind, REFERENCE_FIELD, Reference, Relation,
+};
+use crate::vault::rules::{self, Nulls, ParsedField};
+use crate::vault::store;
+use crate::vault::verbs::patch::{Patched, patch_by_reference};
+use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+
+/// What makes a customer.
+#[derive(Clone)]
+pub struct NewCustomer {
+    /// Why they are known: at least one.
+    pub relations: Vec<RelationInput>,
+    /// Declared fields that a relation needs.
+    pub fields: BTreeMap<String, Value>,
+}
+
+/// A relation as a caller states it.
+#[derive(Debug, Clone)]
+pub struct RelationInput {
+    /// A relation of the policy.
+    pub name: String,
+    /// When it last happened; now if not said, and never in the future.
+    pub last: Option<Time>,
+}
+
+/// A customer who exists now.
+#[derive(Debug)]
+pub struct Created {
+    /// The new id.
+    pub id: Id<Customer>,
+    /// Its version.
+    pub version: u64,
+    /// Where it stands in the ledger.
+    pub receipt: Receipt,
+}
+
+/// What an upsert came to.
+pub enum Upserted {
+    /// There was none.
+    Created(Created),
+    /// There was one.
+    Patched(Patched),
+}
+
+/// Makes a customer. A unique value that another customer has is a conflict, decided at commit: of
+/// two parallel creates one wins.
+pub async fn create(desk: &Desk, ctx: &Ctx, input: &NewCustomer) -> Result<Created, Error> {
+    create_with(desk, ctx, input, None).await
+}
+
+/// Makes a customer under the caller's own reference, or changes the one who has it.
+pub async fn upsert(
+    desk: &Desk,
+    ctx: &Ctx,
+    reference: &Reference,
+    input: &NewCustomer,
+) -> Result<Upserted, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        if let Some(patched) = patch_by_reference(desk, ctx, reference, input).await? {
+            return Ok(Upserted::Patched(patched));
+        }
+        match create_with(desk, ctx, input, Some(reference)).await {
+            Ok(created) => return Ok(Upserted::Created(created)),
+            // Another upsert of the same reference won: there is one to change now.
+            Err(error) if error.code == REFERENCE_TAKEN => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+async fn create_with(
+    desk: &Desk,
+    ctx: &Ctx,
+    input: &NewCustomer,
+    reference: Option<&Reference>,
+) -> Result<Created, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let grant = access::permit(desk, ctx, Right::Create)?;
+        let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+        let made = prepare(desk, ctx, &applied, input, reference)?;
+        let entry = Entry::new(ctx, EntryKind::Write, "customer.create")
+            .about(Subjects::One(made.pseudonym))
+            .of_fields(made.fields)
+            .writing(made.written)
+            .counting(1);
+        let (id, guards) = (made.id, made.guards.clone());
+        let change = made.into_change(grant.change(entry));
+        match commit_or_retry(desk, change).await {
+            Ok(Attempt::Done(receipt)) => return Ok(Created { id, version: 1, receipt }),
+            Ok(Attempt::Retry) => {}
+            Err(error) if error.code == "taken" => {
+                return Err(name_taken(desk, &applied, &guards).await.unwrap_or(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// A customer ready to be committed.
+pub(super) struct Prepared {
+    pub(super) id: Id<Customer>,
+    pub(super) pseudonym: Pseudonym,
+    pub(super) fields: FieldSet,
+    pub(super) written: Written,
+    pub(super) guards: Vec<(IndexEntry, i64)>,
+    writes: Vec<Statement>,
+    keys: Vec<NewKey>,
+}
+
+impl Prepared {
+    /// Adds what it writes to a change.
+    pub(super) fn into_change(self, mut change: Change) -> Change {
+        for (entry, key) in &self.guards {
+            let statement = store::claim_unique(entry, *key);
+            let miss = Miss::Taken(entry.field);
+            change = change.guard(Guard::Rows { statement, expected: 1, miss });
+        }
+        change = change.write_all(self.writes);
+        self.keys.into_iter().fold(change, Change::put_key)
+    }
+}
+
+/// Reads, checks and seals a new customer; touches nothing.
+pub(super) fn prepare(
+    desk: &Desk,
+    ctx: &Ctx,
+    applied: &Applied,
+    input: &NewCustomer,
+    reference: Option<&Reference>,
+) -> Result<Prepared, Error> {
+    let relations = read_relations(ctx, applied, &input.relations)?;
+    let parsed = rules::parse_fields(applied, &relations, &input.fields, Nulls::Refuse)?;
+    let id = Id::<Customer>::random(ctx.rng.as_ref())?;
+    let key = i64::from_be_bytes(random_array(ctx.rng.as_ref())?) & i64::MAX;
+    let pseudonym = Pseudonym(random_array(ctx.rng.as_ref())?);
+    let mut indexes = index_entries(desk, &parsed)?;
+    if let Some(reference) = reference {
+        indexes.push(reference_entry(desk, reference)?);
+    }
+    let mut sealing = Sealing::default();
+    let mut compartments = BTreeMap::new();
+    for (compartment, cells) in by_compartment(&parsed) {
+        let (handle, new_key) = desk.keyring.new_data_key(id.as_bytes(), &compartment)?;
+        sealing.seal(ctx, key, &compartment, &handle, &cells, 1)?;
+        sealing.keys.push(new_key);
+        compartments.insert(compartment, 1);
+    }
+    let due_day = rules::due_day(&applied.policy, &relations);
+    let core = Core { pseudonym, created: ctx.now, relations, compartments, indexes };
+    let (core_key, new_key) = desk.keyring.new_data_key(id.as_bytes(), &CORE)?;
+    sealing.seal(ctx, key, &CORE, &core_key, &core.cells(), 1)?;
+    sealing.keys.push(new_key);
+    let state = CustomerState::Active;
+    let mut row = CustomerRow { key, id, state, version: 1, life: 1, due_day, mac: [0; 32] };
+    row.mac = core_key.mac_row(&row.columns());
+    let mut writes = vec![store::insert_customer(&row)];
+    writes.append(&mut sealing.writes);
+    writes.push(store::insert_subject(&desk.keyring.subject_index(&pseudonym.0)?, key));
+    let mut guards = Vec::new();
+    for entry in core.indexes {
+        match entry.kind {
+            IndexKind::Exact => writes.push(store::insert_exact(&entry, key)),
+            IndexKind::Unique => guards.push((entry, key)),
+        }
+    }
+    let written = Written { sealed_hash: sealing.hash, row_mac: row.mac };
+    let fields = FieldSet::of(parsed.iter().map(|field| field.id));
+    Ok(Prepared { id, pseudonym, fields, written, guards, writes, keys: sealing.keys })
+}
+
+/// Sealed records on their way, and the hash over all of them.
+#[derive(Default)]
+pub(in crate::vault) struct Sealing {
+    pub(in crate::vault) writes: Vec<Statement>,
+    pub(in crate::vault) keys: Vec<NewKey>,
+    pub(in crate::vault) hash: [u8; 32],
+}
+
+impl Sealing {
+    fn seal(
+        &mut self,
+        ctx: &Ctx,
+        key: i64,
+        compartment: &[u8; 16],
+        handle: &KeyHandle,
+        cells: &[(u8, Plain)],
+        version: u64,
+    ) -> Result<(), Error> {
+        let cells: Vec<Cell<'_>> = cells
+            .iter()
+            .map(|(field, value)| Cell { field: *field, value: value.expose() })
+            .collect();
+        let sealed = handle.seal(ctx.rng.as_ref(), version, &cells)?;
+        self.put(key, compartment, sealed);
+        Ok(())
+    }
+
+    /// Takes a sealed record in.
+    pub(in crate::vault) fn put(&mut self, key: i64, compartment: &[u8; 16], sealed: Vec<u8>) {
+        self.hash = sha256(&[&self.hash, &sealed]);
+        self.writes.push(store::put_record(key, compartment, sealed));
+    }
+
+    /// Seals a core.
+    pub(in crate::vault) fn core(
+        &mut self,
+        ctx: &Ctx,
+        key: i64,
+        handle: &KeyHandle,
+        core: &Core,
+        version: u64,
+    ) -> Result<(), Error> {
+        self.seal(ctx, key, &CORE, handle, &core.cells(), version)
+    }
+
+    /// Seals the first record of a compartment under a new key.
+    pub(in crate::vault) fn first(
+        &mut self,
+        desk: &Desk,
+        ctx: &Ctx,
+        row: (&Id<Customer>, i64),
+        compartment: &[u8; 16],
+        cells: &[(u8, Plain)],
+        version: u64,
+    ) -> Result<(), Error> {
+        let (handle, new_key) = desk.keyring.new_data_key(row.0.as_bytes(), compartment)?;
+        self.seal(ctx, row.1, compartment, &handle, cells, version)?;
+        self.keys.push(new_key);
+        Ok(())
+    }
+}
+
+/// Relations of the policy, each once, none in the future.
+pub(super) fn read_relations(
+    ctx: &Ctx,
+    applied: &Applied,
+    input: &[RelationInput],
+) -> Result<Vec<Relation>, Error> {
+    let known: Vec<&str> =
+        applied.policy.relations().keys().map(|name| name.as_str()).collect();
+    let mut relations: Vec<Relation> = Vec::with_capacity(input.len());
+    for wanted in input {
+        let last = wanted.last.unwrap_or(ctx.now);
+        let refusal = if !known.contains(&wanted.name.as_str()) {
+            Some(("relation_unknown", format!("the policy has `{}`", known.join("`, `"))))
+        } else if last > ctx.now {
+            Some(("relation_in_future", "a relation cannot have happened in the future".to_owned()))
+        } else if relations.iter().any(|relation| relation.name == wanted.name) {
+            Some(("relation_twice", "name each relation once".to_owned()))
+        } else {
+            None
+        };
+        if let Some((code, detail)) = refusal {
+            let field = "relations".to_owned();
+            let problem = FieldProblem { field, code, detail: detail.clone() };
+            return Err(Error::unprocessable(code, detail).with_fields(vec![problem]));
+        }
+        relations.push(Relation { name: wanted.name.clone(), last });
+    }
+    if relations.is_empty() {
+        let detail = format!(
+            "say why this customer is known: `relations` needs at least one of `{}`",
+            known.join("`, `")
+        );
+        return Err(Error::unprocessable("relation_missing", detail));
+    }
+    Ok(relations)
+}
+
+/// The index entries of all indexed fields that have a value.
+pub(super) fn index_entries(
+    desk: &Desk,
+    parsed: &[ParsedField],
+) -> Result<Vec<IndexEntry>, Error> {
+    let mut entries = Vec::new();
+    for field in parsed {
+        let (Some(kind), Some(value)) = (field.index, &field.value) else { continue };
+        let hash = desk.keyring.index(field.id, &value.expose_index_text())?;
+        entries.push(IndexEntry { kind, field: field.id, hash });
+    }
+    Ok(entries)
+}
+
+/// The index entry of a reference.
+pub(super) fn reference_entry(desk: &Desk, reference: &Reference) -> Result<IndexEntry, Error> {
+    let hash = desk.keyring.index(REFERENCE_FIELD, &reference.index_text())?;
+    Ok(IndexEntry { kind: IndexKind::Unique, field: REFERENCE_FIELD, hash })
+}
+
+fn by_compartment(parsed: &[ParsedField]) -> BTreeMap<[u8; 16], Vec<(u8, Plain)>> {
+    let mut compartments: BTreeMap<[u8; 16], Vec<(u8, Plain)>> = BTreeMap::new();
+    for field in parsed {
+        let Some(value) = &field.value else { continue };
+        let cells = compartments.entry(field.compartment).or_default();
+        cells.push((field.id, Plain::copy_of(&value.expose_bytes())));
+    }
+    for cells in compartments.values_mut() {
+        cells.sort_by_key(|(field, _)| *field);
+    }
+    compartments
+}
+
+/// Says which field is taken. Who has it is for those who may look customers up by it.
+pub(super) async fn name_taken(
+    desk: &Desk,
+    applied: &Applied,
+    guards: &[(IndexEntry, i64)],
+) -> Option<Error> {
+    let mut data = desk.data.snapshot().await.ok()?;
+    for (entry, _) in guards {
+        let found = store::find_by_hash(&mut data, entry).await.ok()?;
+        if found.is_empty() {
+            continue;
+        }
+        if entry.field == REFERENCE_FIELD {
+            let detail = "another customer has this reference; send it again to change them";
+            return Some(Error::conflict(REFERENCE_TAKEN, detail));
+        }
+        let name = applied.registry.name_of(entry.field)?.to_owned();
+        let detail = format!(
+            "another customer already has this `{name}`; look them up by it and change that one"
+        );
+        let code = "taken";
+        let problem = FieldProblem { field: name, code, detail: detail.clone() };
+        return Some(Error::conflict(code, detail).with_fields(vec![problem]));
+    }
+    None
+}
+
+const REFERENCE_TAKEN: &str = "reference_taken";

@@ -1,0 +1,148 @@
+//! Asking for an erasure, and taking it back in its grace.
+
+use strongroom_crypto::random_array;
+
+use crate::access::{self, Attempt, Desk, commit_or_retry, no_legal_hold};
+use crate::ctx::{
+    Change, Ctx, Entry, EntryKind, Guard, Miss, Receipt, StateDelta, StatePart, Subjects, Time,
+};
+use crate::error::{Error, ErrorKind};
+use crate::id::{Customer, Id};
+use crate::policy::Right;
+use crate::vault::model::{CustomerRow, CustomerState};
+use crate::vault::rules::{self, Kept};
+use crate::vault::store::{self, JobRow, JobState};
+use crate::vault::verbs::create::Sealing;
+use crate::vault::verbs::open::{Opened, Which, open, open_active};
+use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+
+/// What asking came to.
+pub struct Asked {
+    /// When the keys are destroyed; until then it can be taken back.
+    pub due: Time,
+    /// What stays, until when and why; empty when everything goes.
+    pub kept: Vec<Kept>,
+    /// Where it stands in the ledger.
+    pub receipt: Receipt,
+}
+
+/// Hides a customer at once and sets their erasure down for the end of the grace.
+pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Asked, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let grant = access::permit(desk, ctx, Right::Erase)?;
+        let opened = open_active(desk, ctx, &id).await?;
+        let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+        refuse_too_many(desk, ctx).await?;
+        let grace_days = i64::from(applied.policy.business().erase_grace.days());
+        let due = ctx.now.plus_days(grace_days);
+        let mut job = JobRow {
+            id: random_array(ctx.rng.as_ref())?,
+            state: JobState::Asked,
+            customer: opened.row.key,
+            asked: ctx.now,
+            due,
+            plan: Vec::new(),
+            version: 1,
+            mac: [0; 32],
+        };
+        job.mac = desk.keyring.mac_row(store::JOB_TABLE, &job.columns())?;
+        let entry = Entry::new(ctx, EntryKind::Erase, "erase.ask")
+            .about(Subjects::One(opened.core.pseudonym));
+        let change = grant
+            .change(entry)
+            .guard(hold_guard(&opened.row))
+            .guard(access::erase_claim(desk, ctx)?)
+            .write(store::insert_job(&job))
+            .with_state(register(None, Some(job.mac)));
+        let change = change_state(ctx, change, &opened, CustomerState::Restricted)?;
+        match commit_or_retry(desk, change).await? {
+            Attempt::Retry => {}
+            Attempt::Done(receipt) => {
+                let kept = rules::remainder(&applied, &opened.core, due).why;
+                return Ok(Asked { due, kept, receipt });
+            }
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// Takes an erasure back: the customer is shown again as before.
+pub async fn cancel_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Receipt, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let grant = access::permit(desk, ctx, Right::Erase)?;
+        let opened = open(desk, ctx, Which::Id(&id)).await?.ok_or_else(Error::not_found)?;
+        let job = {
+            let mut data = desk.data.snapshot().await?;
+            store::find_job(&mut data, opened.row.key, JobState::Asked).await?
+        };
+        let Some(job) = job.filter(|_| opened.row.state == CustomerState::Restricted) else {
+            let detail = "no erasure of this customer is waiting; once begun it cannot be undone";
+            return Err(Error::new(ErrorKind::NotFound, "no_erasure", detail));
+        };
+        let mut cancelled = job.clone();
+        cancelled.state = JobState::Cancelled;
+        cancelled.customer = 0;
+        cancelled.version += 1;
+        cancelled.mac = desk.keyring.mac_row(store::JOB_TABLE, &cancelled.columns())?;
+        let entry = Entry::new(ctx, EntryKind::Erase, "erase.cancel")
+            .about(Subjects::One(opened.core.pseudonym));
+        let statement = store::update_job(&cancelled, &job.mac);
+        let change = grant
+            .change(entry)
+            .guard(Guard::Rows { statement, expected: 1, miss: Miss::StateChanged })
+            .with_state(register(Some(job.mac), Some(cancelled.mac)));
+        let change = change_state(ctx, change, &opened, CustomerState::Active)?;
+        if let Attempt::Done(receipt) = commit_or_retry(desk, change).await? {
+            return Ok(receipt);
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// Moves a customer to another state: a new version and a new life, MACed.
+pub(in crate::vault) fn change_state(
+    ctx: &Ctx,
+    change: Change,
+    opened: &Opened,
+    state: CustomerState,
+) -> Result<Change, Error> {
+    let mut row = opened.row.clone();
+    row.state = state;
+    row.version += 1;
+    row.life += 1;
+    row.mac = opened.core_key.mac_row(&row.columns());
+    let mut sealing = Sealing::default();
+    sealing.core(ctx, row.key, &opened.core_key, &opened.core, row.version)?;
+    let statement = store::update_customer(&row, &opened.row);
+    let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
+    Ok(change.guard(guard).write_all(sealing.writes))
+}
+
+/// No legal hold stands against erasing this customer.
+pub(in crate::vault) fn hold_guard(row: &CustomerRow) -> Guard {
+    let statement = no_legal_hold(row.id.as_bytes());
+    Guard::Rows { statement, expected: 0, miss: Miss::LegalHold }
+}
+
+/// A job or register row comes, goes or changes.
+pub(in crate::vault) fn register(
+    before: Option<[u8; 32]>,
+    after: Option<[u8; 32]>,
+) -> StateDelta {
+    StateDelta { part: StatePart::Register, before, after }
+}
+
+/// Beyond 1 % of all customers a day, at least 100, a second person is needed.
+async fn refuse_too_many(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
+    let mut data = desk.data.snapshot().await?;
+    let asked = store::asked_since(&mut data, ctx.now.plus_days(-1)).await?;
+    let max = rules::erasures_a_day_max(store::count_customers(&mut data).await?);
+    if asked < max {
+        return Ok(());
+    }
+    let detail = format!(
+        "{asked} erasures were asked for within a day; beyond {max} a second person is needed. \
+         Nothing was erased, those asked for can still be taken back"
+    );
+    Err(Error::forbidden("second_person_needed", detail))
+}

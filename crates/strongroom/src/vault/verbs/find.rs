@@ -1,0 +1,90 @@
+//! Looking customers up by an indexed field. The term is never kept.
+
+use serde_json::Value;
+
+use crate::access::{self, Attempt, Desk, commit_or_retry};
+use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receipt, Subjects};
+use crate::error::{Error, FieldProblem};
+use crate::id::{Customer, Id};
+use crate::policy::{Find, parse_value};
+use crate::vault::model::{CustomerState, IndexEntry, IndexKind};
+use crate::vault::store;
+use crate::vault::verbs::open::{Opened, Which, open};
+use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+
+/// Who was found, at most 20.
+pub struct Match {
+    /// Their ids.
+    pub customers: Vec<Id<Customer>>,
+    /// Where the search stands in the ledger.
+    pub receipt: Receipt,
+}
+
+/// Customers whose field has this value. Hits and misses are charged and written down alike.
+pub async fn look_up(
+    desk: &Desk,
+    ctx: &Ctx,
+    purpose: &str,
+    field: &str,
+    value: &Value,
+) -> Result<Match, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let permission = access::may_look_up(desk, ctx, purpose, &[field.to_owned()])?;
+        let applied = std::sync::Arc::clone(&permission.applied);
+        let declared = applied.policy.fields().get(field).ok_or_else(Error::not_found)?;
+        let number = applied.registry.id_of(field).ok_or_else(Error::not_found)?;
+        let kind = match declared.find {
+            Find::Unique => IndexKind::Unique,
+            Find::Exact | Find::None => IndexKind::Exact,
+        };
+        let value =
+            parse_value(&declared.kind, applied.policy.business(), value).map_err(|refused| {
+                let detail = format!("{}; {}", refused.cause, refused.cure);
+                let (field, code) = (field.to_owned(), refused.code.as_str());
+                let problem = FieldProblem { field, code, detail };
+                Error::unprocessable("fields_refused", "this cannot be looked up")
+                    .with_fields(vec![problem])
+            })?;
+        let hash = desk.keyring.index(number, &value.expose_index_text())?;
+        let found = found_under(desk, ctx, &IndexEntry { kind, field: number, hash }).await?;
+        let entry = Entry::new(ctx, EntryKind::Search, "customer.lookup")
+            .about(subjects(&found))
+            .of_fields(FieldSet::of([number]))
+            .counting(found.len() as u64);
+        let mut change = permission.grant.change(entry);
+        for opened in &found {
+            let statement = store::active_and_alive(&opened.row);
+            change = change.guard(Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged });
+        }
+        if let Attempt::Done(receipt) = commit_or_retry(desk, change).await? {
+            let customers = found.iter().map(|opened| opened.row.id).collect();
+            return Ok(Match { customers, receipt });
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// Each hit is opened: an index row put there by SQL points to a core that does not know it.
+async fn found_under(desk: &Desk, ctx: &Ctx, entry: &IndexEntry) -> Result<Vec<Opened>, Error> {
+    let keys = {
+        let mut data = desk.data.snapshot().await?;
+        store::find_by_hash(&mut data, entry).await?
+    };
+    let mut found = Vec::new();
+    for key in keys {
+        let Some(opened) = open(desk, ctx, Which::Key(key)).await? else { continue };
+        if opened.row.state == CustomerState::Active && opened.core.indexes.contains(entry) {
+            found.push(opened);
+        }
+    }
+    Ok(found)
+}
+
+fn subjects(found: &[Opened]) -> Subjects {
+    let pseudonyms: Vec<Pseudonym> = found.iter().map(|opened| opened.core.pseudonym).collect();
+    match pseudonyms.as_slice() {
+        [] => Subjects::None,
+        [one] => Subjects::One(*one),
+        _ => Subjects::Set(pseudonyms),
+    }
+}

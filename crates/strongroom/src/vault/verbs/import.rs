@@ -1,0 +1,264 @@
+//! Importing rows: chunk by chunk, each row exactly once, from the same file on.
+//!
+//! The caller reads the file and sends rows in order; the job row remembers how far it is. A chunk
+//! and the job's step forward are one change, so a kill at any point repeats or loses nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::access::{self, Attempt, Desk, commit_or_retry};
+use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Receipt, Subjects};
+use crate::error::{Error, ErrorKind};
+use crate::id::{Id, Import};
+use crate::policy::{Applied, Right};
+use crate::vault::model::IndexEntry;
+use crate::vault::store::{self, ImportRow};
+use crate::vault::verbs::create::{NewCustomer, Prepared, prepare};
+use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+
+/// One row of the source.
+#[derive(Clone)]
+pub struct ImportRowInput {
+    /// Its number in the source, from 1, for messages.
+    pub line: u64,
+    /// What it makes.
+    pub customer: NewCustomer,
+}
+
+/// An import that was begun or found again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// Names it.
+    pub id: Id<Import>,
+    /// How many rows of the source are done: go on with the next one.
+    pub rows_done: u64,
+    /// Customers made so far.
+    pub created: u64,
+    /// Rows skipped so far because another customer has their unique value.
+    pub skipped: u64,
+    /// Rows refused so far.
+    pub refused: u64,
+}
+
+/// A row that made no customer, and why; never with its values.
+#[derive(Debug, Clone)]
+pub struct RowProblem {
+    /// The row's number in the source.
+    pub line: u64,
+    /// Stable code.
+    pub code: &'static str,
+    /// In words, with field names.
+    pub detail: String,
+}
+
+/// What a chunk came to.
+#[derive(Debug)]
+pub struct ChunkOutcome {
+    /// Where the import stands now.
+    pub now: Begun,
+    /// Rows that made no customer.
+    pub problems: Vec<RowProblem>,
+    /// Where the chunk stands in the ledger; none for a dry run.
+    pub receipt: Option<Receipt>,
+}
+
+/// Begins the import of a file with a map, or finds where it stopped.
+pub async fn begin_import(
+    desk: &Desk,
+    ctx: &Ctx,
+    file_hash: [u8; 32],
+    map_hash: [u8; 32],
+) -> Result<Begun, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let grant = access::permit(desk, ctx, Right::Import)?;
+        let known = {
+            let mut data = desk.data.snapshot().await?;
+            store::find_import(&mut data, &file_hash, &map_hash).await?
+        };
+        if let Some(row) = known {
+            return Ok(begun(&row));
+        }
+        let row = ImportRow {
+            id: ctx.new_id()?,
+            file_hash,
+            map_hash,
+            next_row: 0,
+            created: 0,
+            skipped: 0,
+            refused: 0,
+            started: ctx.now,
+        };
+        let statement = store::insert_import(&row);
+        let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
+        let entry = Entry::new(ctx, EntryKind::Import, "import.begin");
+        if let Attempt::Done(_) = commit_or_retry(desk, grant.change(entry).guard(guard)).await? {
+            return Ok(begun(&row));
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// Says what would become of rows, and changes nothing.
+pub async fn try_chunk(
+    desk: &Desk,
+    ctx: &Ctx,
+    rows: &[ImportRowInput],
+) -> Result<Vec<RowProblem>, Error> {
+    access::permit(desk, ctx, Right::Import)?;
+    refuse_too_large(rows)?;
+    let applied = Arc::clone(desk.rights.now()?.applied()?);
+    Ok(sort_rows(desk, ctx, &applied, rows).await?.problems)
+}
+
+/// Takes the next rows of an import: `first` is how many rows were done before them.
+pub async fn import_chunk(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: Id<Import>,
+    first: u64,
+    rows: &[ImportRowInput],
+) -> Result<ChunkOutcome, Error> {
+    refuse_too_large(rows)?;
+    for _ in 0..ATTEMPTS_MAX {
+        let grant = access::permit(desk, ctx, Right::Import)?;
+        let applied = Arc::clone(desk.rights.now()?.applied()?);
+        let job = {
+            let mut data = desk.data.snapshot().await?;
+            store::read_import(&mut data, &id).await?.ok_or_else(Error::not_found)?
+        };
+        if job.next_row != first {
+            return Err(out_of_step(job.next_row));
+        }
+        let sorted = sort_rows(desk, ctx, &applied, rows).await?;
+        let mut next = job.clone();
+        next.next_row += rows.len() as u64;
+        next.created += sorted.prepared.len() as u64;
+        let skipped = sorted.problems.iter().filter(|it| it.code == TAKEN).count() as u64;
+        next.skipped += skipped;
+        next.refused += sorted.problems.len() as u64 - skipped;
+        let mut fields = FieldSet::default();
+        let mut subjects = Vec::with_capacity(sorted.prepared.len());
+        for prepared in &sorted.prepared {
+            prepared.fields.iter().for_each(|field| fields.insert(field));
+            subjects.push(prepared.pseudonym);
+        }
+        let entry = Entry::new(ctx, EntryKind::Import, "import.rows")
+            .about(if subjects.is_empty() { Subjects::None } else { Subjects::Set(subjects) })
+            .of_fields(fields)
+            .counting(sorted.prepared.len() as u64);
+        let statement = store::advance_import(&job, &next);
+        let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
+        let mut change = grant.change(entry).guard(guard);
+        for prepared in sorted.prepared {
+            change = prepared.into_change(change);
+        }
+        match commit_or_retry(desk, change).await {
+            Ok(Attempt::Done(receipt)) => {
+                let receipt = Some(receipt);
+                let problems = sorted.problems;
+                return Ok(ChunkOutcome { now: begun(&next), problems, receipt });
+            }
+            Ok(Attempt::Retry) => {}
+            // Somebody made a customer with one of these values meanwhile: sort the rows again.
+            Err(error) if error.code == TAKEN => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+struct Sorted {
+    prepared: Vec<Prepared>,
+    problems: Vec<RowProblem>,
+}
+
+/// Rows that make a customer, sealed, and rows that do not. Twins inside the chunk are found here,
+/// twins among those already kept in the database.
+async fn sort_rows(
+    desk: &Desk,
+    ctx: &Ctx,
+    applied: &Applied,
+    rows: &[ImportRowInput],
+) -> Result<Sorted, Error> {
+    let mut sorted = Sorted { prepared: Vec::with_capacity(rows.len()), problems: Vec::new() };
+    let mut claimed: HashSet<(u8, [u8; 16])> = HashSet::new();
+    for row in rows {
+        let prepared = match prepare(desk, ctx, applied, &row.customer, None) {
+            Ok(prepared) => prepared,
+            Err(error) if error.kind == ErrorKind::Unprocessable => {
+                sorted.problems.push(problem_of(row.line, &error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let twin = first_taken(desk, &prepared, &claimed).await?;
+        if let Some(entry) = twin {
+            let name = applied.registry.name_of(entry.field).unwrap_or("reference");
+            let detail = format!("another customer already has this `{name}`; the row was skipped");
+            sorted.problems.push(RowProblem { line: row.line, code: TAKEN, detail });
+            continue;
+        }
+        claimed.extend(prepared.guards.iter().map(|(entry, _)| (entry.field, entry.hash)));
+        sorted.prepared.push(prepared);
+    }
+    Ok(sorted)
+}
+
+async fn first_taken(
+    desk: &Desk,
+    prepared: &Prepared,
+    claimed: &HashSet<(u8, [u8; 16])>,
+) -> Result<Option<IndexEntry>, Error> {
+    let mut data = desk.data.snapshot().await?;
+    for (entry, _) in &prepared.guards {
+        let taken = claimed.contains(&(entry.field, entry.hash))
+            || !store::find_by_hash(&mut data, entry).await?.is_empty();
+        if taken {
+            return Ok(Some(*entry));
+        }
+    }
+    Ok(None)
+}
+
+fn problem_of(line: u64, error: &Error) -> RowProblem {
+    let details: Vec<String> = error
+        .fields
+        .iter()
+        .map(|problem| format!("{}: {}", problem.field, problem.detail))
+        .collect();
+    let detail = if details.is_empty() { error.detail.clone() } else { details.join("; ") };
+    let code = error.fields.first().map_or(error.code, |problem| problem.code);
+    RowProblem { line, code, detail }
+}
+
+fn begun(row: &ImportRow) -> Begun {
+    Begun {
+        id: row.id,
+        rows_done: row.next_row,
+        created: row.created,
+        skipped: row.skipped,
+        refused: row.refused,
+    }
+}
+
+fn refuse_too_large(rows: &[ImportRowInput]) -> Result<(), Error> {
+    if rows.len() <= CHUNK_ROWS_MAX {
+        return Ok(());
+    }
+    let detail = format!("send at most {CHUNK_ROWS_MAX} rows at a time");
+    Err(Error::new(ErrorKind::TooLarge, "too_many_rows", detail))
+}
+
+fn out_of_step(done: u64) -> Error {
+    let detail = format!(
+        "this import stands at row {done}; send the rows after that one. Nothing of this chunk \
+         was taken"
+    );
+    Error::conflict("import_out_of_step", detail)
+}
+
+/// The code of a unique value that another customer has.
+const TAKEN: &str = "taken";
+
+/// Bounds a change: a thousand customers are about three megabytes of sealed rows.
+pub(crate) const CHUNK_ROWS_MAX: usize = 1_000;

@@ -1,0 +1,31 @@
+//! What can be done with customers, one file a verb.
+
+pub(super) mod create;
+pub(super) mod erase;
+mod find;
+mod import;
+mod looks;
+pub(super) mod open;
+mod patch;
+mod read;
+
+use crate::error::Error;
+
+pub use create::{Created, NewCustomer, RelationInput, Upserted, create, upsert};
+pub use erase::{Asked, ask_erasure, cancel_erasure};
+pub use find::{Match, look_up};
+pub(crate) use import::CHUNK_ROWS_MAX;
+pub use import::{
+    Begun, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk, try_chunk,
+};
+pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
+pub use patch::{Patched, RelationChange, patch, relate};
+pub use read::{RevealReason, Shown, read, reveal};
+
+/// An act is decided once more when what it rests on moves; after so many times it is busy.
+pub(super) const ATTEMPTS_MAX: usize = 5;
+
+pub(super) fn changed_meanwhile() -> Error {
+    let detail = "rights or the customer keep changing while this is done; try again";
+    Error::unavailable("changed_meanwhile", detail).retry_after(1)
+}

@@ -1,0 +1,189 @@
+//! Reading a customer: one snapshot of row and sealed records, then the keys.
+
+use std::collections::BTreeMap;
+
+use strongroom_crypto::peek_binding;
+
+use crate::access::{Desk, system_grant};
+use crate::ctx::{Actor, Ctx};
+use crate::error::{Error, ErrorKind};
+use crate::findings::{Finding, FindingKind};
+use crate::id::{Customer, Id};
+use crate::keys::{CORE, Found, KeyHandle};
+use crate::vault::model::{Core, CustomerRow, CustomerState};
+use crate::vault::store::{self, JobState};
+
+/// A customer whose core was opened and whose plain columns hold.
+pub(in crate::vault) struct Opened {
+    pub(in crate::vault) row: CustomerRow,
+    pub(in crate::vault) core: Core,
+    pub(in crate::vault) core_key: KeyHandle,
+    pub(in crate::vault) core_sealed: Vec<u8>,
+    /// Each compartment's record with its version; opened by whoever has a permit.
+    pub(in crate::vault) records: BTreeMap<[u8; 16], SealedCompartment>,
+}
+
+/// One compartment's sealed record and the key that opens it.
+pub(in crate::vault) struct SealedCompartment {
+    pub(in crate::vault) key: KeyHandle,
+    pub(in crate::vault) version: u64,
+    pub(in crate::vault) sealed: Vec<u8>,
+}
+
+/// Opens an active customer; anything else is not found, since it is hidden from everyone.
+pub(in crate::vault) async fn open_active(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: &Id<Customer>,
+) -> Result<Opened, Error> {
+    let opened = open(desk, ctx, Which::Id(id)).await?.ok_or_else(Error::not_found)?;
+    match opened.row.state {
+        CustomerState::Active => Ok(opened),
+        CustomerState::Erasing | CustomerState::Restricted => Err(Error::not_found()),
+    }
+}
+
+/// How a customer is named.
+#[derive(Clone, Copy)]
+pub(in crate::vault) enum Which<'a> {
+    Id(&'a Id<Customer>),
+    Key(i64),
+}
+
+/// Opens a customer in whatever state. `None` if there is none, or it was erased.
+pub(in crate::vault) async fn open(
+    desk: &Desk,
+    ctx: &Ctx,
+    which: Which<'_>,
+) -> Result<Option<Opened>, Error> {
+    let (row, records) = {
+        let mut data = desk.data.snapshot().await?;
+        let row = match which {
+            Which::Id(id) => store::find_row(&mut data, id).await?,
+            Which::Key(key) => store::row_by_key(&mut data, key).await?,
+        };
+        let Some(row) = row else { return Ok(None) };
+        let records = store::read_records(&mut data, row.key).await?;
+        (row, records)
+    };
+    match open_records(desk, &row, records).await {
+        Ok(opened) => Ok(Some(opened)),
+        Err(Closed::Failed(error)) if error.code == "tampered" => {
+            raise(desk, ctx, FindingKind::Tampered, &row, TAMPERED).await;
+            Err(error)
+        }
+        Err(Closed::Failed(error)) => Err(error),
+        Err(Closed::KeyMissing(dek)) => key_missing(desk, ctx, &row, &dek).await,
+    }
+}
+
+/// Why a customer does not open.
+enum Closed {
+    Failed(Error),
+    KeyMissing([u8; 16]),
+}
+
+impl<E: Into<Error>> From<E> for Closed {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+async fn open_records(
+    desk: &Desk,
+    row: &CustomerRow,
+    records: Vec<([u8; 16], Vec<u8>)>,
+) -> Result<Opened, Closed> {
+    let id = row.id.as_bytes();
+    let mut keys = desk.keyring.snapshot().await?;
+    let mut sealed: BTreeMap<[u8; 16], Vec<u8>> = records.into_iter().collect();
+    let core_sealed = sealed.remove(&CORE).ok_or_else(|| tampered("no core record"))?;
+    let core_key = match desk.keyring.find(&mut keys, id, &CORE, &core_sealed).await? {
+        Found::Key(key) => key,
+        Found::Missing => return Err(Closed::KeyMissing(peek_binding(&core_sealed)?.dek)),
+    };
+    // The core's version is the customer's, so an older core beside a newer row does not open.
+    let cells = core_key.open_core(row.version, &core_sealed)?;
+    core_key.verify_row(&row.columns(), &row.mac)?;
+    let core = Core::from_cells(&cells)?;
+    let mut opened = BTreeMap::new();
+    for (compartment, version) in &core.compartments {
+        let sealed = sealed.remove(compartment).ok_or_else(|| tampered("a record is gone"))?;
+        if peek_binding(&sealed)?.version != *version {
+            return Err(tampered("a record of another version").into());
+        }
+        let key = match desk.keyring.find(&mut keys, id, compartment, &sealed).await? {
+            Found::Key(key) => key,
+            Found::Missing => return Err(Closed::KeyMissing(peek_binding(&sealed)?.dek)),
+        };
+        opened.insert(*compartment, SealedCompartment { key, version: *version, sealed });
+    }
+    if !sealed.is_empty() {
+        return Err(tampered("a record that the core does not know").into());
+    }
+    let row = row.clone();
+    Ok(Opened { row, core, core_key, core_sealed, records: opened })
+}
+
+/// A missing key is an erasure only if the register or a begun job says so; otherwise nothing is
+/// deleted and nothing is answered for this customer.
+async fn key_missing(
+    desk: &Desk,
+    ctx: &Ctx,
+    row: &CustomerRow,
+    dek: &[u8; 16],
+) -> Result<Option<Opened>, Error> {
+    let mut data = desk.data.snapshot().await?;
+    let begun = store::find_job(&mut data, row.key, JobState::Begun).await?;
+    let begun = match begun {
+        Some(job) => {
+            desk.keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?
+        }
+        None => false,
+    };
+    if begun || registered(desk, &mut data, dek).await? {
+        return Ok(None);
+    }
+    drop(data);
+    raise(desk, ctx, FindingKind::KeyMissing, row, KEY_MISSING).await;
+    let detail = "a key of this customer is missing although nobody erased them; nothing was \
+                  deleted. Put back the keys.db that belongs to this data, see the findings";
+    Err(Error::unavailable("key_missing", detail))
+}
+
+async fn registered(
+    desk: &Desk,
+    data: &mut crate::db::Snapshot,
+    dek: &[u8; 16],
+) -> Result<bool, Error> {
+    let Some((destroyed, mac)) = store::is_registered(data, dek).await? else { return Ok(false) };
+    let columns = store::register_columns(dek, destroyed);
+    desk.keyring.is_row_intact(store::REGISTER_TABLE, &columns, &mac)
+}
+
+/// A finding that cannot be written is logged: the caller's answer is an error either way.
+async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, row: &CustomerRow, detail: &str) {
+    let own = Ctx { actor: Actor::System { job: "vault.open" }, ..ctx.clone() };
+    let customer = Some(*row.id.as_bytes());
+    let finding = Finding { kind, detail: detail.to_owned(), customer };
+    let raised = match system_grant(&own, Vec::new()) {
+        Ok(grant) => crate::findings::raise(&own, &desk.committer, grant, &finding).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = raised {
+        tracing::error!(code = error.code, finding = kind.as_str(), "a finding could not be kept");
+    }
+}
+
+fn tampered(cause: &str) -> Error {
+    let detail = "a stored value does not open where it stands; it was moved, altered or put back. \
+                  Nothing is shown; see the findings";
+    Error::new(ErrorKind::Unavailable, "tampered", detail).caused_by(cause.to_owned())
+}
+
+const TAMPERED: &str = "a stored value of this customer was moved, altered or put back by other \
+                        hands; nothing of it is shown. Restore the customer from a backup and find \
+                        out who can write to the database";
+const KEY_MISSING: &str = "a key of this customer is missing although nobody erased them: keys.db \
+                           is older than the data or was damaged. Put back the one that belongs to \
+                           the data; until then this customer cannot be shown";

@@ -1,0 +1,308 @@
+//! Changing a customer: fields by merge patch, relations touched or ended.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use strongroom_crypto::{Plain, peek_fields};
+
+use crate::access::{self, Attempt, Desk, commit_or_retry};
+use crate::ctx::{
+    Ctx, Entry, EntryKind, FieldSet, Grant, Guard, Miss, Receipt, Subjects, Time, Written,
+};
+use crate::error::{Error, ErrorKind};
+use crate::id::{Customer, Id};
+use crate::keys::Versions;
+use crate::policy::Right;
+use crate::vault::model::{Core, IndexEntry, IndexKind, REFERENCE_FIELD, Reference};
+use crate::vault::rules::{self, Nulls, ParsedField};
+use crate::vault::store;
+use crate::vault::verbs::create::{
+    NewCustomer, RelationInput, Sealing, index_entries, name_taken, read_relations,
+    reference_entry,
+};
+use crate::vault::verbs::open::{Opened, Which, open, open_active};
+use crate::vault::verbs::read::still_alive;
+use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+
+/// A customer who was changed.
+#[derive(Debug)]
+pub struct Patched {
+    /// The customer.
+    pub id: Id<Customer>,
+    /// The version from now on.
+    pub version: u64,
+    /// Where it stands in the ledger.
+    pub receipt: Receipt,
+}
+
+/// What happens to a relation.
+#[derive(Debug, Clone)]
+pub enum RelationChange {
+    /// It is over: nothing is needed for it any more.
+    End {
+        /// Its name.
+        name: String,
+    },
+    /// It happened (again), now or then.
+    Touch(RelationInput),
+}
+
+/// Sets fields, or removes those sent as null. `version` is the one the caller read (`If-Match`).
+pub async fn patch(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: Id<Customer>,
+    version: u64,
+    fields: &BTreeMap<String, Value>,
+) -> Result<Patched, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let grant = access::permit(desk, ctx, Right::Update)?;
+        let opened = open_active(desk, ctx, &id).await?;
+        if opened.row.version != version {
+            return Err(version_changed());
+        }
+        let relations = opened.core.relations.clone();
+        let edit = Edit { relations: None, fields, nulls: Nulls::Remove };
+        let entry = Entry::new(ctx, EntryKind::Write, "customer.patch");
+        let edit = Edit { relations: Some(relations), ..edit };
+        if let Some(patched) = rewrite(desk, ctx, grant, &opened, edit, entry).await? {
+            return Ok(patched);
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// Touches or ends a relation.
+pub async fn relate(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: Id<Customer>,
+    change: &RelationChange,
+) -> Result<Patched, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let grant = access::permit(desk, ctx, Right::Relate)?;
+        let opened = open_active(desk, ctx, &id).await?;
+        let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+        let mut relations = opened.core.relations.clone();
+        match change {
+            RelationChange::End { name } => {
+                let before = relations.len();
+                relations.retain(|relation| relation.name != *name);
+                if relations.len() == before {
+                    let detail = "this customer has no such relation";
+                    return Err(Error::new(ErrorKind::NotFound, "relation_unknown", detail));
+                }
+                if relations.is_empty() {
+                    let detail = "this is the customer's last relation; ask for their erasure \
+                                  instead, which says what must stay and until when";
+                    return Err(Error::conflict("last_relation", detail));
+                }
+            }
+            RelationChange::Touch(input) => {
+                let read = read_relations(ctx, &applied, std::slice::from_ref(input))?;
+                merge_relations(&mut relations, read);
+            }
+        }
+        let edit =
+            Edit { relations: Some(relations), fields: &BTreeMap::new(), nulls: Nulls::Remove };
+        let entry = Entry::new(ctx, EntryKind::Write, "customer.relate");
+        if let Some(patched) = rewrite(desk, ctx, grant, &opened, edit, entry).await? {
+            return Ok(patched);
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// The changing half of an upsert; `None` where nobody has the reference.
+pub(super) async fn patch_by_reference(
+    desk: &Desk,
+    ctx: &Ctx,
+    reference: &Reference,
+    input: &NewCustomer,
+) -> Result<Option<Patched>, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let entry = reference_entry(desk, reference)?;
+        let found = {
+            let mut data = desk.data.snapshot().await?;
+            store::find_by_hash(&mut data, &entry).await?.first().copied()
+        };
+        let Some(key) = found else { return Ok(None) };
+        let grant = access::permit(desk, ctx, Right::Update)?;
+        let Some(opened) = open(desk, ctx, Which::Key(key)).await? else { return Ok(None) };
+        if !opened.core.indexes.contains(&entry) {
+            let detail = "the index row of this reference belongs to someone else";
+            return Err(Error::unavailable("tampered", detail));
+        }
+        if opened.row.state != crate::vault::model::CustomerState::Active {
+            let detail = "the customer with this reference has asked to be forgotten";
+            return Err(Error::conflict("being_erased", detail));
+        }
+        let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+        let mut relations = opened.core.relations.clone();
+        if !input.relations.is_empty() {
+            merge_relations(&mut relations, read_relations(ctx, &applied, &input.relations)?);
+        }
+        let nulls = Nulls::Remove;
+        let edit = Edit { relations: Some(relations), fields: &input.fields, nulls };
+        let entry = Entry::new(ctx, EntryKind::Write, "customer.upsert");
+        if let Some(patched) = rewrite(desk, ctx, grant, &opened, edit, entry).await? {
+            return Ok(Some(patched));
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// What is to change.
+struct Edit<'a> {
+    relations: Option<Vec<crate::vault::model::Relation>>,
+    fields: &'a BTreeMap<String, Value>,
+    nulls: Nulls,
+}
+
+/// Seals the next version of the core and of every touched compartment; `None` to decide once more.
+async fn rewrite(
+    desk: &Desk,
+    ctx: &Ctx,
+    grant: Grant,
+    opened: &Opened,
+    edit: Edit<'_>,
+    entry: Entry,
+) -> Result<Option<Patched>, Error> {
+    let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+    let next = opened.row.version + 1;
+    let mut core = opened.core.clone();
+    let ended = edit.relations.as_ref().is_some_and(|it| it.len() < core.relations.len());
+    if let Some(relations) = edit.relations {
+        core.relations = relations;
+    }
+    let parsed = rules::parse_fields(&applied, &core.relations, edit.fields, edit.nulls)?;
+    let mut sealing = Sealing::default();
+    for (compartment, changes) in touched(opened, &parsed)? {
+        match opened.records.get(&compartment) {
+            Some(record) => {
+                let versions = Versions { now: record.version, next };
+                let random = ctx.rng.as_ref();
+                let sealed = record.key.reseal(random, versions, &record.sealed, &changes)?;
+                sealing.put(opened.row.key, &compartment, sealed);
+            }
+            None => {
+                let cells: Vec<(u8, Plain)> = changes
+                    .into_iter()
+                    .filter_map(|(field, value)| value.map(|value| (field, value)))
+                    .collect();
+                let row = (&opened.row.id, opened.row.key);
+                sealing.first(desk, ctx, row, &compartment, &cells, next)?;
+            }
+        }
+        core.compartments.insert(compartment, next);
+    }
+    let moved = move_indexes(&mut core, &parsed, index_entries(desk, &parsed)?);
+    sealing.core(ctx, opened.row.key, &opened.core_key, &core, next)?;
+    let mut row = opened.row.clone();
+    row.version = next;
+    row.life += u64::from(ended);
+    row.due_day = rules::due_day(&applied.policy, &core.relations);
+    row.mac = opened.core_key.mac_row(&row.columns());
+    let entry = entry
+        .about(Subjects::One(core.pseudonym))
+        .of_fields(FieldSet::of(parsed.iter().map(|field| field.id)))
+        .writing(Written { sealed_hash: sealing.hash, row_mac: row.mac })
+        .counting(1);
+    let statement = store::update_customer(&row, &opened.row);
+    let miss = Miss::VersionChanged;
+    let mut change = still_alive(grant.change(entry), opened)
+        .guard(Guard::Rows { statement, expected: 1, miss })
+        .write_all(sealing.writes);
+    for entry in &moved.removed {
+        // Before the claims below, so that a value may move between this customer's own fields.
+        let statement = store::delete_index(entry, row.key);
+        change = change.guard(Guard::Rows { statement, expected: 1, miss: Miss::VersionChanged });
+    }
+    let mut claims = Vec::new();
+    for entry in moved.added {
+        match entry.kind {
+            IndexKind::Exact => change = change.write(store::insert_exact(&entry, row.key)),
+            IndexKind::Unique => {
+                let (statement, miss) =
+                    (store::claim_unique(&entry, row.key), Miss::Taken(entry.field));
+                change = change.guard(Guard::Rows { statement, expected: 1, miss });
+                claims.push((entry, row.key));
+            }
+        }
+    }
+    for key in sealing.keys {
+        change = change.put_key(key);
+    }
+    match commit_or_retry(desk, change).await {
+        Ok(Attempt::Done(receipt)) => {
+            Ok(Some(Patched { id: row.id, version: next, receipt }))
+        }
+        Ok(Attempt::Retry) => Ok(None),
+        Err(error) if error.code == "taken" => {
+            Err(name_taken(desk, &applied, &claims).await.unwrap_or(error))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+type Changes = BTreeMap<[u8; 16], BTreeMap<u8, Option<Plain>>>;
+
+/// Which compartments change how. A field whose policy moved it to another compartment leaves the
+/// old one.
+fn touched(opened: &Opened, parsed: &[ParsedField]) -> Result<Changes, Error> {
+    let mut changes = Changes::new();
+    for field in parsed {
+        for (compartment, record) in &opened.records {
+            if *compartment != field.compartment && peek_fields(&record.sealed)?.contains(&field.id)
+            {
+                changes.entry(*compartment).or_default().insert(field.id, None);
+            }
+        }
+        let value = field.value.as_ref().map(|value| Plain::copy_of(&value.expose_bytes()));
+        if value.is_some() || opened.records.contains_key(&field.compartment) {
+            changes.entry(field.compartment).or_default().insert(field.id, value);
+        }
+    }
+    Ok(changes)
+}
+
+/// Index entries that go and come.
+struct MovedIndexes {
+    removed: Vec<IndexEntry>,
+    added: Vec<IndexEntry>,
+}
+
+fn move_indexes(core: &mut Core, parsed: &[ParsedField], new: Vec<IndexEntry>) -> MovedIndexes {
+    let touched = |entry: &IndexEntry| {
+        entry.field != REFERENCE_FIELD && parsed.iter().any(|field| field.id == entry.field)
+    };
+    let removed: Vec<IndexEntry> = core
+        .indexes
+        .iter()
+        .filter(|entry| touched(entry) && !new.contains(entry))
+        .copied()
+        .collect();
+    let added: Vec<IndexEntry> =
+        new.iter().filter(|entry| !core.indexes.contains(entry)).copied().collect();
+    core.indexes.retain(|entry| !removed.contains(entry));
+    core.indexes.extend(&added);
+    MovedIndexes { removed, added }
+}
+
+fn merge_relations(
+    relations: &mut Vec<crate::vault::model::Relation>,
+    news: Vec<crate::vault::model::Relation>,
+) {
+    for new in news {
+        match relations.iter_mut().find(|relation| relation.name == new.name) {
+            Some(known) => known.last = Time::later(known.last, new.last),
+            None => relations.push(new),
+        }
+    }
+}
+
+fn version_changed() -> Error {
+    let detail = "the customer has changed since you read it; read it again and repeat your change \
+                  with the new version";
+    Error::new(ErrorKind::PreconditionFailed, "version_changed", detail)
+}

@@ -1,0 +1,152 @@
+//! Showing values: masked or clear as the grant says, or revealed for a reason.
+
+use serde_json::{Map, Value};
+
+use crate::access::{self, Attempt, Desk, Permission, commit_or_retry};
+use crate::ctx::{Change, Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Receipt, See, Subjects};
+use crate::error::Error;
+use crate::id::{Customer, Id};
+use crate::keys::Permit;
+use crate::policy::{FieldValue, mask};
+use crate::vault::store;
+use crate::vault::verbs::open::{Opened, open_active};
+use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+
+/// Values of one customer as they may be shown, once the entry is durable.
+pub struct Shown {
+    /// The customer.
+    pub id: Id<Customer>,
+    /// Its version, for `If-Match`.
+    pub version: u64,
+    /// Field name to value or mask.
+    pub fields: Map<String, Value>,
+    /// Which of them are masks.
+    pub masked: Vec<String>,
+    /// Where the look stands in the ledger.
+    pub receipt: Receipt,
+}
+
+/// What a reveal needs beside the fields.
+pub struct RevealReason<'a> {
+    /// One of the policy's reasons.
+    pub reason: &'a str,
+    /// The caller's own ticket, an opaque number; empty for none.
+    pub ticket: &'a str,
+}
+
+/// Fields of a customer as the policy shows them for a purpose.
+pub async fn read(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: Id<Customer>,
+    purpose: &str,
+    fields: &[String],
+) -> Result<Shown, Error> {
+    for _ in 0..ATTEMPTS_MAX {
+        let permission = access::may_read(desk, ctx, purpose, fields, &[id])?;
+        let opened = open_active(desk, ctx, &id).await?;
+        let entry = Entry::new(ctx, EntryKind::Read, "customer.read");
+        if let Some(shown) = show(desk, permission, &opened, entry).await? {
+            return Ok(shown);
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// Fields of a customer in clear, for a reason.
+pub async fn reveal(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: Id<Customer>,
+    purpose: &str,
+    fields: &[String],
+    why: RevealReason<'_>,
+) -> Result<Shown, Error> {
+    refuse_bad_ticket(why.ticket)?;
+    for _ in 0..ATTEMPTS_MAX {
+        let permission = access::may_reveal(desk, ctx, purpose, fields, why.reason)?;
+        let opened = open_active(desk, ctx, &id).await?;
+        let entry = Entry::new(ctx, EntryKind::Reveal, "customer.reveal")
+            .because(why.reason, why.ticket);
+        if let Some(shown) = show(desk, permission, &opened, entry).await? {
+            return Ok(shown);
+        }
+    }
+    Err(changed_meanwhile())
+}
+
+/// Opens, commits the entry, and only then gives the values out; `None` to decide once more.
+async fn show(
+    desk: &Desk,
+    permission: Permission,
+    opened: &Opened,
+    entry: Entry,
+) -> Result<Option<Shown>, Error> {
+    let applied = std::sync::Arc::clone(&permission.applied);
+    let mut fields = Map::new();
+    let mut masked = Vec::new();
+    for (number, value) in open_fields(&permission, opened)? {
+        let name = applied.registry.name_of(number);
+        let known = name.and_then(|name| Some((name, applied.policy.fields().get(name)?)));
+        let (name, field) = known.ok_or_else(|| Error::internal("a field without a name"))?;
+        let shown = match permission.fields.get(&number) {
+            Some(See::Clear) => value.expose_json(),
+            Some(See::Masked) | None => {
+                masked.push(name.to_owned());
+                mask(&field.kind, &value)
+            }
+        };
+        fields.insert(name.to_owned(), shown);
+    }
+    let entry = entry
+        .about(Subjects::One(opened.core.pseudonym))
+        .of_fields(FieldSet::of(permission.fields.keys().copied()))
+        .counting(1);
+    let change = still_alive(permission.grant.change(entry), opened);
+    match commit_or_retry(desk, change).await? {
+        Attempt::Retry => Ok(None),
+        Attempt::Done(receipt) => {
+            let (id, version) = (opened.row.id, opened.row.version);
+            Ok(Some(Shown { id, version, fields, masked, receipt }))
+        }
+    }
+}
+
+/// Every change that shows or alters one customer's data carries this: less may not be shown now
+/// than when it was read.
+pub(super) fn still_alive(change: Change, opened: &Opened) -> Change {
+    let statement = store::active_and_alive(&opened.row);
+    change.guard(Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged })
+}
+
+fn open_fields(permission: &Permission, opened: &Opened) -> Result<Vec<(u8, FieldValue)>, Error> {
+    let wanted: Vec<u8> = permission.fields.keys().copied().collect();
+    let permit = Permit::Grant(&permission.grant);
+    let mut values = Vec::new();
+    for record in opened.records.values() {
+        for (field, plain) in
+            record.key.open_fields(permit, record.version, &record.sealed, &wanted)?
+        {
+            let value = FieldValue::from_bytes(plain.expose()).map_err(Error::internal)?;
+            values.push((field, value));
+        }
+    }
+    Ok(values)
+}
+
+fn refuse_bad_ticket(ticket: &str) -> Result<(), Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_#/.".contains(c);
+    let opaque = ticket.is_empty()
+        || (ticket.len() <= TICKET_SIZE_MAX
+            && ticket.chars().all(plain)
+            && ticket.chars().any(|c| c.is_ascii_digit())
+            && !strongroom_detect::card::contains_card_number(ticket));
+    if opaque {
+        return Ok(());
+    }
+    let detail = "a ticket is an opaque number of up to 40 letters, digits, `-`, `_`, `#`, `/`, \
+                  `.`; it stands in the log for years, so never a name or an e-mail";
+    Err(Error::unprocessable("bad_ticket", detail))
+}
+
+const TICKET_SIZE_MAX: usize = 40;
