@@ -3,6 +3,8 @@
 //! The only maker of [`crate::ctx::Grant`]. What must never happen here: a right from a row instead
 //! of the published authority, a refusal that tells more than the caller may know.
 
+mod api;
+mod jobs;
 mod model;
 mod rules;
 mod store;
@@ -10,10 +12,12 @@ mod store;
 mod tests;
 mod verbs;
 
-pub use model::{Allowed, Authority, Desk, RefusalMeter, Refusal, Rights, Wish};
+pub use api::{AsOperator, Caller, Purpose, routes};
+pub use jobs::summarise_strangers;
+pub use model::{Allowed, Authority, Desk, Refusal, RefusalMeter, Rights, StrangerMeter, Wish};
 pub use rules::{Seer, decide, may, reasons, who};
 pub use store::{Book, RegisterMacs, none_for as no_legal_hold};
 pub use verbs::{
     Attempt, Permission, commit, commit_or_retry, erase_claim, forget_past_days,
-    may_look_up, may_read, may_reveal, permit, place_hold, refuse, release_hold, system_grant,
+    may_look_up, may_read, may_reveal, permit, permit_own_end, place_hold, refuse, release_hold, system_grant,
 };

@@ -1,6 +1,7 @@
 //! The authority in memory, and the desk every room above works at.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use strongroom_crypto::Random;
@@ -96,6 +97,27 @@ pub struct Desk {
     pub random: Arc<dyn Random>,
     /// Keeps refusals of one caller from filling the log.
     pub refusals: RefusalMeter,
+    /// Counts requests without a valid key until their summary is written.
+    pub strangers: StrangerMeter,
+}
+
+/// Counts requests without a valid key by network. They write no entry of their own: a hundred a
+/// second for an hour must not grow the log.
+#[derive(Default)]
+pub struct StrangerMeter(Mutex<HashMap<Option<IpAddr>, u64>>);
+
+impl StrangerMeter {
+    /// Counts one; beyond so many networks all others count together.
+    pub fn count(&self, network: Option<IpAddr>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = counts.len() < NETWORKS_METERED_MAX || counts.contains_key(&network);
+        *counts.entry(network.filter(|_| known)).or_default() += 1;
+    }
+
+    /// Takes what was counted since the last time.
+    pub fn take(&self) -> HashMap<Option<IpAddr>, u64> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Counts refusals per actor and minute.
@@ -169,6 +191,9 @@ pub struct Refusal {
 
 /// At this rate a caller who is refused all day writes a hundred thousand entries, not millions.
 const REFUSALS_A_MINUTE_MAX: u32 = 120;
+
+/// Bounds memory, and the entries one minute of attack can write.
+const NETWORKS_METERED_MAX: usize = 1_000;
 
 /// Bounds memory; known callers only, so more than all keys there can be.
 const ACTORS_METERED_MAX: usize = 20_000;

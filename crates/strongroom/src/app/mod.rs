@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use strongroom_crypto::Random;
 
-use crate::access::{Desk, RefusalMeter, Rights, system_grant};
+use crate::access::{Desk, RefusalMeter, Rights, StrangerMeter, system_grant};
 use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, migrate};
 use crate::error::Error;
@@ -96,6 +96,7 @@ impl App {
             trust,
             random,
             refusals: RefusalMeter::default(),
+            strangers: StrangerMeter::default(),
         };
         let app = Self {
             desk: Some(Arc::new(desk)),

@@ -41,6 +41,11 @@ impl Time {
             .map_or_else(|_| "out of range".to_owned(), |time| format!("{time:.3}"))
     }
 
+    /// Reads RFC 3339 with any offset; `None` for anything else.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|time| Self(time.as_millisecond()))
+    }
+
     /// The day in a zone as `2026-11-21`; budgets and limits count by the business's days.
     pub fn day_in(self, zone: &jiff::tz::TimeZone) -> String {
         jiff::Timestamp::from_millisecond(self.0).map_or_else(

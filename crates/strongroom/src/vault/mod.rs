@@ -4,6 +4,7 @@
 //! personal data in a plain column, a value shown after its erasure began, a missing key taken for an
 //! erasure.
 
+mod api;
 mod jobs;
 mod model;
 mod rules;
@@ -12,15 +13,15 @@ mod store;
 mod tests;
 mod verbs;
 
+pub use api::routes;
 pub use jobs::{
     Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs,
     sweep_pending_keys,
 };
 pub use model::Reference;
 pub use rules::Kept;
-pub(crate) use verbs::CHUNK_ROWS_MAX;
 pub use verbs::{
-    Asked, Begun, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match, NewCustomer, Patched,
+    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match, NewCustomer, Patched,
     RelationChange, RelationInput, RevealReason, RowProblem, ScopeLine, Shown, Upserted,
     ask_erasure, begin_import, cancel_erasure, create, import_chunk, look_up, patch, read, relate,
     reveal, scope, try_chunk, upsert, who_looked,

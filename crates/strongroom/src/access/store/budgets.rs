@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use strongroom_crypto::Encoder;
 
+use crate::access::Desk;
 use crate::ctx::{BudgetClaim, BudgetKind, Miss};
 use crate::db::{Connection, Statement, Value};
 use crate::error::Error;
@@ -120,6 +121,13 @@ pub(in crate::access) fn forget_days_before(day: &str) -> Vec<Statement> {
     ]
 }
 
+/// Whether there is anything of a day that is over.
+pub(in crate::access) async fn any_day_before(desk: &Desk, day: &str) -> Result<bool, Error> {
+    let mut data = desk.data.snapshot().await?;
+    let budgets = data.one(ANY_BUDGET, &[day.into()]).await?;
+    Ok(budgets.is_some() || data.one(ANY_SEEN, &[day.into()]).await?.is_some())
+}
+
 fn unseen(db: &mut Connection, claim: &BudgetClaim) -> Result<Vec<[u8; 32]>, Error> {
     let mut unseen = Vec::new();
     for hash in &claim.seen {
@@ -167,6 +175,10 @@ ON CONFLICT (holder, kind, day) DO UPDATE SET used = excluded.used, mac = exclud
 const SEEN: &str = "SELECT 1 FROM budget_seen WHERE day = $1 AND hash = $2";
 
 const SEE: &str = "INSERT INTO budget_seen (day, hash) VALUES ($1, $2)";
+
+const ANY_BUDGET: &str = "SELECT 1 FROM budget WHERE day < $1 LIMIT 1";
+
+const ANY_SEEN: &str = "SELECT 1 FROM budget_seen WHERE day < $1 LIMIT 1";
 
 const FORGET_BUDGETS: &str = "DELETE FROM budget WHERE day < $1";
 

@@ -261,4 +261,4 @@ fn out_of_step(done: u64) -> Error {
 const TAKEN: &str = "taken";
 
 /// Bounds a change: a thousand customers are about three megabytes of sealed rows.
-pub(crate) const CHUNK_ROWS_MAX: usize = 1_000;
+pub const CHUNK_ROWS_MAX: usize = 1_000;

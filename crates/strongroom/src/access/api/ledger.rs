@@ -1,0 +1,130 @@
+//! The log itself: its newest checkpoint, proofs, verification.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::api::Caller;
+use crate::access::{Desk, commit, permit, refuse};
+use crate::ctx::{Entry, EntryKind};
+use crate::error::Error;
+use crate::ledger;
+use crate::policy::Right;
+use crate::web::{Problem, Receipted};
+
+/// The newest signed checkpoint, in C2SP note form
+#[utoipa::path(get, path = "/v1/ledger/checkpoint", tag = "ledger",
+    responses((status = 200, body = String, content_type = "text/plain"),
+        (status = "default", body = Problem)))]
+pub(super) async fn checkpoint(
+    State(desk): State<Arc<Desk>>,
+    Caller(_ctx): Caller,
+) -> Result<String, Error> {
+    let newest = desk.published.newest().ok_or_else(Error::not_found)?;
+    Ok(newest.1.as_ref().to_owned())
+}
+
+/// An entry with its proof under the newest checkpoint.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProofView {
+    index: u64,
+    size: u64,
+    /// The entry's bytes, base64.
+    leaf: String,
+    /// Hashes from the leaf to the root, base64.
+    hashes: Vec<String>,
+    /// The checkpoint it leads to.
+    checkpoint: String,
+    /// The key the checkpoint is signed with, as C2SP verifiers take it.
+    verifier_key: String,
+}
+
+/// Proves that an entry is in the log
+#[utoipa::path(get, path = "/v1/ledger/proof/{index}", tag = "ledger",
+    params(("index" = u64, Path)),
+    responses((status = 200, body = ProofView), (status = "default", body = Problem)))]
+pub(super) async fn proof(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Path(index): Path<String>,
+) -> Result<Receipted<Json<ProofView>>, Error> {
+    let shown = async {
+        let grant = permit(&desk, &ctx, Right::Ledger)?;
+        let index: u64 = index
+            .parse()
+            .map_err(|_| Error::bad_request("bad_index", "the index is a whole number"))?;
+        let (size, checkpoint) = desk.published.newest().ok_or_else(Error::not_found)?;
+        if index >= size {
+            return Err(Error::not_found());
+        }
+        let (leaf, hashes) = ledger::prove(&desk.data, index, size).await?;
+        let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.proof");
+        let receipt = commit(&desk, grant.change(entry)).await?;
+        let view = ProofView {
+            index,
+            size,
+            leaf: data_encoding::BASE64.encode(&leaf),
+            hashes: hashes.iter().map(|hash| hash.to_base64()).collect(),
+            checkpoint: checkpoint.as_ref().to_owned(),
+            verifier_key: ledger::verifier_key(&desk.keyring)?.to_string(),
+        };
+        Ok((receipt, view))
+    };
+    match shown.await {
+        Ok((receipt, view)) => Ok(Receipted(receipt, Json(view))),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.proof", error).await),
+    }
+}
+
+/// What a verification saw.
+#[derive(Serialize, ToSchema)]
+pub(super) struct VerifyView {
+    /// How many entries were read.
+    size: u64,
+    /// Whether everything fits.
+    intact: bool,
+    /// What does not.
+    flaws: Vec<FlawView>,
+}
+
+/// Something that does not fit.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FlawView {
+    /// The entry it was seen at.
+    entry: Option<u64>,
+    what: String,
+}
+
+/// Reads the whole log, rebuilds the tree and both indexes and compares
+#[utoipa::path(post, path = "/v1/ledger/verify", tag = "ledger",
+    responses((status = 200, body = VerifyView), (status = "default", body = Problem)))]
+pub(super) async fn verify(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+) -> Result<Receipted<Json<VerifyView>>, Error> {
+    let verified = async {
+        let grant = permit(&desk, &ctx, Right::Ledger)?;
+        let keyring = Arc::clone(&desk.keyring);
+        let verified =
+            desk.data.scan(move |db| ledger::verify(db, &keyring, |_done| {})).await?;
+        let flaws = verified.flaws.len() as u64;
+        let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.verify").counting(flaws);
+        let receipt = commit(&desk, grant.change(entry)).await?;
+        Ok((receipt, verified))
+    };
+    match verified.await {
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.verify", error).await),
+        Ok((receipt, verified)) => {
+            let flaws: Vec<FlawView> = verified
+                .flaws
+                .into_iter()
+                .map(|flaw| FlawView { entry: flaw.entry, what: flaw.what })
+                .collect();
+            let (size, intact) = (verified.size, flaws.is_empty());
+            Ok(Receipted(receipt, Json(VerifyView { size, intact, flaws })))
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Routes of rights: keys, policy, who may what, holds, the log itself.
+
+mod caller;
+mod keys;
+mod ledger;
+mod policy;
+mod upkeep;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::Desk;
+
+pub use caller::{AsOperator, Caller, Purpose};
+
+/// All of them.
+pub fn routes() -> OpenApiRouter<Arc<Desk>> {
+    OpenApiRouter::new()
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::revoke_own))
+        .routes(routes!(policy::show, policy::apply))
+        .routes(routes!(policy::check))
+        .routes(routes!(policy::cancel))
+        .routes(routes!(policy::who))
+        .routes(routes!(policy::why))
+        .routes(routes!(ledger::checkpoint))
+        .routes(routes!(ledger::proof))
+        .routes(routes!(ledger::verify))
+        .routes(routes!(upkeep::place_hold, upkeep::release_hold))
+        .routes(routes!(upkeep::findings))
+        .routes(routes!(upkeep::seal))
+        .routes(routes!(upkeep::confirm_clock))
+}

@@ -1,0 +1,130 @@
+//! Holds, findings, sealing, the clock.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::api::Caller;
+use crate::access::{self, Desk, commit, permit, refuse};
+use crate::ctx::{Entry, EntryKind};
+use crate::error::Error;
+use crate::policy::Right;
+use crate::web::{Body, Problem, Receipted};
+
+/// Why a hold is placed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldInput {
+    /// The case, 1 to 60 letters, digits, spaces, `-`, `_`, `.`; never a person.
+    reason: String,
+}
+
+/// Places a legal hold: no path erases the customer while it stands
+#[utoipa::path(put, path = "/v1/customers/{id}/hold", tag = "erasure",
+    params(("id" = String, Path)), request_body = HoldInput,
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn place_hold(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+    Body(input): Body<HoldInput>,
+) -> Result<Receipted<StatusCode>, Error> {
+    let placed = async { access::place_hold(&desk, &ctx, id.parse()?, &input.reason).await };
+    match placed.await {
+        Ok(receipt) => Ok(Receipted(receipt, StatusCode::NO_CONTENT)),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "hold.place", error).await),
+    }
+}
+
+/// Releases every legal hold on a customer
+#[utoipa::path(delete, path = "/v1/customers/{id}/hold", tag = "erasure",
+    params(("id" = String, Path)),
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn release_hold(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<Receipted<StatusCode>, Error> {
+    let released = async { access::release_hold(&desk, &ctx, id.parse()?).await };
+    match released.await {
+        Ok(receipt) => Ok(Receipted(receipt, StatusCode::NO_CONTENT)),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "hold.release", error).await),
+    }
+}
+
+/// Open findings.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FindingList {
+    findings: Vec<FindingView>,
+}
+
+/// What is missing or wrong, and what mends it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FindingView {
+    id: String,
+    kind: String,
+    detail: String,
+    first_seen: String,
+    last_seen: String,
+}
+
+/// Lists open findings, at most 200
+#[utoipa::path(get, path = "/v1/findings", tag = "upkeep",
+    responses((status = 200, body = FindingList), (status = "default", body = Problem)))]
+pub(super) async fn findings(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+) -> Result<Json<FindingList>, Error> {
+    if let Err(error) = permit(&desk, &ctx, Right::Ledger) {
+        return Err(refuse(&desk, &ctx, EntryKind::Admin, "finding.list", error).await);
+    }
+    let open = crate::findings::list(&desk.data).await?;
+    let findings = open.into_iter().map(|raised| FindingView {
+        id: raised.id,
+        kind: raised.kind,
+        detail: raised.detail,
+        first_seen: raised.first_seen.to_rfc3339(),
+        last_seen: raised.last_seen.to_rfc3339(),
+    });
+    Ok(Json(FindingList { findings: findings.collect() }))
+}
+
+/// Drops all keys at once: nothing is shown until the server starts again
+#[utoipa::path(post, path = "/v1/seal", tag = "upkeep",
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn seal(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+) -> Result<Receipted<StatusCode>, Error> {
+    let entry = Entry::new(&ctx, EntryKind::Admin, "seal");
+    let sealed = async { commit(&desk, permit(&desk, &ctx, Right::Keys)?.change(entry)).await };
+    match sealed.await {
+        Ok(receipt) => {
+            desk.keyring.seal();
+            Ok(Receipted(receipt, StatusCode::NO_CONTENT))
+        }
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "seal", error).await),
+    }
+}
+
+/// Says that the machine's clock is right after it jumped
+#[utoipa::path(post, path = "/v1/clock/confirm", tag = "upkeep",
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn confirm_clock(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+) -> Result<Receipted<StatusCode>, Error> {
+    let entry = Entry::new(&ctx, EntryKind::Admin, "clock.confirm");
+    let confirmed = async { commit(&desk, permit(&desk, &ctx, Right::Policy)?.change(entry)).await };
+    match confirmed.await {
+        Ok(receipt) => {
+            desk.trust.confirm(desk.clock.as_ref());
+            Ok(Receipted(receipt, StatusCode::NO_CONTENT))
+        }
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "clock.confirm", error).await),
+    }
+}

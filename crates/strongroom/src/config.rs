@@ -1,0 +1,189 @@
+//! The one configuration file. What stands in it is what counts: no variable of the environment
+//! changes a setting, and a key nobody knows is an error, because a misspelt safeguard is none.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// How this installation runs. Every path is absolute.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The folder of `strongroom.db` and `keys.db`.
+    pub data_dir: PathBuf,
+    /// The file that the seal of the root key is read from.
+    pub key_file: PathBuf,
+    /// The data policy that `policy apply` reads.
+    pub policy: PathBuf,
+    /// Where to serve; beyond the loopback only with `tls`.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Absent for a server on the loopback.
+    pub tls: Option<TlsFiles>,
+}
+
+/// The two PEM files of a TLS server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate and those that signed it, the server's own first.
+    pub certificate: PathBuf,
+    /// Its private key; mode 600.
+    pub key: PathBuf,
+}
+
+impl Config {
+    /// Reads a TOML file of at most 64 KiB. Relative paths in it start at its folder.
+    ///
+    /// Fails with `bad_config`, naming file, line and cure.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let path = std::path::absolute(path).map_err(|cause| cannot_read(path, &cause))?;
+        let text = read_text(&path)?;
+        let mut config: Self = toml::from_str(&text).map_err(|e| refuse(&path, &text, &e))?;
+        let folder = path.parent().unwrap_or(&path);
+        for (key, setting) in config.paths() {
+            if setting.as_os_str().is_empty() {
+                return Err(bad_config(&path, &format!("`{key}` is empty; name a path")));
+            }
+            *setting = folder.join(&*setting);
+        }
+        Ok(config)
+    }
+
+    fn paths(&mut self) -> Vec<(&'static str, &mut PathBuf)> {
+        let mut paths = vec![
+            ("data_dir", &mut self.data_dir),
+            ("key_file", &mut self.key_file),
+            ("policy", &mut self.policy),
+        ];
+        if let Some(tls) = &mut self.tls {
+            paths.push(("tls.certificate", &mut tls.certificate));
+            paths.push(("tls.key", &mut tls.key));
+        }
+        paths
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, Error> {
+    let file = File::open(path).map_err(|cause| cannot_read(path, &cause))?;
+    let mut text = Vec::new();
+    let limit = FILE_SIZE_BYTES_MAX.saturating_add(1);
+    file.take(limit).read_to_end(&mut text).map_err(|cause| cannot_read(path, &cause))?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > FILE_SIZE_BYTES_MAX {
+        let problem =
+            format!("it is larger than {FILE_SIZE_BYTES_MAX} bytes; is it the right file?");
+        return Err(bad_config(path, &problem));
+    }
+    String::from_utf8(text).map_err(|_| bad_config(path, "it is not UTF-8; save it as such"))
+}
+
+/// The configuration holds no customer's data, so what its author wrote may be repeated.
+fn refuse(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count().saturating_add(1);
+    // toml's multi-line messages draw the place; one line says it.
+    let message = error.message().replace('\n', ", ");
+    let cure = if message.starts_with("unknown field") {
+        "; correct the name or remove the line"
+    } else {
+        ""
+    };
+    bad_config(path, &format!("line {line}: {message}{cure}"))
+}
+
+fn cannot_read(path: &Path, cause: &std::io::Error) -> Error {
+    bad_config(path, &format!("it cannot be read: {cause}; `strongroom init` writes one"))
+}
+
+fn bad_config(path: &Path, problem: &str) -> Error {
+    let detail = format!("the configuration `{}`: {problem}", path.display());
+    Error::unprocessable("bad_config", detail)
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 8720))
+}
+
+/// A hundred times what a configuration with every setting and a comment on each needs.
+const FILE_SIZE_BYTES_MAX: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: impl AsRef<[u8]>) -> Result<Config, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("strongroom.toml");
+        std::fs::write(&path, text).unwrap();
+        let config = Config::read(&path);
+        if let Ok(config) = &config {
+            assert_eq!(
+                config.data_dir,
+                folder.path().join("data"),
+                "it starts at the file's folder"
+            );
+        }
+        config
+    }
+
+    #[test]
+    fn a_small_file_is_enough() {
+        let config = read(SMALL).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:8720".parse().unwrap());
+        assert_eq!(config.key_file, Path::new("/etc/strongroom/key"));
+        assert_eq!(config.tls, None);
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        let text = format!(
+            "listen = \"[::]:443\"\n{SMALL}[tls]\ncertificate = \"/tls/a.pem\"\nkey = \"tls/b.pem\""
+        );
+        let config = read(text).unwrap();
+        assert_eq!(config.listen, "[::]:443".parse().unwrap());
+        let tls = config.tls.unwrap();
+        assert_eq!(tls.certificate, Path::new("/tls/a.pem"));
+        assert!(tls.key.is_absolute() && tls.key.ends_with("tls/b.pem"));
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_with_line_and_cure() {
+        let bad = [
+            (format!("{SMALL}\nlisten_to = 1"), "line 5: unknown field `listen_to`"),
+            (format!("{SMALL}\nlisten_to = 1"), "correct the name or remove the line"),
+            (format!("{SMALL}[tls]\ncertificate = \"a\"\nkeys = \"b\""), "line 6: unknown field"),
+            (format!("{SMALL}[tls]\ncertificate = \"a\""), "missing field `key`"),
+            (format!("{SMALL}[tls]\ncertificate = \"a\"\nkey = \"\""), "`tls.key` is empty"),
+            (format!("{SMALL}listen = \"localhost\""), "line 4"),
+            (format!("{SMALL}listen = 8720"), "line 4"),
+            (format!("{SMALL}{SMALL}"), "line 4"),
+            (SMALL.replace("\"data\"", "\"\""), "`data_dir` is empty"),
+            (SMALL.replace("policy", "# "), "missing field `policy`"),
+            (SMALL.replace("= \"data\"", "="), "line 1"),
+            (" ".repeat(64 * 1024) + SMALL, "larger than 65536 bytes"),
+        ];
+        for (text, part) in bad {
+            let error = read(&text).unwrap_err();
+            assert_eq!(error.code, "bad_config");
+            assert!(error.detail.contains(part), "{part} in {}", error.detail);
+            assert!(error.detail.contains("strongroom.toml`"), "it names the file");
+            assert!(!error.detail.contains('\n'), "{}", error.detail);
+        }
+        assert!(read(b"\xff").unwrap_err().detail.contains("not UTF-8"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_said_to_be_missing() {
+        let error = Config::read(Path::new("/none/strongroom.toml")).unwrap_err();
+        assert!(error.detail.contains("/none/strongroom.toml"), "{}", error.detail);
+        assert!(error.detail.contains("strongroom init"), "{}", error.detail);
+    }
+
+    const SMALL: &str =
+        "data_dir = \"data\"\nkey_file = \"/etc/strongroom/key\"\npolicy = \"policy.toml\"\n";
+}

@@ -1,0 +1,89 @@
+//! Every periodic job, in the order it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access::{self, Desk, system_grant};
+use crate::ctx::Ctx;
+use crate::error::Error;
+use crate::findings::{self, Finding, FindingKind};
+use crate::{policy, vault};
+
+/// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
+/// again a minute later; it stops no other.
+pub async fn run(desk: Arc<Desk>) {
+    let mut minutes = tokio::time::interval(Duration::from_millis(MINUTE_MS));
+    minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        minutes.tick().await;
+        run_once(&desk).await;
+    }
+}
+
+/// Runs all jobs once.
+pub async fn run_once(desk: &Desk) {
+    let jobs: [(&'static str, Result<(), Error>); 6] = [
+        ("clock.watch", watch_clock(desk).await),
+        ("auth.strangers", summarise_strangers(desk).await),
+        ("policy.due", apply_due_policy(desk).await),
+        ("erase.due", erase_due(desk).await),
+        ("budget.forget", forget_past_days(desk).await),
+        ("keys.sweep", sweep(desk).await),
+    ];
+    for (job, done) in jobs {
+        if let Err(error) = done {
+            tracing::error!(job, code = error.code, cause = ?error.cause(), "a job failed");
+        }
+    }
+}
+
+async fn watch_clock(desk: &Desk) -> Result<(), Error> {
+    if !desk.trust.is_suspect(desk.clock.as_ref()) {
+        return Ok(());
+    }
+    let ctx = ctx(desk, "clock.watch")?;
+    let kind = FindingKind::ClockSuspect;
+    let finding = Finding { kind, detail: CLOCK_SUSPECT.to_owned(), customer: None };
+    findings::raise(&ctx, &desk.committer, system_grant(&ctx, Vec::new())?, &finding).await
+}
+
+async fn summarise_strangers(desk: &Desk) -> Result<(), Error> {
+    access::summarise_strangers(desk, &ctx(desk, "auth.strangers")?).await
+}
+
+async fn apply_due_policy(desk: &Desk) -> Result<(), Error> {
+    let authority = desk.rights.now()?;
+    let Some(pending) = authority.pending.as_ref() else { return Ok(()) };
+    let ctx = ctx(desk, "policy.due")?;
+    if ctx.now < pending.due {
+        return Ok(());
+    }
+    let grant = system_grant(&ctx, Vec::new())?;
+    let current = authority.applied.as_deref();
+    let change = policy::apply_due(&ctx, &desk.keyring, grant, current, pending)?;
+    access::commit(desk, change).await.map(drop)
+}
+
+async fn erase_due(desk: &Desk) -> Result<(), Error> {
+    vault::erase_due(desk, &ctx(desk, "erase.due")?).await.map(drop)
+}
+
+async fn forget_past_days(desk: &Desk) -> Result<(), Error> {
+    access::forget_past_days(desk, &ctx(desk, "budget.forget")?).await
+}
+
+async fn sweep(desk: &Desk) -> Result<(), Error> {
+    vault::sweep_pending_keys(desk, &ctx(desk, "keys.sweep")?).await.map(drop)
+}
+
+fn ctx(desk: &Desk, job: &'static str) -> Result<Ctx, Error> {
+    Ctx::system(job, desk.clock.now(), Arc::clone(&desk.random))
+}
+
+/// Summaries are a minute wide; erasures and policies need no finer step.
+const MINUTE_MS: u64 = 60_000;
+
+const CLOCK_SUSPECT: &str =
+    "the machine's clock jumped by more than a day. Reads go on, but nothing is erased and no policy \
+     is applied until a person has looked: set the clock, then run `strongroom doctor \
+     --confirm-clock`";

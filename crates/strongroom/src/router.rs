@@ -1,0 +1,89 @@
+//! Every route there is.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{OpenApi as _, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::{self, Desk};
+use crate::error::Error;
+use crate::web::Problem;
+use crate::{vault, web};
+
+/// The whole server, ready to be served.
+pub fn router(desk: &Arc<Desk>) -> Router {
+    let (clock, random) = (Arc::clone(&desk.clock), Arc::clone(&desk.random));
+    let (router, api) = collect().split_for_parts();
+    let router = router
+        .route("/v1/openapi.json", get(move || std::future::ready(Json(api.clone()))))
+        .with_state(Arc::clone(desk));
+    web::wrap(router, clock, random)
+}
+
+/// What the server answers, in OpenAPI 3.1; the same text it serves.
+pub fn openapi() -> OpenApi {
+    collect().split_for_parts().1
+}
+
+fn collect() -> OpenApiRouter<Arc<Desk>> {
+    let mut api = Described::openapi();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("sr_live_…")
+        .description(Some("An API key, made with `strongroom key new`"))
+        .build();
+    let components = api.components.get_or_insert_default();
+    components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
+    api.security =
+        Some(vec![utoipa::openapi::SecurityRequirement::new("api_key", [] as [&str; 0])]);
+    OpenApiRouter::with_openapi(api)
+        .merge(access::routes())
+        .merge(vault::routes())
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(info(
+    title = "Strongroom",
+    description = "Keeps the customer data of a business safe. No personal data ever stands in an \
+                   address. Every answer carries `Strongroom-Receipt`: where the act stands in the \
+                   ledger.",
+    license(name = "Apache-2.0", identifier = "Apache-2.0")
+))]
+struct Described;
+
+/// Whether the process is up.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    status: &'static str,
+}
+
+/// The process is up
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()),
+    responses((status = 200, body = Health)))]
+async fn healthz() -> Json<Health> {
+    Json(Health { status: "up" })
+}
+
+/// It answers: unsealed, a policy applied, the ledger can be written
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()),
+    responses((status = 200, body = Health), (status = 503, body = Problem)))]
+async fn readyz(State(desk): State<Arc<Desk>>) -> Result<Json<Health>, Error> {
+    if desk.keyring.is_sealed() {
+        return Err(Error::unavailable("sealed", "the keys are dropped; restart to unseal"));
+    }
+    if desk.committer.stall().is_stalled() {
+        let detail = "the ledger cannot be written; free disk space or mend the disk";
+        return Err(Error::unavailable("ledger_stalled", detail));
+    }
+    desk.rights.now()?.applied()?;
+    Ok(Json(Health { status: "ready" }))
+}

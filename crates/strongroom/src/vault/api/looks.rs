@@ -1,0 +1,149 @@
+//! Who looked at a customer; whose data an actor touched.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::{Caller, Desk, refuse};
+use crate::ctx::{EntryKind, Outcome};
+use crate::error::Error;
+use crate::vault::api::read_time;
+use crate::vault::{self, Look};
+use crate::web::{Body, Cursor, Page, Paging, Problem, Receipted};
+
+/// One look.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LookView {
+    /// Its place in the ledger.
+    index: u64,
+    time: String,
+    /// The act, like `customer.reveal`.
+    act: String,
+    /// Who, by pseudonym: an API key's id, `operator`, or a job of the system.
+    actor: String,
+    purpose: String,
+    reason: String,
+    ticket: String,
+    /// `ok` or `refused`.
+    outcome: &'static str,
+    /// The fields by name.
+    fields: Vec<String>,
+}
+
+/// Who looked at a customer, when and why, newest first
+#[utoipa::path(get, path = "/v1/customers/{id}/ledger", tag = "ledger",
+    params(("id" = String, Path), Paging),
+    responses((status = 200, body = Page<LookView>), (status = "default", body = Problem)))]
+pub(super) async fn who_looked(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+    paging: Paging,
+) -> Result<Receipted<Json<Page<LookView>>>, Error> {
+    let looks = async {
+        let before = paging.cursor.as_ref().map(position).transpose()?;
+        let limit = usize::from(paging.limit);
+        vault::who_looked(&desk, &ctx, id.parse()?, before, limit).await
+    };
+    match looks.await {
+        Ok(looks) => {
+            let items = looks.looks.into_iter().map(view).collect();
+            let next = looks.next.map(|index| Cursor::new(index.to_be_bytes()));
+            Ok(Receipted(looks.receipt, Json(Page { items, next })))
+        }
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "customer.ledger", error).await),
+    }
+}
+
+/// An actor and a span of time.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScopeInput {
+    /// An API key's id, `operator`, or `system:` and a job.
+    actor: String,
+    /// RFC 3339.
+    from: String,
+    /// RFC 3339.
+    to: String,
+}
+
+/// Whose data an actor touched.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ScopeView {
+    customers: Vec<ScopeLineView>,
+    /// Customers erased since, who cannot be named.
+    erased_since: u64,
+}
+
+/// One customer.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ScopeLineView {
+    customer: String,
+    fields: Vec<String>,
+    times: u64,
+    first: String,
+    last: String,
+}
+
+/// Whose data an actor touched between two moments
+#[utoipa::path(post, path = "/v1/ledger/scope", tag = "ledger", request_body = ScopeInput,
+    responses((status = 200, body = ScopeView), (status = "default", body = Problem)))]
+pub(super) async fn scope(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Body(input): Body<ScopeInput>,
+) -> Result<Receipted<Json<ScopeView>>, Error> {
+    let done = async {
+        let span = (read_time(&input.from, "from")?, read_time(&input.to, "to")?);
+        vault::scope(&desk, &ctx, &input.actor, span).await
+    };
+    match done.await {
+        Ok((lines, receipt)) => {
+            let mut view = ScopeView { customers: Vec::new(), erased_since: 0 };
+            for line in lines {
+                let Some(customer) = line.customer else {
+                    view.erased_since += 1;
+                    continue;
+                };
+                view.customers.push(ScopeLineView {
+                    customer: customer.to_string(),
+                    fields: line.fields,
+                    times: line.times,
+                    first: line.first.to_rfc3339(),
+                    last: line.last.to_rfc3339(),
+                });
+            }
+            Ok(Receipted(receipt, Json(view)))
+        }
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.scope", error).await),
+    }
+}
+
+fn view(look: Look) -> LookView {
+    let Look { index, leaf, fields } = look;
+    LookView {
+        index,
+        time: leaf.time.to_rfc3339(),
+        act: leaf.verb,
+        actor: leaf.actor,
+        purpose: leaf.purpose,
+        reason: leaf.reason,
+        ticket: leaf.ticket,
+        outcome: match leaf.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Refused => "refused",
+        },
+        fields,
+    }
+}
+
+fn position(cursor: &Cursor) -> Result<u64, Error> {
+    let bytes = cursor.as_bytes().try_into().map(u64::from_be_bytes);
+    bytes.map_err(|_| {
+        let detail = "`cursor` must be `next` of the page before, unchanged";
+        Error::bad_request("bad_cursor", detail)
+    })
+}

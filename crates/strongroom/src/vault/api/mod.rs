@@ -1,0 +1,40 @@
+//! Routes of the vault: customers, erasures, imports, who looked.
+
+mod customers;
+mod erasures;
+mod imports;
+mod looks;
+mod shown;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::access::Desk;
+use crate::ctx::Time;
+use crate::error::Error;
+
+/// All of them.
+pub fn routes() -> OpenApiRouter<Arc<Desk>> {
+    OpenApiRouter::new()
+        .routes(routes!(customers::create))
+        .routes(routes!(customers::upsert))
+        .routes(routes!(shown::look_up))
+        .routes(routes!(shown::read, customers::patch, erasures::ask))
+        .routes(routes!(shown::reveal))
+        .routes(routes!(customers::relate))
+        .routes(routes!(erasures::cancel))
+        .routes(routes!(looks::who_looked))
+        .routes(routes!(looks::scope))
+        .routes(routes!(imports::begin))
+        .routes(routes!(imports::rows))
+        .routes(routes!(imports::dry_run))
+}
+
+fn read_time(text: &str, field: &str) -> Result<Time, Error> {
+    Time::parse_rfc3339(text).ok_or_else(|| {
+        let detail = format!("`{field}` is a time like 2026-11-21T10:00:00Z");
+        Error::unprocessable("bad_time", detail)
+    })
+}

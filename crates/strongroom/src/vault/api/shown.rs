@@ -1,0 +1,156 @@
+//! Looking up, reading, revealing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::{Caller, Desk, Purpose, refuse};
+use crate::ctx::EntryKind;
+use crate::error::Error;
+use crate::vault::{self, RevealReason, Shown};
+use crate::web::{Body, Problem, Receipted};
+
+/// Values as they may be shown.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ShownView {
+    /// The customer.
+    id: String,
+    /// Their version; also the `ETag`.
+    version: u64,
+    /// Field name to value, or to a mask of fixed length.
+    #[schema(value_type = Object)]
+    fields: serde_json::Map<String, Value>,
+    /// The names of the fields that are masks.
+    masked: Vec<String>,
+}
+
+/// Customers that were found.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FoundView {
+    /// Their ids, at most 20; empty for none.
+    customers: Vec<String>,
+}
+
+/// Finds customers by one indexed field
+///
+/// The body names the field and its value, as in `{"email": "…"}`. Hits and misses are charged and
+/// written down alike; the value is never kept.
+#[utoipa::path(post, path = "/v1/customers/lookup", tag = "customers",
+    params(("Strongroom-Purpose" = String, Header)),
+    request_body(content = Object, description = "one field and its value"),
+    responses((status = 200, body = FoundView), (status = "default", body = Problem)))]
+pub(super) async fn look_up(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Purpose(purpose): Purpose,
+    Body(input): Body<BTreeMap<String, Value>>,
+) -> Result<Receipted<Json<FoundView>>, Error> {
+    let found = async {
+        let mut members = input.iter();
+        let (Some((field, value)), None) = (members.next(), members.next()) else {
+            let detail = "name exactly one field and its value, as in {\"email\": \"…\"}";
+            return Err(Error::bad_request("one_field", detail));
+        };
+        vault::look_up(&desk, &ctx, &purpose, field, value).await
+    };
+    match found.await {
+        Ok(found) => {
+            let customers = found.customers.iter().map(ToString::to_string).collect();
+            Ok(Receipted(found.receipt, Json(FoundView { customers })))
+        }
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Search, "customer.lookup", error).await),
+    }
+}
+
+/// Which fields.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FieldsQuery {
+    /// Field names, separated by commas.
+    fields: String,
+}
+
+/// Fields of a customer, as the policy shows them for a purpose
+#[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers",
+    params(("id" = String, Path), FieldsQuery, ("Strongroom-Purpose" = String, Header)),
+    responses((status = 200, body = ShownView), (status = "default", body = Problem)))]
+pub(super) async fn read(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Purpose(purpose): Purpose,
+    Path(id): Path<String>,
+    Query(query): Query<FieldsQuery>,
+) -> Result<Response, Error> {
+    let shown = async {
+        let fields = split(&query.fields)?;
+        vault::read(&desk, &ctx, id.parse()?, &purpose, &fields).await
+    };
+    match shown.await {
+        Ok(shown) => Ok(answer(shown)),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Read, "customer.read", error).await),
+    }
+}
+
+/// What to reveal and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RevealInput {
+    /// Field names.
+    fields: Vec<String>,
+    /// One of the policy's reasons.
+    reason: String,
+    /// Your own ticket, an opaque number.
+    #[serde(default)]
+    ticket: String,
+}
+
+/// Fields of a customer in clear, for a reason
+#[utoipa::path(post, path = "/v1/customers/{id}/reveal", tag = "customers",
+    params(("id" = String, Path), ("Strongroom-Purpose" = String, Header)),
+    request_body = RevealInput,
+    responses((status = 200, body = ShownView), (status = "default", body = Problem)))]
+pub(super) async fn reveal(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Purpose(purpose): Purpose,
+    Path(id): Path<String>,
+    Body(input): Body<RevealInput>,
+) -> Result<Response, Error> {
+    let shown = async {
+        let fields = split(&input.fields.join(","))?;
+        let why = RevealReason { reason: &input.reason, ticket: &input.ticket };
+        vault::reveal(&desk, &ctx, id.parse()?, &purpose, &fields, why).await
+    };
+    match shown.await {
+        Ok(shown) => Ok(answer(shown)),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Reveal, "customer.reveal", error).await),
+    }
+}
+
+fn split(names: &str) -> Result<Vec<String>, Error> {
+    let mut fields: Vec<String> = names.split(',').map(str::trim).map(str::to_owned).collect();
+    fields.sort();
+    fields.dedup();
+    if fields.iter().any(String::is_empty) || fields.len() > FIELDS_MAX {
+        let detail = "name 1 to 200 fields, as in `fields=name,email`";
+        return Err(Error::bad_request("bad_fields", detail));
+    }
+    Ok(fields)
+}
+
+fn answer(shown: Shown) -> Response {
+    let etag = [(header::ETAG, format!("\"{}\"", shown.version))];
+    let (id, version) = (shown.id.to_string(), shown.version);
+    let view = ShownView { id, version, fields: shown.fields, masked: shown.masked };
+    Receipted(shown.receipt, (etag, Json(view))).into_response()
+}
+
+/// As many as a policy may declare.
+const FIELDS_MAX: usize = 200;

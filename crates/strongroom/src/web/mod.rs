@@ -1,0 +1,27 @@
+//! HTTP, for every room alike: how a request comes in, is bounded, and how a failure is told.
+//!
+//! This module knows no room and no route. Whatever a caller sent and cannot be used is described by
+//! place and kind, never repeated: what people mistype are passwords and customers' names. Handlers
+//! take [`Body`], [`Paging`], [`BearerToken`] and [`Call`], and fail with [`crate::error::Error`];
+//! [`wrap`] turns each failure into one problem, one log line and one request id.
+
+mod bearer;
+mod body;
+mod layer;
+mod page;
+mod problem;
+mod receipt;
+mod serve;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use bearer::BearerToken;
+pub use body::{BODY_DEPTH_MAX, BODY_SIZE_BYTES_MAX, Body, CHUNK_SIZE_BYTES_MAX};
+pub use layer::{Call, REQUEST_TIME_MS_MAX, wrap};
+pub use page::{CURSOR_SIZE_BYTES_MAX, Cursor, PAGE_ITEMS_MAX, Page, Paging};
+pub use problem::{Problem, ProblemField};
+pub use receipt::{RECEIPT_HEADER, Receipted};
+pub use serve::{CONNECTIONS_MAX, Listen, Peer, Secure, serve};
+pub use tls::read_tls;

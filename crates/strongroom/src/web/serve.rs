@@ -1,0 +1,277 @@
+//! Listens, and serves connections within limits until it is told to stop.
+//!
+//! Plain HTTP exists on loopback alone. Every wait for a peer ends: for its handshake, its first
+//! request, its headers, its next request.
+
+use std::future::Future;
+use std::io::ErrorKind as IoErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use crate::error::Error;
+
+/// Where a request came from; in the request's extensions, and in [`super::Call`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The address of the other end, IPv4 in its own form even where it came mapped into IPv6.
+    pub network: IpAddr,
+    /// How the bytes travelled.
+    pub secure: Secure,
+}
+
+/// How the bytes of a connection travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secure {
+    /// Readable; on this machine's loopback only.
+    Plain,
+    /// Through TLS that ends in this process.
+    Tls,
+}
+
+/// An open port that may be served: TLS, or plain on loopback.
+pub struct Listen {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Listen {
+    /// Opens the port; needs a running runtime. Fails with `plain_http_refused` when there is no TLS
+    /// and the address is not of the loopback, and with `cannot_listen` when the system says no.
+    pub fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> Result<Self, Error> {
+        let cannot = |cause: std::io::Error| {
+            let detail = format!("cannot listen on `{address}`: {cause}");
+            Error::unavailable("cannot_listen", detail).caused_by(cause)
+        };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.map_err(cannot)?;
+        // Otherwise a restart waits minutes for the connections of the last run to be forgotten.
+        socket.set_reuseaddr(true).map_err(cannot)?;
+        socket.bind(address).map_err(cannot)?;
+        let address = socket.local_addr().map_err(cannot)?;
+        // What the system bound counts, not what was asked for; and nobody was let in yet.
+        if tls.is_none() && !is_loopback(address.ip()) {
+            return Err(plain_refused(address));
+        }
+        let listener = socket.listen(BACKLOG_MAX).map_err(cannot)?;
+        Ok(Self { listener, address, tls: tls.map(TlsAcceptor::from) })
+    }
+
+    /// The bound address; tells the port that the system chose for port 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Serves until `shutdown` completes, then lets running requests finish for 10 seconds and cuts off
+/// the rest. Dropping the future cuts off everything at once.
+pub async fn serve(listen: Listen, router: Router, shutdown: impl Future<Output = ()>) {
+    serve_at_most(CONNECTIONS_MAX, listen, router, shutdown).await;
+}
+
+pub(super) async fn serve_at_most(
+    connections_max: u32,
+    listen: Listen,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+) {
+    let Listen { listener, tls, .. } = listen;
+    let room = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(1)));
+    let (phase, _) = watch::channel(Phase::Open);
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (stream, network, permit) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = accept(&listener, &room) => accepted,
+        };
+        let (tls, router, phase) = (tls.clone(), router.clone(), phase.subscribe());
+        tokio::spawn(async move {
+            attend(stream, network, tls, router, phase).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    phase.send_replace(Phase::Closing);
+    // Each connection holds a permit, so all of them together mean that none is left.
+    if timeout(SHUTDOWN_TIME, room.acquire_many(connections_max)).await.is_err() {
+        tracing::warn!("cutting off requests that were still running at the end of the shutdown");
+        phase.send_replace(Phase::Closed);
+        // Every connection sees the phase at its next turn; none waits for its peer any more.
+        let _ = room.acquire_many(connections_max).await;
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Closing,
+    Open,
+}
+
+/// The next connection, once there is room for it; until then peers wait in the system's queue.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
+    loop {
+        let Ok(permit) = Arc::clone(room).acquire_owned().await else {
+            // INVARIANT: nobody closes the semaphore.
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Answers are small and whole; holding them back saves nothing.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer.ip().to_canonical(), permit);
+            }
+            Err(error) if is_of_one_peer(error.kind()) => {}
+            Err(error) => {
+                // Mostly too many open files: trying again at once would only burn the processor.
+                tracing::warn!(cause = %error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn attend(
+    stream: TcpStream,
+    network: IpAddr,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let Some(acceptor) = tls else {
+        return converse(stream, Peer { network, secure: Secure::Plain }, router, phase).await;
+    };
+    let greeted = tokio::select! {
+        greeted = timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)) => greeted,
+        _ = phase.wait_for(|phase| *phase != Phase::Open) => return,
+    };
+    // A failed handshake is the peer's to explain; scanners would fill the log with them.
+    if let Ok(Ok(stream)) = greeted {
+        converse(stream, Peer { network, secure: Secure::Tls }, router, phase).await;
+    }
+}
+
+async fn converse<I>(stream: I, peer: Peer, router: Router, mut phase: watch::Receiver<Phase>)
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let begun = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&begun);
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        request.extensions_mut().insert(peer);
+        router.clone().oneshot(request)
+    });
+    let protocol = protocol();
+    let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut seen = 0;
+    loop {
+        let patience = if seen == 0 { FIRST_REQUEST_TIME_MAX } else { IDLE_TIME_MAX };
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = sleep(patience) => {
+                // hyper bounds the headers of a request, but neither the bytes from which it learns
+                // the version nor the preface of HTTP/2 nor how long HTTP/2 stays idle.
+                let now = begun.load(Ordering::Relaxed);
+                if now == 0 {
+                    return;
+                }
+                if now == seen {
+                    connection.as_mut().graceful_shutdown();
+                }
+                seen = now;
+            }
+            changed = phase.changed() => {
+                // An error means that `serve` was dropped.
+                if changed.is_err() || *phase.borrow_and_update() == Phase::Closed {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+fn protocol() -> Builder<TokioExecutor> {
+    let mut protocol = Builder::new(TokioExecutor::new());
+    protocol
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_SIZE_BYTES_MAX.into());
+    protocol
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIME_MAX)
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_SIZE_BYTES_MAX.into());
+    protocol
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn is_of_one_peer(kind: IoErrorKind) -> bool {
+    matches!(
+        kind,
+        IoErrorKind::ConnectionAborted
+            | IoErrorKind::ConnectionRefused
+            | IoErrorKind::ConnectionReset
+    )
+}
+
+fn plain_refused(address: SocketAddr) -> Error {
+    let detail = format!(
+        "refusing plain HTTP on `{address}`, where others could read it: set `tls.certificate` and \
+         `tls.key`, or listen on 127.0.0.1"
+    );
+    Error::unprocessable("plain_http_refused", detail)
+}
+
+/// What two cores and 1 GB hold with room to spare; whoever comes later waits.
+pub const CONNECTIONS_MAX: u32 = 10_000;
+
+/// Waiting connections in the system's queue; systems cut it to their own limit.
+const BACKLOG_MAX: u32 = 1024;
+/// Time for the system to close files when it had none left.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// A handshake is two round trips.
+const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Whoever connects has something to ask.
+const FIRST_REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+/// For request line and headers on HTTP/1, also between two requests.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+/// Without a new request for so long, a connection ends after what runs on it.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+/// A credential, a purpose and what clients add; browsers send about 20.
+const HEADERS_MAX: usize = 64;
+/// Request line and headers together. Nothing of ours is longer than 1 KiB.
+const HEAD_SIZE_BYTES_MAX: u16 = 16 * 1024;
+/// Requests at once on one HTTP/2 connection; the number RFC 9113, section 6.5.2, calls a minimum.
+const STREAMS_MAX: u32 = 100;
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIME_MAX: Duration = Duration::from_secs(10);
+/// Service managers kill after 90 seconds or less; the committer needs its share.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(10);

@@ -1,0 +1,11 @@
+//! One integration binary: every promise of the product, through its doors or over HTTP.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod support;
+mod vault;

@@ -1,0 +1,219 @@
+//! A small shop to test with: a real installation in a temporary folder, a clock that is moved by
+//! hand, and keys of every role.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use strongroom::access::{AsOperator, Desk};
+use strongroom::app::{App, Surroundings, initialise};
+use strongroom::ctx::{TestClock, Time};
+use strongroom::keys::Places;
+use strongroom::router::router;
+use strongroom_crypto::SystemRandom;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// One installation, open, with the shop's policy and a key of each role.
+pub(crate) struct Shop {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) keys: HashMap<&'static str, String>,
+    app: Option<App>,
+    router: Option<Router>,
+}
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Value,
+}
+
+/// 2026-11-21T10:00:00Z.
+pub(crate) const START_MS: i64 = 1_795_255_200_000;
+
+const POLICY: &str = include_str!("../../../../../examples/shop/policy.toml");
+
+impl Shop {
+    /// With the policy of `examples/shop`.
+    pub(crate) async fn open() -> Self {
+        Self::with_policy(POLICY).await
+    }
+
+    /// With a policy of the test's own.
+    pub(crate) async fn with_policy(policy: &str) -> Self {
+        let mut shop = Self::bare();
+        shop.start().await.unwrap();
+        let answer =
+            shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": policy }))).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.json);
+        for role in ["shop", "desk", "importer", "privacy", "admin"] {
+            let key = shop.new_key(role, &["support", "delivery"]).await;
+            shop.keys.insert(role, key);
+        }
+        shop
+    }
+
+    /// Initialised, not open.
+    pub(crate) fn bare() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock::at(Time::from_ms(START_MS)));
+        let shop = Self { folder, clock, keys: HashMap::new(), app: None, router: None };
+        initialise(&shop.surroundings()).unwrap();
+        shop
+    }
+
+    /// Opens or opens again after [`Shop::stop`].
+    pub(crate) async fn start(&mut self) -> Result<(), strongroom::error::Error> {
+        let app = App::open(self.surroundings()).await?;
+        self.router = Some(router(&app.desk()?));
+        self.app = Some(app);
+        Ok(())
+    }
+
+    /// Closes cleanly; every file is at rest afterwards.
+    pub(crate) fn stop(&mut self) {
+        self.router = None;
+        self.app = None;
+    }
+
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        self.app.as_ref().unwrap().desk().unwrap()
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone().unwrap()
+    }
+
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.folder.path().join("seal.key")
+    }
+
+    pub(crate) fn data_file(&self) -> PathBuf {
+        self.data_folder().join("strongroom.db")
+    }
+
+    pub(crate) fn keys_file(&self) -> PathBuf {
+        self.data_folder().join("keys.db")
+    }
+
+    /// Makes an API key and gives its text.
+    pub(crate) async fn new_key(&self, role: &str, purposes: &[&str]) -> String {
+        let body = json!({ "name": format!("test {role}"), "role": role, "purposes": purposes });
+        let answer = self.as_operator("POST", "/v1/keys", Some(body)).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.json);
+        answer.json["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// A call with the key of a role, for the purpose `support`.
+    pub(crate) async fn call(
+        &self,
+        role: &str,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        self.call_with(role, method, path, body, &[]).await
+    }
+
+    /// The same with more headers.
+    pub(crate) async fn call_with(
+        &self,
+        role: &str,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let key = format!("Bearer {}", self.keys[role]);
+        let mut all = vec![("authorization", key.as_str()), ("strongroom-purpose", "support")];
+        all.extend_from_slice(headers);
+        send(self.router(), method, path, body, &all, false).await
+    }
+
+    /// A call of whoever can unseal, as the command line makes it without a server.
+    pub(crate) async fn as_operator(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        send(self.router(), method, path, body, &[], true).await
+    }
+
+    /// Makes a customer with a unique e-mail and gives the id.
+    pub(crate) async fn customer(&self, number: usize) -> String {
+        let answer = self.call("shop", "POST", "/v1/customers", Some(person(number))).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.json);
+        answer.json["id"].as_str().unwrap().to_owned()
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let places = Places { data_folder: self.data_folder(), key_file: self.key_file() };
+        let clock = Arc::clone(&self.clock);
+        Surroundings { places, clock, random: Arc::new(SystemRandom) }
+    }
+}
+
+/// A made-up customer with every field.
+pub(crate) fn person(number: usize) -> Value {
+    json!({
+        "relations": [{ "name": "enquiry" }, { "name": "purchase" }],
+        "fields": {
+            "name": format!("Ada Example{number}"),
+            "email": format!("ada.{number}@mail.example"),
+            "phone": format!("+44 20 7946 {:04}", number % 10_000),
+            "address": { "lines": [format!("{number} Harbour Street")], "city": "Whitby",
+                "postcode": "YO21 1AA", "country": "GB" },
+        }
+    })
+}
+
+/// Sends one request through a router.
+pub(crate) async fn send(
+    router: Router,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+    headers: &[(&str, &str)],
+    operator: bool,
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body = match body {
+        Some(json) => {
+            request = request.header("content-type", "application/json");
+            Body::from(json.to_string())
+        }
+        None => Body::empty(),
+    };
+    let mut request = request.body(body).unwrap();
+    if operator {
+        request.extensions_mut().insert(AsOperator);
+    }
+    let response = router.oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    let json = serde_json::from_slice(&bytes).unwrap_or_else(|_| {
+        Value::String(String::from_utf8_lossy(&bytes).into_owned())
+    });
+    Answer { status, headers, json }
+}
+
+/// Runs SQL on a database file of a closed installation, as an intruder with the database would.
+pub(crate) fn intrude(file: &Path, sql: &str) {
+    rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap();
+}

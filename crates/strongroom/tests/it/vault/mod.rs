@@ -1,0 +1,3 @@
+//! Customers, end to end.
+
+mod basics;
