@@ -17,5 +17,6 @@ pub mod findings;
 pub mod vault;
 pub mod app;
 pub mod web;
+pub mod cli;
 pub mod router;
 pub mod jobs;
