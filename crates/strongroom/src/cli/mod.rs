@@ -6,9 +6,12 @@
 
 mod failure;
 mod init;
+mod key;
 mod log;
 mod output;
+mod policy;
 mod serve;
+mod transport;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,6 +83,10 @@ struct Common {
 enum Command {
     Init(init::Init),
     Serve(serve::Serve),
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    Key(key::Key),
 }
 
 async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
@@ -87,5 +94,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     match &arguments.command {
         Command::Init(init) => init.run(output),
         Command::Serve(serve) => serve.run(common, output).await,
+        Command::Policy(policy) => policy.run(common, output).await,
+        Command::Key(key) => key.run(common, output).await,
     }
 }
