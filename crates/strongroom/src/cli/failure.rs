@@ -68,6 +68,11 @@ impl Failure {
         &self.code
     }
 
+    /// What happened, in words.
+    pub(super) fn sentence(&self) -> &str {
+        &self.sentence
+    }
+
     /// Says more after the sentence.
     pub(super) fn and(mut self, more: &str) -> Self {
         self.sentence.push_str(more);
