@@ -41,6 +41,12 @@ impl Failure {
         Self::new("told", "")
     }
 
+    /// Adds what is wrong with which part.
+    pub(super) fn with(mut self, fields: Vec<(String, String)>) -> Self {
+        self.fields = fields;
+        self
+    }
+
     /// From a problem+json of the API.
     pub(super) fn from_problem(status: u16, problem: &Value) -> Self {
         let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -6,7 +6,9 @@
 
 mod access;
 mod customer;
+mod demo;
 mod failure;
+mod import;
 mod init;
 mod key;
 mod ledger;
@@ -85,12 +87,14 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Init(init::Init),
     Serve(serve::Serve),
     #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
     Key(key::Key),
+    Import(import::Import),
     #[command(subcommand)]
     Customer(customer::Customer),
     #[command(subcommand)]
@@ -124,10 +128,12 @@ enum Command {
 async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let common = &arguments.common;
     match &arguments.command {
+        Command::Demo(demo) => demo.run(output).await,
         Command::Init(init) => init.run(output),
         Command::Serve(serve) => serve.run(common, output).await,
         Command::Policy(policy) => policy.run(common, output).await,
         Command::Key(key) => key.run(common, output).await,
+        Command::Import(import) => import.run(common, output).await,
         Command::Customer(customer) => customer.run(common, output).await,
         Command::Ledger(ledger) => ledger.run(common, output).await,
         Command::Access(access) => access.run(common, output).await,
