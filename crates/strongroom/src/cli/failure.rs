@@ -41,6 +41,12 @@ impl Failure {
         Self::new("told", "")
     }
 
+    /// Adds what is wrong with which part.
+    pub(super) fn with(mut self, fields: Vec<(String, String)>) -> Self {
+        self.fields = fields;
+        self
+    }
+
     /// From a problem+json of the API.
     pub(super) fn from_problem(status: u16, problem: &Value) -> Self {
         let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -66,6 +72,11 @@ impl Failure {
     /// The stable code.
     pub(super) fn code(&self) -> &str {
         &self.code
+    }
+
+    /// What happened, in words.
+    pub(super) fn sentence(&self) -> &str {
+        &self.sentence
     }
 
     /// Says more after the sentence.

@@ -4,11 +4,20 @@
 //! way to do a thing and one place that decides whether it may be done. What must never happen here:
 //! a personal value as an argument (they stand in process lists and shell histories) or in a message.
 
+mod access;
+mod customer;
+mod demo;
 mod failure;
+mod import;
 mod init;
+mod key;
+mod ledger;
 mod log;
 mod output;
+mod policy;
 mod serve;
+mod transport;
+mod upkeep;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,14 +87,60 @@ struct Common {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Init(init::Init),
     Serve(serve::Serve),
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    Key(key::Key),
+    Import(import::Import),
+    #[command(subcommand)]
+    Customer(customer::Customer),
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    #[command(subcommand)]
+    Access(access::Access),
+    #[command(subcommand)]
+    Hold(upkeep::Hold),
+    /// List what is missing or wrong, and what mends it
+    ///
+    /// Example: strongroom findings
+    Findings,
+    /// Say how the installation is: ready or not, and what is missing or wrong
+    ///
+    /// Example: strongroom doctor
+    Doctor {
+        /// Say that the machine's clock is right after it jumped
+        #[arg(long)]
+        confirm_clock: bool,
+    },
+    /// Drop all keys of a running server at once: nothing is shown until it starts again
+    ///
+    /// Example: strongroom seal --server http://127.0.0.1:8720 --key-file admin.key
+    Seal,
+    /// Print the description of the API (OpenAPI 3.1)
+    ///
+    /// Example: strongroom openapi > openapi.json
+    Openapi,
 }
 
 async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let common = &arguments.common;
     match &arguments.command {
+        Command::Demo(demo) => demo.run(output).await,
         Command::Init(init) => init.run(output),
         Command::Serve(serve) => serve.run(common, output).await,
+        Command::Policy(policy) => policy.run(common, output).await,
+        Command::Key(key) => key.run(common, output).await,
+        Command::Import(import) => import.run(common, output).await,
+        Command::Customer(customer) => customer.run(common, output).await,
+        Command::Ledger(ledger) => ledger.run(common, output).await,
+        Command::Access(access) => access.run(common, output).await,
+        Command::Hold(hold) => hold.run(common, output).await,
+        Command::Findings => upkeep::findings(common, output).await,
+        Command::Doctor { confirm_clock } => upkeep::doctor(*confirm_clock, common, output).await,
+        Command::Seal => upkeep::seal(common, output).await,
+        Command::Openapi => upkeep::openapi(output),
     }
 }

@@ -3,9 +3,10 @@
 
 use std::io::{self, Write};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
+use crate::cli::transport::Answer;
 
 /// How results are printed.
 pub(super) struct Output {
@@ -42,6 +43,26 @@ impl Output {
         self.line(&text)
     }
 
+    /// That something without an answer of its own is done.
+    pub(super) fn done(&self, answer: &Answer, sentence: &str) -> Result<(), Failure> {
+        if self.json {
+            return self.value(&json!({ "done": true, "receipt": answer.receipt() }));
+        }
+        self.line(sentence)
+    }
+
+    /// Some members of each object of a list as a table.
+    pub(super) fn list(&self, list: &Value, names: &[&str], none: &str) -> Result<(), Failure> {
+        let rows = list.as_array().map(Vec::as_slice).unwrap_or_default();
+        if rows.is_empty() {
+            return self.line(none);
+        }
+        let row = |entry: &Value| names.iter().map(|name| cell(entry.get(*name))).collect();
+        let head: Vec<String> = names.iter().map(|name| name.replace('_', " ")).collect();
+        let head: Vec<&str> = head.iter().map(String::as_str).collect();
+        self.table(&head, rows.iter().map(row).collect())
+    }
+
     /// Rows under a head.
     pub(super) fn table(&self, head: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
         let head = head.iter().map(|name| (*name).to_owned()).collect();
@@ -62,6 +83,23 @@ impl Output {
             self.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         Ok(())
+    }
+}
+
+/// A value in a cell: a list with commas, an absent one as a dash.
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(true)) => "yes".to_owned(),
+        Some(Value::Bool(false)) => "no".to_owned(),
+        Some(Value::Array(entries)) if entries.is_empty() => "-".to_owned(),
+        Some(Value::Array(entries)) => {
+            let cells: Vec<String> = entries.iter().map(|entry| cell(Some(entry))).collect();
+            cells.join(", ")
+        }
+        Some(other) => other.to_string(),
     }
 }
 
