@@ -7,5 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod attack;
+mod ledger;
 mod support;
 mod vault;
