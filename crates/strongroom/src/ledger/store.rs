@@ -79,8 +79,7 @@ pub(super) fn append_entry(
 }
 
 pub(super) fn append_tile(db: &mut Connection, tile: &TileRoot) -> Result<(), Error> {
-    let args =
-        vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
+    let args = vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
     db.execute(&Statement::new(APPEND_TILE, args)).map(drop)
 }
 
@@ -132,11 +131,7 @@ fn stored_entry(row: &Row) -> Result<StoredEntry, Error> {
     Ok(StoredEntry { index: unsigned(row.integer(0)?)?, leaf, check })
 }
 
-pub(super) fn read_tile(
-    db: &mut Connection,
-    level: u8,
-    index: u64,
-) -> Result<Option<Hash>, Error> {
+pub(super) fn read_tile(db: &mut Connection, level: u8, index: u64) -> Result<Option<Hash>, Error> {
     let row = db.one(READ_TILE, &[i64::from(level).into(), signed(index)?.into()])?;
     Ok(row.and_then(|row| row.array(0).ok()).map(Hash))
 }
@@ -165,10 +160,7 @@ pub(super) fn count_beyond(db: &mut Connection, size: u64) -> Result<u64, Error>
 }
 
 /// The subject rows of one run, in order.
-pub(super) fn run_subjects(
-    db: &mut Connection,
-    run: u64,
-) -> Result<Vec<(Pseudonym, u64)>, Error> {
+pub(super) fn run_subjects(db: &mut Connection, run: u64) -> Result<Vec<(Pseudonym, u64)>, Error> {
     let rows = db.query(RUN_SUBJECTS, &[signed(run)?.into(), Value::from(RUN_ROWS_MAX)])?;
     // A row of another form stands for nobody, and is named as one too many.
     rows.iter()
@@ -215,11 +207,7 @@ pub(super) async fn subject_in_run(
 }
 
 /// Entries of an actor in one run, newest first.
-pub(super) fn actor_in_run(
-    db: &mut Connection,
-    run: u64,
-    actor: &str,
-) -> Result<Vec<u64>, Error> {
+pub(super) fn actor_in_run(db: &mut Connection, run: u64, actor: &str) -> Result<Vec<u64>, Error> {
     let args = [signed(run)?.into(), actor.into(), Value::from(RUN_ROWS_MAX)];
     indexes(&db.query(ACTOR_IN_RUN, &args)?)
 }
@@ -293,8 +281,7 @@ WHERE run = $1
 ORDER BY actor, idx
 LIMIT $2";
 
-const COUNT_STRAY_SUBJECTS: &str =
-    "SELECT COUNT(*) FROM ledger_subject WHERE run >= $1 OR run < 0";
+const COUNT_STRAY_SUBJECTS: &str = "SELECT COUNT(*) FROM ledger_subject WHERE run >= $1 OR run < 0";
 
 const COUNT_STRAY_ACTORS: &str = "SELECT COUNT(*) FROM ledger_actor WHERE run >= $1 OR run < 0";
 

@@ -8,6 +8,7 @@
 )]
 
 mod attack;
+mod crash;
 mod ledger;
 mod support;
 mod vault;

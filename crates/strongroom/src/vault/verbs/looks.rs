@@ -102,7 +102,10 @@ pub async fn scope(
             let mut touched = std::collections::BTreeMap::<Pseudonym, Touched>::new();
             ledger::scope(db, &keyring, &name, span, |placed, subjects| {
                 for subject in subjects {
-                    touched.entry(subject).or_insert_with(|| Touched::new(&placed.leaf)).add(&placed.leaf);
+                    touched
+                        .entry(subject)
+                        .or_insert_with(|| Touched::new(&placed.leaf))
+                        .add(&placed.leaf);
                 }
                 Ok(())
             })?;

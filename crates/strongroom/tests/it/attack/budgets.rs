@@ -56,7 +56,11 @@ async fn a_budget_deleted_by_sql_is_new_after_a_restart_and_the_ledger_has_every
     intrude(&shop.data_file(), "DELETE FROM budget");
     shop.start().await.unwrap();
     for _ in 0..2 {
-        assert_eq!(reveal(&shop, &id).await.status, 200, "not noticed: budgets are in no state hash");
+        assert_eq!(
+            reveal(&shop, &id).await.status,
+            200,
+            "not noticed: budgets are in no state hash"
+        );
     }
     assert_code(&reveal(&shop, &id).await, 429, "budget_spent");
     let looks = shop.call("shop", "GET", &format!("/v1/customers/{id}/ledger"), None).await;

@@ -90,10 +90,8 @@ async fn the_eleventh_erasure_a_day_needs_a_second_person() {
         }
     }
     // Taking one back and asking again is no way round.
-    let first = one::<String>(
-        &shop.data_file(),
-        "SELECT hex(id) FROM customer WHERE state = 'active'",
-    );
+    let first =
+        one::<String>(&shop.data_file(), "SELECT hex(id) FROM customer WHERE state = 'active'");
     assert_eq!(first.len(), 32, "only the eleventh is still shown");
     pass_days(&shop, 1).await;
     let id = enquirer(&shop, 12).await;

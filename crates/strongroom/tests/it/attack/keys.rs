@@ -25,7 +25,10 @@ async fn a_wrapped_data_key_moved_to_another_customer_opens_nothing() {
         let answers = [read(&shop, &ids[0]).await, read(&shop, &ids[1]).await];
         let tampered = answers.iter().filter(|it| it.json["code"] == "tampered").count();
         // The one customer whose key was copied to all others keeps their own.
-        assert!(tampered >= 1 && (tampered == 2 || attack.contains("MIN")), "{attack}: {answers:?}");
+        assert!(
+            tampered >= 1 && (tampered == 2 || attack.contains("MIN")),
+            "{attack}: {answers:?}"
+        );
         assert!(findings(&shop).await.contains(&"tampered".to_owned()), "{attack}");
         shop.stop();
     }
@@ -55,7 +58,8 @@ async fn a_deleted_data_key_is_missed_and_nothing_is_deleted() {
     shop.stop();
     let kept = Kept::of(&shop);
     let all = "DELETE FROM dek";
-    for (attack, missing) in [(all, 3), ("DELETE FROM dek WHERE id = (SELECT MIN(id) FROM dek)", 1)] {
+    for (attack, missing) in [(all, 3), ("DELETE FROM dek WHERE id = (SELECT MIN(id) FROM dek)", 1)]
+    {
         kept.put_back(&shop);
         let before = contents(&shop);
         intrude(&shop.keys_file(), attack);
@@ -114,7 +118,9 @@ fn contents(shop: &Shop) -> Vec<String> {
     let tables = ["customer", "sealed_record", "lookup_unique", "lookup_exact", "subject"];
     let sums = tables.iter().map(|table| {
         let sql = match *table {
-            "customer" => "SELECT group_concat(hex(id) || state || version || hex(mac)) FROM customer",
+            "customer" => {
+                "SELECT group_concat(hex(id) || state || version || hex(mac)) FROM customer"
+            }
             "sealed_record" => "SELECT group_concat(hex(data)) FROM sealed_record",
             "lookup_unique" => "SELECT group_concat(hex(hash) || customer) FROM lookup_unique",
             "lookup_exact" => "SELECT group_concat(hex(hash) || customer) FROM lookup_exact",

@@ -92,7 +92,9 @@ impl House {
 fn rows_of_rights() -> String {
     let mut sql = String::new();
     for table in TABLES {
-        sql.push_str(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM old.{table};"));
+        sql.push_str(&format!(
+            "DELETE FROM {table}; INSERT INTO {table} SELECT * FROM old.{table};"
+        ));
     }
     sql
 }
@@ -170,7 +172,10 @@ const TABLES: [&str; 6] = [
 
 const ATTACKS: [(&str, &str); 27] = [
     ("role raised", "UPDATE api_key SET role = 'admin' WHERE role = 'desk'"),
-    ("purposes widened", "UPDATE api_key SET purposes = 'support,delivery,all' WHERE role = 'desk'"),
+    (
+        "purposes widened",
+        "UPDATE api_key SET purposes = 'support,delivery,all' WHERE role = 'desk'",
+    ),
     ("end moved", "UPDATE api_key SET expires_ms = expires_ms + 86400000 WHERE role = 'desk'"),
     ("key un-revoked", "UPDATE api_key SET revoked_ms = NULL"),
     (
@@ -186,7 +191,10 @@ const ATTACKS: [(&str, &str); 27] = [
         "UPDATE api_key SET verifier = (SELECT verifier FROM api_key WHERE role = 'desk')
          WHERE role = 'admin'",
     ),
-    ("policy edited", "UPDATE policy_version SET policy = replace(policy, 'per_day = 20', 'per_day = 99')"),
+    (
+        "policy edited",
+        "UPDATE policy_version SET policy = replace(policy, 'per_day = 20', 'per_day = 99')",
+    ),
     ("registry edited", "UPDATE policy_version SET registry = replace(registry, 'name', 'nom')"),
     (
         "older policy over the newest",
@@ -214,7 +222,10 @@ const ATTACKS: [(&str, &str); 27] = [
         "hold inserted",
         "INSERT INTO legal_hold SELECT x'00000000000000000000000000000000', customer, reason, placed_ms, mac FROM legal_hold",
     ),
-    ("register line deleted", "DELETE FROM erasure_register WHERE dek = (SELECT MIN(dek) FROM erasure_register)"),
+    (
+        "register line deleted",
+        "DELETE FROM erasure_register WHERE dek = (SELECT MIN(dek) FROM erasure_register)",
+    ),
     ("erasure moved earlier", "UPDATE erasure_job SET due_ms = 0 WHERE state = 'asked'"),
     (
         "erasure moved to another customer",

@@ -103,8 +103,11 @@ async fn keys_db_put_back_within_the_minute_after_an_erasure_is_refused() {
     let refused = shop.start().await.unwrap_err();
     assert_eq!(refused.code, "store_rolled_back", "{refused:?}");
     // With an anchor as young as the log it is the register of erasures that refuses.
-    let anchor = format!("ATTACH '{}' AS new; DELETE FROM anchor;
-        INSERT INTO anchor SELECT * FROM new.anchor;", now.keys().display());
+    let anchor = format!(
+        "ATTACH '{}' AS new; DELETE FROM anchor;
+        INSERT INTO anchor SELECT * FROM new.anchor;",
+        now.keys().display()
+    );
     intrude(&shop.keys_file(), &anchor);
     let refused = shop.start().await.unwrap_err();
     assert_eq!(refused.code, "store_rolled_back", "{refused:?}");

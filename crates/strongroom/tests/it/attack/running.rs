@@ -124,7 +124,10 @@ async fn an_entry_put_at_the_end_by_sql_stops_the_server_until_it_is_gone() {
         assert_code(&read(&shop, &id).await, 503, "ledger_stalled");
         assert_code(&reveal(&shop, &id).await, 503, "ledger_stalled");
     }
-    intrude(&shop.data_file(), "DELETE FROM ledger_entry WHERE idx = (SELECT MAX(idx) FROM ledger_entry)");
+    intrude(
+        &shop.data_file(),
+        "DELETE FROM ledger_entry WHERE idx = (SELECT MAX(idx) FROM ledger_entry)",
+    );
     assert_eq!(read(&shop, &id).await.status, 200);
     assert_eq!(super::flaws(&shop).await, []);
     assert_eq!(findings(&shop).await, ["key_file_only"]);

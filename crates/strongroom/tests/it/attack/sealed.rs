@@ -115,7 +115,8 @@ async fn a_restricted_customer_made_active_by_sql_is_not_shown() {
 #[tokio::test]
 async fn all_rows_of_a_customer_put_back_together_show_the_customer_of_then() {
     let pair = Pair::open().await;
-    let all = "DELETE FROM sealed_record; INSERT INTO sealed_record SELECT * FROM old.sealed_record;
+    let all =
+        "DELETE FROM sealed_record; INSERT INTO sealed_record SELECT * FROM old.sealed_record;
         DELETE FROM customer; INSERT INTO customer SELECT * FROM old.customer;
         DELETE FROM lookup_unique; INSERT INTO lookup_unique SELECT * FROM old.lookup_unique;";
     pair.intrude(all);
@@ -171,7 +172,8 @@ async fn a_subject_row_pointed_at_another_customer_names_nobody() {
         let desk = keys.into_iter().find(|key| key["role"] == "desk").unwrap();
         desk["id"].as_str().unwrap().to_owned()
     };
-    let ask = json!({ "actor": actor, "from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z" });
+    let ask =
+        json!({ "actor": actor, "from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z" });
     let scope = pair.shop.as_operator("POST", "/v1/ledger/scope", Some(ask.clone())).await;
     assert_eq!(scope.status, 200, "{:?}", scope.json);
     assert!(scope.json.to_string().contains(&pair.first), "{:?}", scope.json);

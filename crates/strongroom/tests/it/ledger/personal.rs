@@ -40,7 +40,8 @@ async fn no_value_of_a_customer_stands_in_any_entry_of_their_life() {
     shop.call_with("shop", "PATCH", &path, patch, &[("if-match", "\"1\"")]).await;
     shop.call("shop", "POST", "/v1/customers", Some(person(1))).await;
     // Sent where it does not belong: as a reason, a ticket, a purpose, a field.
-    let why = json!({ "fields": ["email"], "reason": "ada.1@mail.example", "ticket": "+442079460001" });
+    let why =
+        json!({ "fields": ["email"], "reason": "ada.1@mail.example", "ticket": "+442079460001" });
     shop.call("desk", "POST", &format!("{path}/reveal"), Some(why)).await;
     let purpose = [("strongroom-purpose", "Ada Example1")];
     shop.call_with("desk", "GET", &format!("{path}?fields=name"), None, &purpose).await;

@@ -75,8 +75,7 @@ async fn nothing_is_shown_while_the_ledger_cannot_be_written() {
     let purpose = [("strongroom-purpose", "delivery")];
     let clear = shop.call_with("shop", "GET", &path, None, &purpose).await;
     assert_eq!(clear.json["code"], "ledger_stalled", "{:?}", clear.json);
-    let looked =
-        shop.call("shop", "GET", &format!("/v1/customers/{id}/ledger"), None).await;
+    let looked = shop.call("shop", "GET", &format!("/v1/customers/{id}/ledger"), None).await;
     assert_code(&looked, 503, "ledger_stalled");
     // Not even a refusal leaves without its entry.
     let refused = shop.call("desk", "DELETE", &format!("/v1/customers/{id}"), None).await;

@@ -92,7 +92,11 @@ async fn a_tail_cut_off_together_with_its_head_is_refused_by_the_anchor() {
 }
 
 const EDITS: [(&str, Option<u64>, &str); 21] = [
-    ("UPDATE ledger_entry SET leaf = CAST(leaf || x'00' AS BLOB) WHERE idx = 6", Some(6), "was changed"),
+    (
+        "UPDATE ledger_entry SET leaf = CAST(leaf || x'00' AS BLOB) WHERE idx = 6",
+        Some(6),
+        "was changed",
+    ),
     ("UPDATE ledger_tile SET hash = 'text'", None, "entries 0 to 255"),
     ("UPDATE ledger_subject SET subject = 'text' WHERE idx = 40", Some(40), "does not belong"),
     ("UPDATE ledger_entry SET leaf = leaf || x'00' WHERE idx = 7", Some(7), "was changed"),
