@@ -229,7 +229,8 @@ const ATTACKS: [(&str, &str); 27] = [
     ("erasure moved earlier", "UPDATE erasure_job SET due_ms = 0 WHERE state = 'asked'"),
     (
         "erasure moved to another customer",
-        "UPDATE erasure_job SET customer = (SELECT MIN(key) FROM customer) WHERE state = 'asked'",
+        "UPDATE erasure_job SET customer = (SELECT MIN(key) FROM customer
+           WHERE state = 'active') WHERE state = 'asked'",
     ),
     (
         "erasure begun with a plan of another customer",
