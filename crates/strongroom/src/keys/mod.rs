@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use strongroom_crypto::{
-    Encoder, Plain, Random, SecretKey, SigningKey, constant_time_eq, peek_binding,
+    CryptoError, Encoder, Plain, Random, SecretKey, SigningKey, constant_time_eq, peek_binding,
 };
 
 use crate::ctx::{Destruction, NewKey, Time};
@@ -145,7 +145,8 @@ impl Keyring {
         compartment: &[u8; 16],
         sealed: &[u8],
     ) -> Result<Found, Error> {
-        let dek = peek_binding(sealed)?.dek;
+        // A record without a readable header was written by other hands.
+        let dek = peek_binding(sealed).map_err(|_| CryptoError::Tampered)?.dek;
         let Some(row) = snapshot.one(store::READ_DEK, &[dek.into()]).await? else {
             return Ok(Found::Missing);
         };

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod attack;
 mod crash;
+mod ledger;
 mod support;
 mod vault;
