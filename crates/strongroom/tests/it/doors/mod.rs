@@ -1,0 +1,4 @@
+//! What must hold at the doors: races, nothing personal anywhere, who may what, bad input.
+
+mod overtaking;
+mod races;
