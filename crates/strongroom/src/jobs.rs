@@ -65,7 +65,10 @@ async fn apply_due_policy(desk: &Desk) -> Result<(), Error> {
 }
 
 async fn erase_due(desk: &Desk) -> Result<(), Error> {
-    vault::erase_due(desk, &ctx(desk, "erase.due")?).await.map(drop)
+    let ctx = ctx(desk, "erase.due")?;
+    // A key store that was busy a minute ago left these past their begin.
+    vault::finish_begun(desk, &ctx).await?;
+    vault::erase_due(desk, &ctx).await.map(drop)
 }
 
 async fn forget_past_days(desk: &Desk) -> Result<(), Error> {
@@ -83,7 +86,6 @@ fn ctx(desk: &Desk, job: &'static str) -> Result<Ctx, Error> {
 /// Summaries are a minute wide; erasures and policies need no finer step.
 const MINUTE_MS: u64 = 60_000;
 
-const CLOCK_SUSPECT: &str =
-    "the machine's clock jumped by more than a day. Reads go on, but nothing is erased and no policy \
+const CLOCK_SUSPECT: &str = "the machine's clock jumped by more than a day. Reads go on, but nothing is erased and no policy \
      is applied until a person has looked: set the clock, then run `strongroom doctor \
      --confirm-clock`";

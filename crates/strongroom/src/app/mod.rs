@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use strongroom_crypto::Random;
 
-use crate::access::{Desk, RefusalMeter, Rights, StrangerMeter, system_grant};
+use crate::access::{Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, system_grant};
 use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, migrate};
 use crate::error::Error;
@@ -96,6 +96,7 @@ impl App {
             trust,
             random,
             refusals: RefusalMeter::default(),
+            missing_keys: MissingKeys::default(),
             strangers: StrangerMeter::default(),
         };
         let app = Self {
@@ -157,8 +158,7 @@ async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Resul
 fn lock(folder: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     let options = options.create(true).truncate(false).write(true).mode(0o600);
-    let file =
-        options.open(folder.join("lock")).map_err(|cause| folder_unusable(folder, cause))?;
+    let file = options.open(folder.join("lock")).map_err(|cause| folder_unusable(folder, cause))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -179,11 +179,9 @@ fn folder_unusable(_folder: &Path, cause: std::io::Error) -> Error {
     Error::unavailable("data_folder_unusable", detail).caused_by(cause)
 }
 
-const KEY_FILE_ONLY: &str =
-    "everything is sealed under one key file: whoever loses it loses every customer's data, and \
+const KEY_FILE_ONLY: &str = "everything is sealed under one key file: whoever loses it loses every customer's data, and \
      whoever copies it together with the data can read all of it. Keep a copy of the key file in a \
      safe place, away from the backups of the data";
-const RIGHTS_ALTERED: &str =
-    "rows that confer or limit rights were changed in the database by other hands: a key, a policy, \
+const RIGHTS_ALTERED: &str = "rows that confer or limit rights were changed in the database by other hands: a key, a policy, \
      a hold or the register of erasures. No right is honoured until the data is restored; find out \
      who can write to the database";

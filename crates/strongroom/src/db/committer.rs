@@ -277,10 +277,17 @@ fn apply(
     let mut charged = Vec::new();
     let mut applied = apply_guards(db, keeper, moment, change, &mut charged);
     if let Ok(Applied::Done) = applied {
-        applied = change.writes.iter().try_for_each(|write| db.execute(write).map(drop)).map_or_else(
-            |error| if error.kind == ErrorKind::Conflict { Ok(Applied::Failed(error)) } else { Err(error) },
-            |()| Ok(Applied::Done),
-        );
+        applied =
+            change.writes.iter().try_for_each(|write| db.execute(write).map(drop)).map_or_else(
+                |error| {
+                    if error.kind == ErrorKind::Conflict {
+                        Ok(Applied::Failed(error))
+                    } else {
+                        Err(error)
+                    }
+                },
+                |()| Ok(Applied::Done),
+            );
     }
     let applied = applied?;
     if !matches!(applied, Applied::Done) {

@@ -33,10 +33,9 @@ impl Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let raw = match durability {
             Durability::ReadOnly => rusqlite::Connection::open_with_flags(path, flags)?,
-            Durability::Durable => rusqlite::Connection::open_with_flags(
-                path,
-                flags | OpenFlags::SQLITE_OPEN_CREATE,
-            )?,
+            Durability::Durable => {
+                rusqlite::Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_CREATE)?
+            }
         };
         raw.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
         let settings = match durability {
@@ -212,7 +211,10 @@ mod tests {
     fn a_reading_connection_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
-        Connection::open(&path, Durability::Durable).unwrap().run("CREATE TABLE t (a BIGINT)").unwrap();
+        Connection::open(&path, Durability::Durable)
+            .unwrap()
+            .run("CREATE TABLE t (a BIGINT)")
+            .unwrap();
         let mut reader = Connection::open(&path, Durability::ReadOnly).unwrap();
         assert!(reader.execute(&Statement::new("INSERT INTO t VALUES (1)", vec![])).is_err());
     }

@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use strongroom_crypto::{Encoder, Plain, Random, SecretKey, SigningKey, constant_time_eq, peek_binding};
+use strongroom_crypto::{
+    Encoder, Plain, Random, SecretKey, SigningKey, constant_time_eq, peek_binding,
+};
 
 use crate::ctx::{Destruction, NewKey, Time};
-use crate::db::{Connection, Database, Durability, Snapshot, migrate};
+use crate::db::{Checkpointer, Connection, Database, Durability, Snapshot, migrate};
 use crate::error::Error;
 
 use model::Unsealed;
@@ -29,6 +31,7 @@ pub struct Keyring {
     unsealed: RwLock<Option<Arc<Unsealed>>>,
     writer: Mutex<Connection>,
     readers: Database,
+    checkpointer: Checkpointer,
     random: Arc<dyn Random>,
 }
 
@@ -85,6 +88,7 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         unsealed: RwLock::new(Some(Arc::new(unsealed))),
         writer: Mutex::new(db),
         readers: Database::over(&path),
+        checkpointer: Checkpointer::start(path)?,
         random,
     })
 }
@@ -215,8 +219,9 @@ impl Keyring {
         let written = store::put_pending(&mut db, keys, now)
             .and_then(|()| anchor.map_or(Ok(()), |anchor| store::write_anchor(&mut db, anchor)))
             .and_then(|()| db.commit());
-        if written.is_err() {
-            db.roll_back()?;
+        match written {
+            Ok(()) => self.checkpointer.batch_written(),
+            Err(_) => db.roll_back()?,
         }
         written
     }

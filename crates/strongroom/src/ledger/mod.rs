@@ -26,10 +26,10 @@ use crate::error::Error;
 use crate::keys::{ANCHOR_AGE_MS_MAX, Anchor, Keyring};
 
 pub use jobs::{FLAWS_MAX, Flaw, Verified, verify};
-pub use store::pair;
-pub use model::{Leaf, LeafSubjects};
 use model::Placing;
+pub use model::{Leaf, LeafSubjects};
 use store::Head;
+pub use store::pair;
 
 /// The writing side: lives in the committer.
 pub struct Log {
@@ -56,16 +56,26 @@ pub struct StateStamp {
 
 /// The newest durable checkpoint, for whoever asks.
 #[derive(Clone, Default)]
-pub struct Published(Arc<RwLock<Option<(u64, Arc<str>)>>>);
+pub struct Published(Arc<RwLock<Option<Newest>>>);
+
+/// A durable checkpoint.
+#[derive(Debug, Clone)]
+pub struct Newest {
+    /// How many entries it covers.
+    pub size: u64,
+    /// The signed note.
+    pub checkpoint: Arc<str>,
+}
 
 impl Published {
-    /// Size and signed note; none before the first entry.
-    pub fn newest(&self) -> Option<(u64, Arc<str>)> {
+    /// None before the first entry.
+    pub fn newest(&self) -> Option<Newest> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set(&self, head: &Head) {
-        let newest = (head.frontier.size(), Arc::clone(&head.checkpoint));
+        let (size, checkpoint) = (head.frontier.size(), Arc::clone(&head.checkpoint));
+        let newest = Newest { size, checkpoint };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(newest);
     }
 }

@@ -79,8 +79,7 @@ pub(super) fn append_entry(
 }
 
 pub(super) fn append_tile(db: &mut Connection, tile: &TileRoot) -> Result<(), Error> {
-    let args =
-        vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
+    let args = vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
     db.execute(&Statement::new(APPEND_TILE, args)).map(drop)
 }
 
@@ -130,11 +129,7 @@ fn stored_entry(row: &Row) -> Result<StoredEntry, Error> {
     Ok(StoredEntry { index: unsigned(row.integer(0)?)?, leaf, check })
 }
 
-pub(super) fn read_tile(
-    db: &mut Connection,
-    level: u8,
-    index: u64,
-) -> Result<Option<Hash>, Error> {
+pub(super) fn read_tile(db: &mut Connection, level: u8, index: u64) -> Result<Option<Hash>, Error> {
     let row = db.one(READ_TILE, &[i64::from(level).into(), signed(index)?.into()])?;
     row.map(|row| row.array(0).map(Hash)).transpose()
 }
@@ -163,10 +158,7 @@ pub(super) fn count_beyond(db: &mut Connection, size: u64) -> Result<u64, Error>
 }
 
 /// The subject rows of one run, in order.
-pub(super) fn run_subjects(
-    db: &mut Connection,
-    run: u64,
-) -> Result<Vec<(Pseudonym, u64)>, Error> {
+pub(super) fn run_subjects(db: &mut Connection, run: u64) -> Result<Vec<(Pseudonym, u64)>, Error> {
     let rows = db.query(RUN_SUBJECTS, &[signed(run)?.into(), Value::from(RUN_ROWS_MAX)])?;
     rows.iter().map(|row| Ok((Pseudonym(row.array(0)?), unsigned(row.integer(1)?)?))).collect()
 }
@@ -208,11 +200,7 @@ pub(super) async fn subject_in_run(
 }
 
 /// Entries of an actor in one run, newest first.
-pub(super) fn actor_in_run(
-    db: &mut Connection,
-    run: u64,
-    actor: &str,
-) -> Result<Vec<u64>, Error> {
+pub(super) fn actor_in_run(db: &mut Connection, run: u64, actor: &str) -> Result<Vec<u64>, Error> {
     let args = [signed(run)?.into(), actor.into(), Value::from(RUN_ROWS_MAX)];
     indexes(&db.query(ACTOR_IN_RUN, &args)?)
 }
@@ -286,8 +274,7 @@ WHERE run = $1
 ORDER BY actor, idx
 LIMIT $2";
 
-const COUNT_STRAY_SUBJECTS: &str =
-    "SELECT COUNT(*) FROM ledger_subject WHERE run >= $1 OR run < 0";
+const COUNT_STRAY_SUBJECTS: &str = "SELECT COUNT(*) FROM ledger_subject WHERE run >= $1 OR run < 0";
 
 const COUNT_STRAY_ACTORS: &str = "SELECT COUNT(*) FROM ledger_actor WHERE run >= $1 OR run < 0";
 

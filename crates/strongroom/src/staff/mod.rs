@@ -10,9 +10,7 @@ mod tests;
 
 use strongroom_crypto::{Plain, constant_time_eq};
 
-use crate::ctx::{
-    Actor, Change, Ctx, Entry, EntryKind, Grant, Guard, Miss, StateDelta, StatePart,
-};
+use crate::ctx::{Actor, Change, Ctx, Entry, EntryKind, Grant, Guard, Miss, StateDelta, StatePart};
 use crate::db::Connection;
 use crate::error::Error;
 use crate::keys::Keyring;
@@ -76,11 +74,8 @@ pub fn revoke_key(
     revoked.version += 1;
     revoked.mac = keyring.mac_row(store::TABLE, &revoked.columns())?;
     let statement = store::update(&revoked, &row.mac);
-    let delta = StateDelta {
-        part: StatePart::Rights,
-        before: Some(row.mac),
-        after: Some(revoked.mac),
-    };
+    let delta =
+        StateDelta { part: StatePart::Rights, before: Some(row.mac), after: Some(revoked.mac) };
     let entry = Entry::new(ctx, EntryKind::Key, "key.revoke");
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::StateChanged };
     Ok(grant.change(entry).guard(guard).with_state(delta))

@@ -11,7 +11,7 @@ use crate::access::api::Caller;
 use crate::access::{Desk, commit, permit, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::error::Error;
-use crate::ledger;
+use crate::ledger::{self, Newest};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
 
@@ -24,7 +24,7 @@ pub(super) async fn checkpoint(
     Caller(_ctx): Caller,
 ) -> Result<String, Error> {
     let newest = desk.published.newest().ok_or_else(Error::not_found)?;
-    Ok(newest.1.as_ref().to_owned())
+    Ok(newest.checkpoint.as_ref().to_owned())
 }
 
 /// An entry with its proof under the newest checkpoint.
@@ -56,7 +56,7 @@ pub(super) async fn proof(
         let index: u64 = index
             .parse()
             .map_err(|_| Error::bad_request("bad_index", "the index is a whole number"))?;
-        let (size, checkpoint) = desk.published.newest().ok_or_else(Error::not_found)?;
+        let Newest { size, checkpoint } = desk.published.newest().ok_or_else(Error::not_found)?;
         if index >= size {
             return Err(Error::not_found());
         }
@@ -108,8 +108,7 @@ pub(super) async fn verify(
     let verified = async {
         let grant = permit(&desk, &ctx, Right::Ledger)?;
         let keyring = Arc::clone(&desk.keyring);
-        let verified =
-            desk.data.scan(move |db| ledger::verify(db, &keyring, |_done| {})).await?;
+        let verified = desk.data.scan(move |db| ledger::verify(db, &keyring, |_done| {})).await?;
         let flaws = verified.flaws.len() as u64;
         let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.verify").counting(flaws);
         let receipt = commit(&desk, grant.change(entry)).await?;

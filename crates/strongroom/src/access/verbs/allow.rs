@@ -25,6 +25,9 @@ pub struct Permission {
 
 /// A grant for an act that shows nothing.
 pub fn permit(desk: &Desk, ctx: &Ctx, right: Right) -> Result<Grant, Error> {
+    if WRITES.contains(&right) {
+        desk.missing_keys.refuse_writes()?;
+    }
     let authority = desk.rights.now()?;
     let version = match &ctx.actor {
         Actor::Key { role, .. } => {
@@ -198,12 +201,17 @@ fn forbidden(refusal: Refusal) -> Error {
 }
 
 fn only_keys() -> Error {
-    let detail = "values are shown to API keys only, by grant; the operator of the machine has none";
+    let detail =
+        "values are shown to API keys only, by grant; the operator of the machine has none";
     Error::forbidden("grant_missing", detail)
 }
 
 /// What whoever can unseal may do without a key (`specs/access.md`).
 const OPERATOR_RIGHTS: [Right; 3] = [Right::Keys, Right::Ledger, Right::Policy];
+
+/// Rights that write customers' data.
+const WRITES: [Right; 5] =
+    [Right::Create, Right::Erase, Right::Import, Right::Relate, Right::Update];
 
 /// Beyond this a second person is needed (`specs/crypto.md`).
 const ERASURES_A_DAY_MAX: u64 = 10;

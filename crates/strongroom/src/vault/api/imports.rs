@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use crate::access::{Caller, Desk, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
-use crate::vault::{self, Begun, ImportRowInput, NewCustomer, RelationInput, RowProblem};
 use crate::vault::api::read_time;
+use crate::vault::{self, Begun, ImportRowInput, NewCustomer, RelationInput, RowProblem};
 use crate::web::{Body, CHUNK_SIZE_BYTES_MAX, Problem, Receipted};
 
 /// What is to be imported.

@@ -7,9 +7,7 @@
 use strongroom_crypto::{Decoder, Encoder, peek_binding};
 
 use crate::access::{self, Desk, system_grant};
-use crate::ctx::{
-    Ctx, Destruction, Entry, EntryKind, Guard, Miss, Pseudonym, Subjects, Written,
-};
+use crate::ctx::{Ctx, Destruction, Entry, EntryKind, Guard, Miss, Pseudonym, Subjects, Written};
 use crate::db::{Connection, Statement};
 use crate::error::Error;
 use crate::findings;
@@ -118,15 +116,14 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
         let core = core_of(&opened, &left, &plan);
         row.due_day = rules::due_day(&applied.policy, &core.relations);
         sealing.core(ctx, row.key, &opened.core_key, &core, row.version)?;
-        change = change.write_all(plan.compartments.iter().map(|it| store::delete_record(row.key, it)));
+        change =
+            change.write_all(plan.compartments.iter().map(|it| store::delete_record(row.key, it)));
     }
     row.mac = opened.core_key.mac_row(&row.columns());
     let written = Written { sealed_hash: sealing.hash, row_mac: row.mac };
     let statement = store::update_customer(&row, &opened.row);
     let miss = Miss::StateChanged;
-    change = change
-        .guard(Guard::Rows { statement, expected: 1, miss })
-        .write_all(sealing.writes);
+    change = change.guard(Guard::Rows { statement, expected: 1, miss }).write_all(sealing.writes);
     change.entry.written = Some(written);
     match access::commit(desk, change).await {
         Ok(_) => Ok(Some(begun)),
@@ -271,12 +268,12 @@ pub fn register_macs(db: &mut Connection, keyring: &Keyring) -> Result<Vec<[u8; 
     let mut after = Vec::new();
     loop {
         let page = store::read_register(db, &after)?;
-        let Some((last, _, _)) = page.last() else { break };
-        after = last.to_vec();
-        for (dek, destroyed, mac) in &page {
-            let columns = store::register_columns(dek, *destroyed);
-            if keyring.is_row_intact(store::REGISTER_TABLE, &columns, mac)? {
-                macs.push(*mac);
+        let Some(last) = page.last() else { break };
+        after = last.dek.to_vec();
+        for line in &page {
+            let columns = store::register_columns(&line.dek, line.destroyed);
+            if keyring.is_row_intact(store::REGISTER_TABLE, &columns, &line.mac)? {
+                macs.push(line.mac);
             }
         }
     }
@@ -299,9 +296,9 @@ pub async fn refuse_returned_keys(desk: &Desk) -> Result<(), Error> {
     loop {
         let from = after.clone();
         let page = desk.data.scan(move |db| store::read_register(db, &from)).await?;
-        let Some((last, _, _)) = page.last() else { return Ok(()) };
-        after = last.to_vec();
-        let deks: Vec<[u8; 16]> = page.iter().map(|(dek, _, _)| *dek).collect();
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.dek.to_vec();
+        let deks: Vec<[u8; 16]> = page.iter().map(|line| line.dek).collect();
         if !desk.keyring.which_exist(&deks)?.is_empty() {
             let detail = "keys.db was put back to an older state: it has keys of customers who \
                           were erased. Nothing is served; put back the newest keys.db";

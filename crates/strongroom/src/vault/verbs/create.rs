@@ -256,8 +256,7 @@ pub(super) fn read_relations(
     applied: &Applied,
     input: &[RelationInput],
 ) -> Result<Vec<Relation>, Error> {
-    let known: Vec<&str> =
-        applied.policy.relations().keys().map(|name| name.as_str()).collect();
+    let known: Vec<&str> = applied.policy.relations().keys().map(|name| name.as_str()).collect();
     let mut relations: Vec<Relation> = Vec::with_capacity(input.len());
     for wanted in input {
         let last = wanted.last.unwrap_or(ctx.now);
@@ -288,10 +287,7 @@ pub(super) fn read_relations(
 }
 
 /// The index entries of all indexed fields that have a value.
-pub(super) fn index_entries(
-    desk: &Desk,
-    parsed: &[ParsedField],
-) -> Result<Vec<IndexEntry>, Error> {
+pub(super) fn index_entries(desk: &Desk, parsed: &[ParsedField]) -> Result<Vec<IndexEntry>, Error> {
     let mut entries = Vec::new();
     for field in parsed {
         let (Some(kind), Some(value)) = (field.index, &field.value) else { continue };

@@ -125,10 +125,7 @@ pub(in crate::vault) fn hold_guard(row: &CustomerRow) -> Guard {
 }
 
 /// A job or register row comes, goes or changes.
-pub(in crate::vault) fn register(
-    before: Option<[u8; 32]>,
-    after: Option<[u8; 32]>,
-) -> StateDelta {
+pub(in crate::vault) fn register(before: Option<[u8; 32]>, after: Option<[u8; 32]>) -> StateDelta {
     StateDelta { part: StatePart::Register, before, after }
 }
 

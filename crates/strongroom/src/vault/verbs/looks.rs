@@ -102,7 +102,10 @@ pub async fn scope(
             let mut touched = std::collections::BTreeMap::<Pseudonym, Touched>::new();
             ledger::scope(db, &keyring, &name, span, |placed, subjects| {
                 for subject in subjects {
-                    touched.entry(subject).or_insert_with(|| Touched::new(&placed.leaf)).add(&placed.leaf);
+                    touched
+                        .entry(subject)
+                        .or_insert_with(|| Touched::new(&placed.leaf))
+                        .add(&placed.leaf);
                 }
                 Ok(())
             })?;
@@ -144,10 +147,7 @@ impl Touched {
     }
 }
 
-async fn customer_behind(
-    desk: &Desk,
-    subject: &Pseudonym,
-) -> Result<Option<Id<Customer>>, Error> {
+async fn customer_behind(desk: &Desk, subject: &Pseudonym) -> Result<Option<Id<Customer>>, Error> {
     let hash = desk.keyring.subject_index(&subject.0)?;
     let mut data = desk.data.snapshot().await?;
     let Some(key) = store::key_of_subject(&mut data, &hash).await? else { return Ok(None) };

@@ -15,7 +15,8 @@ pub use create::{Created, NewCustomer, RelationInput, Upserted, create, upsert};
 pub use erase::{Asked, ask_erasure, cancel_erasure};
 pub use find::{Match, look_up};
 pub use import::{
-    Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk, try_chunk,
+    Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk,
+    try_chunk,
 };
 pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
 pub use patch::{Patched, RelationChange, patch, relate};

@@ -136,15 +136,14 @@ async fn key_missing(
     let mut data = desk.data.snapshot().await?;
     let begun = store::find_job(&mut data, row.key, JobState::Begun).await?;
     let begun = match begun {
-        Some(job) => {
-            desk.keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?
-        }
+        Some(job) => desk.keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?,
         None => false,
     };
     if begun || registered(desk, &mut data, dek).await? {
         return Ok(None);
     }
     drop(data);
+    desk.missing_keys.note(*row.id.as_bytes());
     raise(desk, ctx, FindingKind::KeyMissing, row, KEY_MISSING).await;
     let detail = "a key of this customer is missing although nobody erased them; nothing was \
                   deleted. Put back the keys.db that belongs to this data, see the findings";
