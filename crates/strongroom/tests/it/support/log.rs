@@ -8,7 +8,7 @@ use super::{Answer, Shop};
 impl Shop {
     /// How many entries there are.
     pub(crate) fn ledger_size(&self) -> u64 {
-        self.desk().published.newest().map_or(0, |(size, _)| size)
+        self.desk().published.newest().map_or(0, |newest| newest.size)
     }
 
     /// Every entry, in order: its place in the list is its index.
