@@ -103,6 +103,24 @@ async fn misses_of_a_look_up_are_charged_like_hits() {
     assert_eq!(refusals(&shop.entries().await, "customer.lookup", "budget_spent"), 8);
 }
 
+#[tokio::test]
+async fn who_hears_that_a_value_is_taken_is_in_the_ledger() {
+    let shop = Shop::open().await;
+    shop.customer(1).await;
+    let before = shop.ledger_size();
+    let twin = shop.call("shop", "POST", "/v1/customers", Some(person(1))).await;
+    assert_eq!((twin.status.as_u16(), twin.code()), (409, "taken"));
+    let mut row = person(1);
+    row["line"] = json!(1);
+    let rows = json!({ "rows": [row] });
+    let tried = shop.call("importer", "POST", "/v1/imports/dry-run", Some(rows)).await;
+    assert_eq!(tried.json["problems"][0]["code"], "taken", "{:?}", tried.json);
+    let entries = shop.entries_from(before).await;
+    let acts: Vec<(&str, Outcome)> =
+        entries.iter().map(|it| (it.verb.as_str(), it.outcome)).collect();
+    assert_eq!(acts, [("customer.create", Outcome::Refused), ("import.try", Outcome::Ok)]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn parallel_upserts_of_one_reference_make_one_customer() {
     let shop = Shop::open().await;

@@ -52,6 +52,22 @@ impl Client {
     }
 }
 
+impl Client {
+    /// A call with exactly these headers beside the key, none of them given twice.
+    pub(crate) async fn call_plain(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let key = format!("Bearer {}", self.key);
+        let mut all = vec![("authorization", key.as_str())];
+        all.extend_from_slice(headers);
+        send(self.router.clone(), method, path, body, &all, false).await
+    }
+}
+
 /// Runs all of these from one moment on, each on a task of its own; what they come to, in order.
 pub(crate) async fn together<F>(acts: impl IntoIterator<Item = F>) -> Vec<F::Output>
 where
