@@ -9,6 +9,7 @@
 
 mod attack;
 mod crash;
+mod doors;
 mod ledger;
 mod support;
 mod vault;

@@ -39,7 +39,11 @@ pub async fn refuse(
     verb: &'static str,
     error: Error,
 ) -> Error {
-    if !matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany) {
+    // A value that is taken tells that somebody is a customer, as a hit of a look-up does.
+    let tells = error.code == "taken";
+    if !tells
+        && !matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany)
+    {
         return error;
     }
     let minute = ctx.now.as_ms() / 60_000;

@@ -323,7 +323,9 @@ pub(super) async fn name_taken(
     guards: &[(IndexEntry, i64)],
 ) -> Option<Error> {
     let mut data = desk.data.snapshot().await.ok()?;
-    for (entry, _) in guards {
+    // From behind, where the reference stands: of two parallel upserts the second finds both the
+    // reference and the e-mail taken, by the very customer it is to change.
+    for (entry, _) in guards.iter().rev() {
         let found = store::find_by_hash(&mut data, entry).await.ok()?;
         if found.is_empty() {
             continue;

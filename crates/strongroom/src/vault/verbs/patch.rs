@@ -103,7 +103,8 @@ pub async fn relate(
         let edit =
             Edit { relations: Some(relations), fields: &BTreeMap::new(), nulls: Nulls::Remove };
         let entry = Entry::new(ctx, EntryKind::Write, "customer.relate");
-        if let Some(patched) = rewrite(desk, ctx, grant, &opened, edit, entry).await? {
+        let done = rewrite(desk, ctx, grant, &opened, edit, entry).await;
+        if let Some(patched) = again_if_overtaken(done)? {
             return Ok(patched);
         }
     }
@@ -142,11 +143,20 @@ pub(super) async fn patch_by_reference(
         let nulls = Nulls::Remove;
         let edit = Edit { relations: Some(relations), fields: &input.fields, nulls };
         let entry = Entry::new(ctx, EntryKind::Write, "customer.upsert");
-        if let Some(patched) = rewrite(desk, ctx, grant, &opened, edit, entry).await? {
+        let done = rewrite(desk, ctx, grant, &opened, edit, entry).await;
+        if let Some(patched) = again_if_overtaken(done)? {
             return Ok(Some(patched));
         }
     }
     Err(changed_meanwhile())
+}
+
+/// Nobody named a version here, so a change that came first is no conflict: decide once more.
+fn again_if_overtaken(done: Result<Option<Patched>, Error>) -> Result<Option<Patched>, Error> {
+    match done {
+        Err(error) if error.code == VERSION_CHANGED => Ok(None),
+        done => done,
+    }
 }
 
 /// What is to change.
@@ -319,5 +329,8 @@ fn merge_relations(
 fn version_changed() -> Error {
     let detail = "the customer has changed since you read it; read it again and repeat your change \
                   with the new version";
-    Error::new(ErrorKind::PreconditionFailed, "version_changed", detail)
+    Error::new(ErrorKind::PreconditionFailed, VERSION_CHANGED, detail)
 }
+
+/// The code of a change that another one overtook.
+const VERSION_CHANGED: &str = "version_changed";

@@ -1,6 +1,9 @@
 //! A small shop to test with: a real installation in a temporary folder, a clock that is moved by
 //! hand, and keys of every role.
 
+pub(crate) mod canary;
+mod client;
+mod log;
 pub(crate) mod server;
 
 use std::collections::HashMap;
@@ -21,6 +24,9 @@ use strongroom_crypto::SystemRandom;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+pub(crate) use client::{Client, Readers, together};
+pub(crate) use log::refusals;
+
 /// One installation, open, with the shop's policy and a key of each role.
 pub(crate) struct Shop {
     pub(crate) folder: TempDir,
@@ -36,12 +42,15 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) json: Value,
+    /// The body as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// 2026-11-21T10:00:00Z.
 pub(crate) const START_MS: i64 = 1_795_255_200_000;
 
-const POLICY: &str = include_str!("../../../../../examples/shop/policy.toml");
+/// The policy of `examples/shop`.
+pub(crate) const POLICY: &str = include_str!("../../../../../examples/shop/policy.toml");
 
 impl Shop {
     /// With the policy of `examples/shop`.
@@ -219,12 +228,17 @@ pub(crate) async fn send(
     if operator {
         request.extensions_mut().insert(AsOperator);
     }
+    send_raw(router, request).await
+}
+
+/// Sends a request that is made byte by byte.
+pub(crate) async fn send_raw(router: Router, request: Request<Body>) -> Answer {
     let response = router.oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     let json = serde_json::from_slice(&bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-    Answer { status, headers, json }
+    Answer { status, headers, json, bytes: bytes.to_vec() }
 }
 
 /// Runs SQL on a database file of a closed installation, as an intruder with the database would.

@@ -1,0 +1,5 @@
+//! What must hold at the doors: races, nothing personal anywhere, who may what, bad input.
+
+mod matrix;
+mod overtaking;
+mod races;
