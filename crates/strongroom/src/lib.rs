@@ -18,5 +18,6 @@ pub mod ledger;
 pub mod policy;
 pub mod router;
 pub mod staff;
+pub mod time;
 pub mod vault;
 pub mod web;
