@@ -118,7 +118,7 @@ async fn an_ended_relation_is_not_revived_by_the_older_core() {
     shop.stop();
     let before = Kept::of(&shop);
     shop.start().await.unwrap();
-    let end = Some(json!({ "end": "enquiry" }));
+    let end = Some(json!({ "name": "enquiry", "act": "end" }));
     let path = format!("/v1/customers/{id}/relations");
     let ended = shop.call("shop", "POST", &path, end).await;
     assert_eq!(ended.status, 200, "{:?}", ended.json);
