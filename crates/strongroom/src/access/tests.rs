@@ -108,8 +108,8 @@ proptest! {
     ) {
         let policy = shop();
         let seers = who(&policy, &field);
-        let mine = seers.iter().filter(|seer| seer.role == role && seer.purpose == purpose);
-        let told = mine.fold(false, |told, seer| told || match wish {
+        let mut mine = seers.iter().filter(|seer| seer.role == role && seer.purpose == purpose);
+        let told = mine.any(|seer| match wish {
             Wish::Find => seer.finds,
             Wish::Read => seer.see != "none",
             Wish::Reveal => seer.reveals,

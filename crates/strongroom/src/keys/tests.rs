@@ -189,8 +189,14 @@ fn a_key_file_that_others_can_read_or_that_lies_among_the_data_is_refused() {
     std::fs::copy(&places.key_file, &inside.key_file).unwrap();
     assert_eq!(code(&inside), "key_file_among_data");
     let text = std::fs::read_to_string(&places.key_file).unwrap();
-    for wrong in ["", "secret", text.trim_end(), &text.to_uppercase(), &text.repeat(9), &text[1..]]
-    {
+    for wrong in [
+        "",
+        "secret",
+        text.trim_end(),
+        &text.to_uppercase(),
+        &text.repeat(9),
+        text.get(1..).unwrap(),
+    ] {
         std::fs::write(&places.key_file, wrong).unwrap();
         assert_eq!(code(places), "key_file_malformed", "{}", wrong.len());
     }
