@@ -189,16 +189,14 @@ fn allow(
 
 /// What every act checks at its position: the authority it was decided on, and the credential's end.
 ///
-/// The key itself is looked up in that same authority. It was when the call began, but an act may be
-/// decided again and again since then, and a key that was revoked meanwhile must not pass with the
-/// epoch of its own revocation.
+/// The key is looked up again: an act that is decided once more, because the authority changed, may
+/// find that what changed is the end of the key itself.
 fn actor_guards(ctx: &Ctx, authority: &Authority) -> Result<Vec<Guard>, Error> {
     let mut guards = vec![Guard::Epoch(authority.epoch)];
     if let Actor::Key { id, expires, .. } = &ctx.actor {
-        let row = authority.keys.get(id);
-        if row.is_none_or(|row| row.refusal_at(ctx.now).is_some()) {
-            let detail = "this key ended while the call was under way; use its successor";
-            return Err(Error::new(ErrorKind::Unauthenticated, "key_ended", detail));
+        let ended = authority.keys.get(id).map_or(Some(KEY_UNKNOWN), |row| row.refusal_at(ctx.now));
+        if let Some(why) = ended {
+            return Err(Error::new(ErrorKind::Unauthenticated, "key_ended", why));
         }
         guards.push(Guard::NotAfter(*expires));
     }
@@ -214,6 +212,8 @@ fn only_keys() -> Error {
         "values are shown to API keys only, by grant; the operator of the machine has none";
     Error::forbidden("grant_missing", detail)
 }
+
+const KEY_UNKNOWN: &str = "this key is not known any more; make a new one";
 
 /// What whoever can unseal may do without a key (`specs/access.md`).
 const OPERATOR_RIGHTS: [Right; 3] = [Right::Keys, Right::Ledger, Right::Policy];

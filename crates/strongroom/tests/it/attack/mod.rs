@@ -6,6 +6,7 @@ mod budgets;
 mod erasure;
 mod keys;
 mod nonces;
+mod positions;
 mod residue;
 mod rights;
 mod rollback;

@@ -150,7 +150,7 @@ async fn an_older_ledger_head_beside_older_rights_is_refused_at_the_next_start()
 fn forged_key(own: &str) -> String {
     let hex = own.strip_prefix("sr_live_").unwrap();
     let mut body = vec![0xee; 16];
-    body.extend(data_encoding::HEXLOWER.decode(hex[32..96].as_bytes()).unwrap());
+    body.extend(data_encoding::HEXLOWER.decode(&hex.as_bytes()[32..96]).unwrap());
     let check = strongroom_crypto::sha256(&[b"strongroom/api key/checksum", &body]);
     let (body, check) = (data_encoding::HEXLOWER.encode(&body), &check[..4]);
     format!("sr_live_{body}{}", data_encoding::HEXLOWER.encode(check))

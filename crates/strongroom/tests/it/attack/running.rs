@@ -111,6 +111,15 @@ async fn a_hold_placed_by_sql_limits_although_it_was_placed_by_nobody() {
     intrude(&shop.data_file(), hold);
     let refused = shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
     assert_code(&refused, 423, "legal_hold");
+    // In the grace too.
+    intrude(&shop.data_file(), "DELETE FROM legal_hold");
+    let asked = shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
+    assert_eq!(asked.status, 202, "{:?}", asked.json);
+    let keys: i64 = one(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
+    intrude(&shop.data_file(), hold);
+    shop.clock.pass_ms(8 * 86_400_000);
+    jobs::run_once(&shop.desk()).await;
+    assert_eq!(one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek"), keys);
 }
 
 #[tokio::test]

@@ -110,6 +110,25 @@ async fn a_restricted_customer_made_active_by_sql_is_not_shown() {
     assert_eq!(findings(&pair.shop).await, ["key_file_only", "tampered"]);
 }
 
+/// A relation stands in the core alone, so no other record could tell the older core.
+#[tokio::test]
+async fn an_ended_relation_is_not_revived_by_the_older_core() {
+    let mut shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    shop.stop();
+    let before = Kept::of(&shop);
+    shop.start().await.unwrap();
+    let end = Some(json!({ "name": "enquiry", "act": "end" }));
+    let path = format!("/v1/customers/{id}/relations");
+    let ended = shop.call("shop", "POST", &path, end).await;
+    assert_eq!(ended.status, 200, "{:?}", ended.json);
+    let core = "UPDATE sealed_record AS new SET data = (SELECT data FROM old.sealed_record AS it
+        WHERE it.customer = new.customer AND it.compartment = new.compartment)
+        WHERE compartment = zeroblob(16)";
+    intrude(&shop.data_file(), &before.attached(core));
+    assert_code(&read(&shop, &id).await, 503, "tampered");
+}
+
 /// What is not noticed when the row is used: a customer whose rows were *all* put back together is
 /// the customer of then. No version of them is mixed with another, and `verify` still stands.
 #[tokio::test]

@@ -36,8 +36,7 @@ async fn every_receipt_stays_true_through_failed_batches_and_restarts() {
     let mut shop = Shop::open().await;
     let id = shop.customer(1).await;
     let mut client = Client::default();
-    let mut number = 10;
-    for failing in FAILURES {
+    for (number, failing) in (10..).zip(FAILURES) {
         client.keep(&read(&shop, &id).await);
         let (file, break_it, mend_it) = match failing {
             Failing::Data(table) => (shop.data_file(), trigger(table), UNTRIGGER),
@@ -53,7 +52,6 @@ async fn every_receipt_stays_true_through_failed_batches_and_restarts() {
         let made = shop.call("shop", "POST", "/v1/customers", Some(person(number))).await;
         assert_eq!(made.status, 201, "{:?}", made.json);
         client.keep(&made);
-        number += 1;
         shop.stop();
         client.assert_all_true(&shop);
         shop.start().await.unwrap();
