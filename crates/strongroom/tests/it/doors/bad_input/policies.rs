@@ -8,11 +8,12 @@ use crate::support::POLICY;
 #[tokio::test]
 async fn a_policy_that_cannot_be_is_refused_with_line_cause_and_cure() {
     let watched = Watched::open().await;
-    let before = watched.shop.call("admin", "GET", "/v1/policy", None).await.json;
+    let in_force = watched.shop.call("admin", "GET", "/v1/policy", None).await.json;
     for (old, new, words) in BAD {
         assert!(POLICY.contains(old), "nothing to replace: {old}");
         let policy = POLICY.replacen(old, new, 1);
-        let line = 1 + policy[..policy.find(new).unwrap()].matches('\n').count();
+        let (before, _) = policy.split_once(new).unwrap();
+        let line = 1 + before.matches('\n').count();
         for path in ["/v1/policy", "/v1/policy/check"] {
             let body = json!({ "policy": policy });
             let answer = watched.shop.call("admin", "POST", path, Some(body)).await;
@@ -23,13 +24,14 @@ async fn a_policy_that_cannot_be_is_refused_with_line_cause_and_cure() {
                 words.iter().all(|word| detail.contains(word))
             });
             let problem = named.unwrap_or_else(|| panic!("{words:?} in {problems:?}"));
-            let at: usize = problem["field"].as_str().unwrap()["line ".len()..].parse().unwrap();
+            let place = problem["field"].as_str().unwrap();
+            let at: usize = place.strip_prefix("line ").unwrap().parse().unwrap();
             assert!(at.abs_diff(line) <= 12, "line {at} is near line {line}: {problem}");
             assert!(problem["detail"].as_str().unwrap().contains("; "), "cause; cure: {problem}");
         }
     }
     let after = watched.shop.call("admin", "GET", "/v1/policy", None).await.json;
-    assert_eq!(before, after, "the policy in force is the one from before");
+    assert_eq!(in_force, after, "the policy in force is the one from before");
     watched.is_as_before().await;
 }
 
