@@ -11,8 +11,8 @@ use data_encoding::{Encoding, Specification};
 use std::sync::LazyLock;
 use strongroom_crypto::{CryptoError, Random, random_array};
 
-use crate::ctx::Time;
 use crate::error::Error;
+use crate::time::Time;
 
 /// What an identifier names.
 pub trait Kind {

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod ctx;
 pub mod db;
@@ -17,5 +18,6 @@ pub mod ledger;
 pub mod policy;
 pub mod router;
 pub mod staff;
+pub mod time;
 pub mod vault;
 pub mod web;

@@ -28,7 +28,7 @@ pub struct App {
     desk: Option<Arc<Desk>>,
     committer: Option<JoinHandle<()>>,
     data_folder: PathBuf,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// Where things are, and what stands in for time and chance.
@@ -154,13 +154,24 @@ async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Resul
     findings::raise(ctx, &desk.committer, grant, &finding).await
 }
 
+/// The data folder, held. Let go by name: closing the file alone would leave it held by a child process
+/// that was just forked and has not yet become another program.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Nothing is lost if it fails: the system lets go when the process ends.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Two processes on one data folder would each believe to be the only writer.
-fn lock(folder: &Path) -> Result<File, Error> {
+fn lock(folder: &Path) -> Result<FolderLock, Error> {
     let mut options = OpenOptions::new();
     let options = options.create(true).truncate(false).write(true).mode(0o600);
     let file = options.open(folder.join("lock")).map_err(|cause| folder_unusable(folder, cause))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => {
             let detail = "another strongroom works on this data folder; stop it, or speak to it \
                           with `--server` and a key file";

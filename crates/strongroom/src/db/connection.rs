@@ -153,9 +153,10 @@ fn read_row(row: &rusqlite::Row<'_>, columns: usize) -> Result<Row, Error> {
         values.push(match row.get_ref(column)? {
             ValueRef::Null => Value::Null(NullOf::Integer),
             ValueRef::Integer(number) => Value::Integer(number),
-            ValueRef::Text(text) => {
-                Value::Text(String::from_utf8(text.to_vec()).map_err(Error::internal)?)
-            }
+            // Other hands alone write text that is no UTF-8: as bytes it fits no column of text, and
+            // whoever reads the row can say which one was changed.
+            ValueRef::Text(text) => String::from_utf8(text.to_vec())
+                .map_or_else(|error| Value::Bytes(error.into_bytes()), Value::Text),
             ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
             ValueRef::Real(_) => return Err(Error::internal("a stored number is not whole")),
         });

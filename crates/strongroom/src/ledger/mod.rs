@@ -387,8 +387,12 @@ fn refuse_other_tree(db: &mut Connection, head: &Head) -> Result<(), Error> {
         return Err(altered("its newest entry is gone"));
     };
     let leaf = Leaf::decode(&last.leaf)?;
-    if (leaf.epoch, leaf.state_changes) != (head.epoch, head.state_changes) {
-        return Err(altered("its newest entry names another state of rights than its head"));
+    // The time too: with an earlier one an older keys.db would pass for the one that belongs here.
+    let named = (leaf.epoch, leaf.state_changes, leaf.time);
+    if named != (head.epoch, head.state_changes, head.time) {
+        return Err(altered(
+            "its newest entry names another state of rights or time than its head",
+        ));
     }
     Ok(())
 }

@@ -7,6 +7,9 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod attack;
+mod crash;
 mod doors;
+mod ledger;
 mod support;
 mod vault;

@@ -4,7 +4,7 @@ mod book;
 mod budgets;
 mod holds;
 
-pub use book::{Book, RegisterMacs};
+pub use book::{BROKEN_ROW, Book, RegisterMacs};
 pub(super) use budgets::{any_day_before, forget_days_before, seen_hash};
 pub use holds::none_for;
 pub(super) use holds::{

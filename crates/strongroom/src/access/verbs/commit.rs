@@ -59,7 +59,8 @@ pub async fn refuse(
     }
 }
 
-fn refusal_of(miss: Miss) -> Error {
+/// What a miss is to whoever asked.
+pub fn refusal_of(miss: Miss) -> Error {
     match miss {
         Miss::AuthorityChanged | Miss::LifeChanged => {
             let detail = "rights or the customer changed while this was done; try again";

@@ -6,7 +6,7 @@
 
 use strongroom_crypto::{Decoder, Encoder, peek_binding};
 
-use crate::access::{self, Desk, system_grant};
+use crate::access::{self, BROKEN_ROW, Desk, system_grant};
 use crate::ctx::{Ctx, Destruction, Entry, EntryKind, Guard, Miss, Pseudonym, Subjects, Written};
 use crate::db::{Connection, Statement};
 use crate::error::Error;
@@ -29,8 +29,8 @@ pub struct Erased {
 
 /// Erases everyone whose grace is over.
 pub async fn erase_due(desk: &Desk, ctx: &Ctx) -> Result<Erased, Error> {
-    desk.rights.now()?;
-    let mut erased = Erased::default();
+    // Those that a reader of keys.db or a full disk stopped half-way go first.
+    let mut erased = Erased { done: finish_begun(desk, ctx).await?, waiting: 0 };
     let now = ctx.now;
     let due = desk.data.scan(move |db| store::list_jobs(db, JobState::Asked, now)).await?;
     for job in due {
@@ -85,7 +85,12 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
     if opened.row.state != CustomerState::Restricted {
         return Ok(None);
     }
-    let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+    let authority = desk.rights.now()?;
+    // Both the rows and the memory: a hold that was deleted by SQL still stands in memory.
+    if authority.held.contains(opened.row.id.as_bytes()) {
+        return Ok(None);
+    }
+    let applied = std::sync::Arc::clone(authority.applied()?);
     let left = rules::remainder(&applied, &opened.core, ctx.now);
     let plan = plan(desk, &opened, &left)?;
     let mut begun = job.clone();
@@ -99,6 +104,7 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
     let statement = store::update_job(&begun, &job.mac);
     let mut change = system_grant(ctx, Vec::new())?
         .change(entry)
+        .guard(Guard::Epoch(authority.epoch))
         .guard(Guard::NotBefore(job.due))
         .guard(Guard::TrustedClock)
         .guard(hold_guard(&opened.row))
@@ -262,7 +268,7 @@ impl Plan {
     }
 }
 
-/// MACs of every intact row of the register and of every job, for the state hash.
+/// MACs of every row of the register and of every job, for the state hash.
 pub fn register_macs(db: &mut Connection, keyring: &Keyring) -> Result<Vec<[u8; 32]>, Error> {
     let mut macs = Vec::new();
     let mut after = Vec::new();
@@ -272,9 +278,8 @@ pub fn register_macs(db: &mut Connection, keyring: &Keyring) -> Result<Vec<[u8; 
         after = last.dek.to_vec();
         for line in &page {
             let columns = store::register_columns(&line.dek, line.destroyed);
-            if keyring.is_row_intact(store::REGISTER_TABLE, &columns, &line.mac)? {
-                macs.push(line.mac);
-            }
+            let intact = keyring.is_row_intact(store::REGISTER_TABLE, &columns, &line.mac)?;
+            macs.push(if intact { line.mac } else { BROKEN_ROW });
         }
     }
     let mut after = Vec::new();
@@ -283,9 +288,8 @@ pub fn register_macs(db: &mut Connection, keyring: &Keyring) -> Result<Vec<[u8; 
         let Some(last) = page.last() else { return Ok(macs) };
         after = last.id.to_vec();
         for job in &page {
-            if keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)? {
-                macs.push(job.mac);
-            }
+            let intact = keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?;
+            macs.push(if intact { job.mac } else { BROKEN_ROW });
         }
     }
 }
@@ -322,4 +326,5 @@ fn length(count: usize) -> u32 {
 }
 
 /// What an erasure waits out instead of failing.
-const WAITS: [&str; 4] = ["legal_hold", "clock_suspect", "too_early", "state_changed"];
+const WAITS: [&str; 5] =
+    ["changed_meanwhile", "clock_suspect", "legal_hold", "state_changed", "too_early"];

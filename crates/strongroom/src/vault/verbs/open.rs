@@ -109,12 +109,13 @@ async fn open_records(
     let mut opened = BTreeMap::new();
     for (compartment, version) in &core.compartments {
         let sealed = sealed.remove(compartment).ok_or_else(|| tampered("a record is gone"))?;
-        if peek_binding(&sealed)?.version != *version {
+        let binding = peek_binding(&sealed).map_err(|_| tampered("a record without a header"))?;
+        if binding.version != *version {
             return Err(tampered("a record of another version").into());
         }
         let key = match desk.keyring.find(&mut keys, id, compartment, &sealed).await? {
             Found::Key(key) => key,
-            Found::Missing => return Err(Closed::KeyMissing(peek_binding(&sealed)?.dek)),
+            Found::Missing => return Err(Closed::KeyMissing(binding.dek)),
         };
         opened.insert(*compartment, SealedCompartment { key, version: *version, sealed });
     }

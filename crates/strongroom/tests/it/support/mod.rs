@@ -4,6 +4,7 @@
 pub(crate) mod canary;
 mod client;
 mod log;
+pub(crate) mod server;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use strongroom::access::{AsOperator, Desk};
 use strongroom::app::{App, Surroundings, initialise};
-use strongroom::ctx::{TestClock, Time};
+use strongroom::ctx::{Clock, SystemClock, TestClock, Time};
 use strongroom::keys::Places;
 use strongroom::router::router;
 use strongroom_crypto::SystemRandom;
@@ -57,9 +58,18 @@ impl Shop {
         Self::with_policy(POLICY).await
     }
 
+    /// The same at the machine's own time, for tests that serve it in a process of its own: keys made
+    /// at a fixed time would be past their end one day.
+    pub(crate) async fn open_today() -> Self {
+        Self::with(Self::bare_at(SystemClock::new().now()), POLICY).await
+    }
+
     /// With a policy of the test's own.
     pub(crate) async fn with_policy(policy: &str) -> Self {
-        let mut shop = Self::bare();
+        Self::with(Self::bare(), policy).await
+    }
+
+    async fn with(mut shop: Self, policy: &str) -> Self {
         shop.start().await.unwrap();
         let answer =
             shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": policy }))).await;
@@ -73,8 +83,12 @@ impl Shop {
 
     /// Initialised, not open.
     pub(crate) fn bare() -> Self {
+        Self::bare_at(Time::from_ms(START_MS))
+    }
+
+    fn bare_at(start: Time) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock::at(Time::from_ms(START_MS)));
+        let clock = Arc::new(TestClock::at(start));
         let shop = Self { folder, clock, keys: HashMap::new(), app: None, router: None };
         initialise(&shop.surroundings()).unwrap();
         shop

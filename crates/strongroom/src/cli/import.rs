@@ -1,0 +1,223 @@
+//! `strongroom import`: the old customer list comes in, each row exactly once.
+//!
+//! The file is named by its hash and read in order; the server keeps how many rows are done. Run
+//! again after any interruption, it goes on there. What must never happen here: a cell of the file
+//! in a message. Its first line counts as cells, too: it may be a customer where a head was expected.
+
+mod plan;
+mod progress;
+mod report;
+mod sheet;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::Common;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Output, warn};
+use crate::cli::transport::{Call, Transport};
+use crate::vault::CHUNK_ROWS_MAX;
+use crate::web::CHUNK_SIZE_BYTES_MAX;
+
+pub(super) use plan::{Column, Plan};
+pub(super) use progress::Progress;
+use report::Report;
+use sheet::{Row, Sheet};
+
+/// Import customers from a CSV file, with an API key whose role may import
+///
+/// Interrupted, it goes on where it stopped when the same command is run again. Rows without a unique
+/// value (as without an e-mail address) are made; rows whose unique value another customer has are
+/// skipped and listed.
+///
+/// Example: strongroom import old.csv --map name=Name --map email=E-Mail --map address.lines=Street --map address.city=Town --relation purchase --relation-date-column "Last order" --key-file importer.key
+#[derive(Args)]
+pub(super) struct Import {
+    /// The file: UTF-8, with the names of the columns in its first line
+    file: PathBuf,
+    /// Which column is which field; `lines` of an address may be given several times
+    #[arg(long, value_name = "FIELD=COLUMN", required = true, value_parser = Column::parse)]
+    map: Vec<Column>,
+    /// Why these customers are known, as the policy names it; several times for several
+    #[arg(long, value_name = "RELATION", required = true)]
+    relation: Vec<String>,
+    /// The column that says when the relation last happened, like 2024-05-31; without it, today
+    #[arg(long, value_name = "COLUMN")]
+    relation_date_column: Option<String>,
+    /// What stands between two cells
+    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = plan::delimiter)]
+    delimiter: u8,
+    /// Say what would become of the rows, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Rows sent at a time
+    #[arg(long, value_name = "ROWS", default_value_t = 500,
+        value_parser = clap::value_parser!(u16).range(1..=CHUNK_ROWS_MAX as i64))]
+    chunk: u16,
+    /// Write every problem to this file, not the first 20 only
+    #[arg(long, value_name = "FILE")]
+    problems: Option<PathBuf>,
+}
+
+impl Import {
+    pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
+        let plan = Plan {
+            columns: self.map.clone(),
+            relations: self.relation.clone(),
+            date_column: self.relation_date_column.clone(),
+            delimiter: self.delimiter,
+            chunk_rows: usize::from(self.chunk),
+        };
+        let mut report = Report::new(&plan, self.problems.as_deref())?;
+        let mut transport = Transport::open(common).await?;
+        if self.dry_run {
+            try_all(&mut transport, &self.file, &plan, &mut report).await?;
+            return report.tell_dry_run(output);
+        }
+        let progress = Progress::for_people();
+        let totals = take_all(&mut transport, &self.file, &plan, &mut report, progress).await?;
+        report.tell(&totals, &self.file, output)
+    }
+}
+
+/// Where an import stands, as the server counts.
+#[derive(Default)]
+pub(super) struct Totals {
+    id: String,
+    /// Rows of the file.
+    rows: u64,
+    rows_done: u64,
+    pub(super) created: u64,
+    skipped: u64,
+    refused: u64,
+    receipt: Option<String>,
+}
+
+/// Imports a file without a word; for whoever made the file.
+pub(super) async fn take_quietly(
+    transport: &mut Transport,
+    file: &Path,
+    plan: &Plan,
+) -> Result<Totals, Failure> {
+    take_all(transport, file, plan, &mut Report::new(plan, None)?, Progress::Quiet).await
+}
+
+async fn take_all(
+    transport: &mut Transport,
+    file: &Path,
+    plan: &Plan,
+    report: &mut Report,
+    mut progress: Progress,
+) -> Result<Totals, Failure> {
+    let looked = sheet::look_through(file, plan)?;
+    report.left_behind = looked.unmapped;
+    let hex = |hash: [u8; 32]| data_encoding::HEXLOWER.encode(&hash);
+    let body = json!({ "file_sha256": hex(looked.sha256), "map_sha256": hex(plan.sha256()) });
+    let begun = transport.call(Call::post("/v1/imports").json(&body)).await?.json()?;
+    let mut totals = Totals { rows: looked.rows, ..Totals::default() };
+    totals.read(&begun);
+    if totals.rows_done > 0 && !matches!(progress, Progress::Quiet) {
+        warn(&format!("Going on after row {}.", report::grouped(totals.rows_done)));
+    }
+    progress.begin(totals.rows_done, totals.rows);
+    let mut sheet = Sheet::open(file, plan)?;
+    sheet.skip_rows(totals.rows_done)?;
+    let path = format!("/v1/imports/{}/rows", totals.id);
+    loop {
+        let rows = next_chunk(&mut sheet, plan)?;
+        if rows.is_empty() {
+            break;
+        }
+        let body = chunk_body(Some(totals.rows_done), &rows);
+        let answer = transport.call(Call::post(path.as_str()).bytes(body)).await;
+        let answer = answer.map_err(|failure| {
+            failure.and(". Run the same command again to go on; nothing is taken twice")
+        })?;
+        let view = answer.json()?;
+        totals.receipt = answer.receipt().map(str::to_owned);
+        totals.read(&view);
+        report.add(&view)?;
+        progress.at(totals.rows_done);
+    }
+    progress.end();
+    if sheet.sha256() != looked.sha256 {
+        let sentence = "the file was changed while it was imported, so rows may be missing or mixed; \
+                        look at what came in, and leave a file alone while it is imported";
+        return Err(Failure::new("file_changed", sentence));
+    }
+    Ok(totals)
+}
+
+async fn try_all(
+    transport: &mut Transport,
+    file: &Path,
+    plan: &Plan,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let looked = sheet::look_through(file, plan)?;
+    report.left_behind = looked.unmapped;
+    let mut progress = Progress::for_people();
+    progress.begin(0, looked.rows);
+    let mut sheet = Sheet::open(file, plan)?;
+    let mut done = 0;
+    loop {
+        let rows = next_chunk(&mut sheet, plan)?;
+        if rows.is_empty() {
+            break;
+        }
+        let call = Call::post("/v1/imports/dry-run").bytes(chunk_body(None, &rows));
+        report.add(&transport.call(call).await?.json()?)?;
+        done += rows.len() as u64;
+        progress.at(done);
+    }
+    progress.end();
+    report.rows_tried = done;
+    Ok(())
+}
+
+/// The next rows that fit into one call; none at the end.
+fn next_chunk(sheet: &mut Sheet, plan: &Plan) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::with_capacity(plan.chunk_rows);
+    let mut size_bytes = ENVELOPE_SIZE_BYTES;
+    while rows.len() < plan.chunk_rows {
+        let Some(row) = sheet.next_row()? else { break };
+        size_bytes += row.json.len() + 1;
+        if size_bytes > CHUNK_SIZE_BYTES_MAX && !rows.is_empty() {
+            sheet.put_back(row);
+            break;
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn chunk_body(first: Option<u64>, rows: &[Row]) -> Vec<u8> {
+    let first = first.map_or_else(String::new, |first| format!("\"first\":{first},"));
+    let mut body = format!("{{{first}\"rows\":[").into_bytes();
+    for (number, row) in rows.iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(row.json.as_bytes());
+    }
+    body.extend_from_slice(b"]}");
+    body
+}
+
+impl Totals {
+    fn read(&mut self, view: &Value) {
+        let number = |name: &str| view.get(name).and_then(Value::as_u64).unwrap_or_default();
+        self.rows_done = number("rows_done");
+        self.created = number("created");
+        self.skipped = number("skipped");
+        self.refused = number("refused");
+        if let Some(id) = view.get("id").and_then(Value::as_str) {
+            id.clone_into(&mut self.id);
+        }
+    }
+}
+
+/// More than the braces, names and the number around the rows take.
+const ENVELOPE_SIZE_BYTES: usize = 64;

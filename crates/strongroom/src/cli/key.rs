@@ -1,0 +1,133 @@
+//! `strongroom key`: API keys for the programs of the shop.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::cli::Common;
+use crate::cli::failure::Failure;
+use crate::cli::init::write_new;
+use crate::cli::output::Output;
+use crate::cli::transport::{Call, Transport, id};
+
+/// API keys of the programs that use Strongroom
+#[derive(Subcommand)]
+pub(super) enum Key {
+    New(NewKey),
+    /// List the keys, without their secrets
+    ///
+    /// Example: strongroom key list
+    List,
+    /// Revoke a key, for good
+    ///
+    /// Example: strongroom key revoke key_06gzz…
+    Revoke {
+        /// As `key list` shows it
+        #[arg(value_parser = id)]
+        id: String,
+    },
+}
+
+/// Make a key; its secret is shown this once
+///
+/// Example: strongroom key new --name "Web shop" --role shop --purpose support --out shop.key
+#[derive(Args)]
+pub(super) struct NewKey {
+    /// The program that will use it
+    #[arg(long)]
+    name: String,
+    /// Its role in the policy
+    #[arg(long)]
+    role: String,
+    /// What it may act for, as the policy names it; several times for several
+    #[arg(long = "purpose", value_name = "PURPOSE")]
+    purposes: Vec<String>,
+    /// Days it lives, 1 to 365
+    #[arg(long, default_value_t = 90)]
+    days: u32,
+    /// Print the secret and nothing else
+    #[arg(long, conflicts_with = "out")]
+    quiet: bool,
+    /// Write the secret to a new file that only you can read, and print no secret
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Key {
+    pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::New(new) => new.run(common, output).await,
+            Self::List => {
+                let call = Call::get("/v1/keys");
+                let keys = Transport::open(common).await?.call(call).await?.json()?;
+                if output.is_json() {
+                    return output.value(&keys);
+                }
+                let columns = ["id", "name", "role", "purposes", "expires", "revoked"];
+                let keys = keys.get("keys").unwrap_or(&Value::Null);
+                output.list(keys, &columns, "There are no keys yet.")
+            }
+            Self::Revoke { id } => {
+                let call = Call::delete(format!("/v1/keys/{id}"));
+                let answer = Transport::open(common).await?.call(call).await?;
+                output.done(&answer, "The key is revoked; it opens nothing any more.")
+            }
+        }
+    }
+}
+
+impl NewKey {
+    async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
+        if let Some(out) = self.out.as_deref().filter(|out| out.exists()) {
+            let sentence = format!("`{}` is there already; no key was made", out.display());
+            return Err(Failure::new("exists", sentence));
+        }
+        let mut transport = Transport::open(common).await?;
+        let made = make(&mut transport, &self.name, &self.role, &self.purposes, self.days).await?;
+        if let Some(out) = &self.out {
+            write_new(out, &format!("{}\n", made.secret))?;
+        }
+        if output.is_json() {
+            let mut value = json!({ "id": made.id, "expires": made.expires });
+            if self.out.is_none() {
+                value["secret"] = made.secret.into();
+            }
+            return output.value(&value);
+        }
+        if self.quiet {
+            return output.line(&made.secret);
+        }
+        output.line(&format!("Key {}, until {}.", made.id, made.expires))?;
+        match &self.out {
+            Some(out) => output.line(&format!("Its secret is in `{}`.", out.display())),
+            None => output.line(&format!(
+                "\n  {}\n\nThis is the only time it is shown. Keep it where only `{}` can read it.",
+                made.secret, self.name
+            )),
+        }
+    }
+}
+
+/// A new key.
+pub(super) struct Made {
+    /// Names it.
+    pub(super) id: String,
+    /// Opens.
+    pub(super) secret: String,
+    expires: String,
+}
+
+/// Makes a key.
+pub(super) async fn make(
+    transport: &mut Transport,
+    name: &str,
+    role: &str,
+    purposes: &[String],
+    days: u32,
+) -> Result<Made, Failure> {
+    let body = json!({ "name": name, "role": role, "purposes": purposes, "days": days });
+    let made = transport.call(Call::post("/v1/keys").json(&body)).await?.json()?;
+    let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(Made { id: text("id"), secret: text("secret"), expires: text("expires") })
+}

@@ -1,0 +1,136 @@
+//! `strongroom ledger`: what happened, and that nobody changed it since.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cli::Common;
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::cli::transport::{Call, Transport, id, names};
+
+/// What happened, who looked, and proof that the log was not changed
+#[derive(Subcommand)]
+pub(super) enum Ledger {
+    /// Read the whole log, rebuild its tree and indexes, and compare
+    ///
+    /// Example: strongroom ledger verify
+    Verify,
+    /// Who looked at a customer, when and why, newest first
+    ///
+    /// Example: strongroom ledger who cus_06gzz…
+    Who {
+        /// The customer
+        #[arg(value_parser = id)]
+        id: String,
+        /// Looks on the page, 1 to 200
+        #[arg(long, default_value_t = 50)]
+        limit: u16,
+        /// Where to go on, as the page before says
+        #[arg(long, value_parser = names)]
+        cursor: Option<String>,
+    },
+    /// Whose data an actor touched between two moments
+    ///
+    /// Example: strongroom ledger scope --actor key_06gzz… --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z
+    Scope {
+        /// A key's id, `operator`, or `system:` and a job
+        #[arg(long)]
+        actor: String,
+        /// The first moment
+        #[arg(long, value_name = "TIME")]
+        from: String,
+        /// The last moment
+        #[arg(long, value_name = "TIME")]
+        to: String,
+    },
+    /// Prove that an entry is in the log
+    ///
+    /// Example: strongroom ledger proof 17
+    Proof {
+        /// The entry's place in the log
+        index: u64,
+    },
+    /// The newest signed checkpoint: keep it elsewhere, and nobody can rewrite what is under it
+    ///
+    /// Example: strongroom ledger checkpoint > checkpoint.txt
+    Checkpoint,
+}
+
+impl Ledger {
+    pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
+        let mut transport = Transport::open(common).await?;
+        match self {
+            Self::Verify => verify(&mut transport, output).await,
+            Self::Who { id, limit, cursor } => {
+                let mut path = format!("/v1/customers/{id}/ledger?limit={limit}");
+                if let Some(cursor) = cursor {
+                    path.push_str("&cursor=");
+                    path.push_str(cursor);
+                }
+                who(&mut transport, path, output).await
+            }
+            Self::Scope { actor, from, to } => {
+                let body = json!({ "actor": actor, "from": from, "to": to });
+                let call = Call::post("/v1/ledger/scope").json(&body);
+                scope(&transport.call(call).await?.json()?, output)
+            }
+            Self::Proof { index } => {
+                let call = Call::get(format!("/v1/ledger/proof/{index}"));
+                // A proof is for programs; in words it would prove nothing.
+                output.value(&transport.call(call).await?.json()?)
+            }
+            Self::Checkpoint => {
+                let text = transport.call(Call::get("/v1/ledger/checkpoint")).await?.text();
+                if output.is_json() {
+                    return output.value(&json!({ "checkpoint": text }));
+                }
+                output.line(text.trim_end_matches('\n'))
+            }
+        }
+    }
+}
+
+async fn verify(transport: &mut Transport, output: &Output) -> Result<(), Failure> {
+    let verified = transport.call(Call::post("/v1/ledger/verify")).await?.json()?;
+    let intact = verified.get("intact").and_then(Value::as_bool) == Some(true);
+    if output.is_json() {
+        output.value(&verified)?;
+    } else {
+        let size = verified.get("size").and_then(Value::as_u64).unwrap_or_default();
+        let flaws = verified.get("flaws").unwrap_or(&Value::Null);
+        if intact {
+            output.line(&format!("Intact: {size} entries, tree and indexes fit."))?;
+        } else {
+            output
+                .line(&format!("Not intact: {size} entries were read, and this does not fit:"))?;
+            output.list(flaws, &["entry", "what"], "The answer does not say what.")?;
+        }
+    }
+    if intact { Ok(()) } else { Err(Failure::told()) }
+}
+
+async fn who(transport: &mut Transport, path: String, output: &Output) -> Result<(), Failure> {
+    let looks = transport.call(Call::get(path)).await?.json()?;
+    if output.is_json() {
+        return output.value(&looks);
+    }
+    let columns = ["time", "act", "actor", "purpose", "reason", "ticket", "outcome", "fields"];
+    output.list(looks.get("items").unwrap_or(&Value::Null), &columns, "Nobody looked.")?;
+    if let Some(next) = looks.get("next").and_then(Value::as_str) {
+        output.line(&format!("There are more: add `--cursor {next}`."))?;
+    }
+    Ok(())
+}
+
+fn scope(scope: &Value, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.value(scope);
+    }
+    let columns = ["customer", "times", "first", "last", "fields"];
+    let customers = scope.get("customers").unwrap_or(&Value::Null);
+    output.list(customers, &columns, "No customer that is still there.")?;
+    match scope.get("erased_since").and_then(Value::as_u64) {
+        None | Some(0) => Ok(()),
+        Some(count) => output.line(&format!("And {count} who were erased since.")),
+    }
+}

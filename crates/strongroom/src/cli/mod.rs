@@ -1,0 +1,146 @@
+//! The command line: every command there is.
+//!
+//! A command asks the same `/v1` that programs ask, over HTTP or inside this process, so there is one
+//! way to do a thing and one place that decides whether it may be done. What must never happen here:
+//! a personal value as an argument (they stand in process lists and shell histories) or in a message.
+
+mod access;
+mod customer;
+mod demo;
+mod failure;
+mod import;
+mod init;
+mod key;
+mod ledger;
+mod log;
+mod output;
+mod policy;
+mod serve;
+mod transport;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::failure::Failure;
+use self::output::Output;
+
+/// Parses the arguments, runs the command, says what went wrong, and gives the exit code: 0 for
+/// done, 1 for refused or failed, 2 for a command that was not understood.
+pub fn run() -> ExitCode {
+    log::hush_panics();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            // Nobody reads it if even this cannot be written.
+            let _ = told.print();
+            return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
+        }
+    };
+    log::start(&arguments);
+    let output = Output::new(arguments.common.json);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(cause) => return Failure::from(cause).tell(&output),
+    };
+    match runtime.block_on(dispatch(&arguments, &output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(&output),
+    }
+}
+
+/// Keeps the customer data of a business safe, and proves it.
+#[derive(Parser)]
+#[command(name = "strongroom", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Begin with `strongroom demo`, or with `strongroom init` for a real one.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Common {
+    /// The configuration of the installation on this machine
+    #[arg(long, global = true, value_name = "FILE", default_value = "strongroom.toml")]
+    config: PathBuf,
+    /// A running server, instead of the installation on this machine, like http://127.0.0.1:8720
+    #[arg(long, global = true, value_name = "URL", requires = "key_file")]
+    server: Option<String>,
+    /// A file that holds an API key (sr_live_…) and that only you can read
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The certificate (PEM) that signed the server's, for an https:// server
+    #[arg(long, global = true, value_name = "FILE", requires = "server")]
+    ca: Option<PathBuf>,
+    /// Print the API's JSON instead of words
+    #[arg(long, global = true)]
+    json: bool,
+    /// Write log lines as JSON
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Init(init::Init),
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    #[command(subcommand)]
+    Key(key::Key),
+    Import(import::Import),
+    #[command(subcommand)]
+    Customer(customer::Customer),
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    #[command(subcommand)]
+    Access(access::Access),
+    #[command(subcommand)]
+    Hold(upkeep::Hold),
+    /// List what is missing or wrong, and what mends it
+    ///
+    /// Example: strongroom findings
+    Findings,
+    /// Say how the installation is: ready or not, and what is missing or wrong
+    ///
+    /// Example: strongroom doctor
+    Doctor {
+        /// Say that the machine's clock is right after it jumped
+        #[arg(long)]
+        confirm_clock: bool,
+    },
+    /// Drop all keys of a running server at once: nothing is shown until it starts again
+    ///
+    /// Example: strongroom seal --server http://127.0.0.1:8720 --key-file admin.key
+    Seal,
+    /// Print the description of the API (OpenAPI 3.1)
+    ///
+    /// Example: strongroom openapi > openapi.json
+    Openapi,
+}
+
+async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
+    let common = &arguments.common;
+    match &arguments.command {
+        Command::Demo(demo) => demo.run(output).await,
+        Command::Init(init) => init.run(output),
+        Command::Serve(serve) => serve.run(common, output).await,
+        Command::Policy(policy) => policy.run(common, output).await,
+        Command::Key(key) => key.run(common, output).await,
+        Command::Import(import) => import.run(common, output).await,
+        Command::Customer(customer) => customer.run(common, output).await,
+        Command::Ledger(ledger) => ledger.run(common, output).await,
+        Command::Access(access) => access.run(common, output).await,
+        Command::Hold(hold) => hold.run(common, output).await,
+        Command::Findings => upkeep::findings(common, output).await,
+        Command::Doctor { confirm_clock } => upkeep::doctor(*confirm_clock, common, output).await,
+        Command::Seal => upkeep::seal(common, output).await,
+        Command::Openapi => upkeep::openapi(output),
+    }
+}

@@ -1,0 +1,143 @@
+//! `strongroom serve`: the server, until it is told to stop.
+
+use std::fs;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use strongroom_crypto::SystemRandom;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::access::Desk;
+use crate::app::{App, Surroundings};
+use crate::cli::Common;
+use crate::cli::failure::Failure;
+use crate::cli::output::Output;
+use crate::config::Config;
+use crate::ctx::{Clock, SystemClock};
+use crate::keys::Places;
+use crate::web::{self, Listen};
+use crate::{jobs, policy, router};
+
+/// Serve the API until told to stop (Ctrl-C, or SIGTERM)
+///
+/// Example: strongroom serve --config /srv/strongroom/strongroom.toml
+#[derive(Args)]
+pub(super) struct Serve {
+    /// Write the bound address to this file once requests are answered
+    #[arg(long, value_name = "FILE")]
+    port_file: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
+        if common.server.is_some() || common.key_file.is_some() {
+            return Err(Failure::usage("`serve` takes neither `--server` nor `--key-file`"));
+        }
+        let config = Config::read(&common.config)?;
+        let stop = Stop::watch()?;
+        let tls = match &config.tls {
+            Some(tls) => Some(web::read_tls(&tls.certificate, &tls.key, SystemClock::new().now())?),
+            None => None,
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let app = open(&config).await?;
+        compare_policy(app.desk()?.as_ref(), &config.policy);
+        let listen = Listen::bind(config.listen, tls)?;
+        let address = listen.address();
+        output.words(&format!("Strongroom answers at {scheme}://{address}; Ctrl-C stops it."))?;
+        if let Some(path) = &self.port_file {
+            write_port_file(path, &address.to_string())?;
+        }
+        attend(&app, listen, stop.asked()).await?;
+        drop(app);
+        output.words("Stopped; everything that was answered is on disk.")
+    }
+}
+
+/// Opens the installation that a configuration names.
+pub(super) async fn open(config: &Config) -> Result<App, Failure> {
+    let places = Places { data_folder: config.data_dir.clone(), key_file: config.key_file.clone() };
+    let clock = Arc::new(SystemClock::new());
+    Ok(App::open(Surroundings { places, clock, random: Arc::new(SystemRandom) }).await?)
+}
+
+/// Serves an open installation with its periodic jobs until `stop` completes.
+pub(super) async fn attend(
+    app: &App,
+    listen: Listen,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let desk = app.desk()?;
+    let jobs = tokio::spawn(jobs::run(Arc::clone(&desk)));
+    web::serve(listen, router::router(&desk), stop).await;
+    jobs.abort();
+    // Only a job that has let the desk go lets the installation close.
+    let _ = jobs.await;
+    Ok(())
+}
+
+/// The wish of the system or a person that this process ends.
+pub(super) struct Stop {
+    signals: [Signal; 3],
+}
+
+impl Stop {
+    /// From now on such a wish is heard instead of ending the process where it stands.
+    pub(super) fn watch() -> Result<Self, Failure> {
+        let signals = [
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ];
+        Ok(Self { signals })
+    }
+
+    /// Completes when one has come.
+    pub(super) async fn asked(mut self) {
+        let [interrupt, terminate, hangup] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+/// The applied policy counts; that the file says otherwise is worth a line, not a refusal.
+fn compare_policy(desk: &Desk, path: &Path) {
+    let Ok(authority) = desk.rights.now() else { return };
+    let Some(applied) = authority.applied.as_deref() else {
+        tracing::warn!(
+            "no policy is applied yet, so nothing is kept or shown; stop, run `strongroom policy apply`, and serve again"
+        );
+        return;
+    };
+    let version = applied.version;
+    let file = fs::read_to_string(path).ok().and_then(|text| policy::read(&text).ok());
+    match file {
+        Some(file) if file == applied.policy => {}
+        Some(_) => tracing::warn!(
+            version,
+            "the policy file differs from the applied policy, which counts; `strongroom policy apply` applies the file"
+        ),
+        None => tracing::warn!(
+            version,
+            "the policy file cannot be read as a policy; the applied one counts. `strongroom policy check` says what is wrong"
+        ),
+    }
+}
+
+/// Whole or not at all: who waits for the file must not read half an address.
+fn write_port_file(path: &Path, address: &str) -> Result<(), Failure> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    fs::write(&beside, format!("{address}\n")).and_then(|()| fs::rename(&beside, path)).map_err(
+        |cause| {
+            let sentence = format!("the port file `{}` cannot be written: {cause}", path.display());
+            Failure::new("input_output", sentence)
+        },
+    )
+}
