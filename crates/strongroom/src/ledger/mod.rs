@@ -294,7 +294,9 @@ pub async fn about(
     before: Option<u64>,
     limit: usize,
 ) -> Result<Vec<Placed>, Error> {
-    let end = before.unwrap_or(store::size(snapshot).await?);
+    // Whoever asks chooses `before`; runs beyond the end would be walked one by one for ever.
+    let size = store::size(snapshot).await?;
+    let end = before.map_or(size, |before| before.min(size));
     let mut found = Vec::new();
     for run in (0..=rules::run_of(end)).rev() {
         for index in store::subject_in_run(snapshot, run, &subject).await? {
