@@ -7,7 +7,15 @@ use crate::connection::Answer;
 
 /// A read's answer, or the constant that looks like one.
 pub(crate) fn check_read(answer: &Answer<'_>) -> anyhow::Result<()> {
-    check(answer, b"200", MASKED)
+    check(answer, b"200", MASKED)?;
+    let at = memmem::find(answer.body, MASKED).context("no masks")?;
+    let names = answer.body.get(at + MASKED.len()..).unwrap_or_default();
+    let end = memchr::memchr(b']', names).context("no end of the masks")?;
+    let names = names.get(..end).unwrap_or_default();
+    // The order of names is that of the compartments, which differs between installations.
+    let all = FIELDS.iter().all(|field| memmem::find(names, field).is_some());
+    ensure!(all, "not every field is masked: {}", String::from_utf8_lossy(answer.body));
+    Ok(())
 }
 
 pub(crate) fn check_created(answer: &Answer<'_>) -> anyhow::Result<()> {
@@ -34,8 +42,10 @@ fn check(answer: &Answer<'_>, status: &[u8], part: &[u8]) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The fields of [`crate::shop::READ_FIELDS`], every one a mask.
-const MASKED: &[u8] = br#""masked":["company","email","name"]"#;
+const MASKED: &[u8] = br#""masked":["#;
+
+/// Those of [`crate::shop::READ_FIELDS`].
+const FIELDS: [&[u8]; 3] = [br#""company""#, br#""email""#, br#""name""#];
 
 const CUSTOMER: &[u8] = br#""cus_"#;
 
@@ -45,11 +55,11 @@ mod tests {
 
     #[test]
     fn a_wrong_answer_is_not_counted() {
-        let right = br#"{"fields":{},"masked":["company","email","name"]}"#;
+        let right = br#"{"fields":{},"masked":["email","name","company"]}"#;
         let is_read = |status: &[u8], body: &[u8]| check_read(&Answer { status, body }).is_ok();
         assert!(is_read(b"200", right));
         assert!(!is_read(b"429", right));
-        assert!(!is_read(b"200", br#"{"masked":["email","name"]}"#));
+        assert!(!is_read(b"200", br#"{"fields":{"company":"Ada"},"masked":["email","name"]}"#));
         assert!(!is_read(b"200", b""));
     }
 

@@ -76,6 +76,9 @@ impl Report {
         for note in settings.notes {
             text.push_str(&format!("- {note}\n"));
         }
+        if settings.pairs < PAIRS_MIN {
+            text.push_str("- TOO FEW RUNS: these figures show that it works, and nothing else\n");
+        }
         text.push_str("\nRatios: median (least to most)\n\n");
         text.push_str(&aligned(&self.ratios()));
         text.push_str("\nAbsolute figures: medians of the runs, the greatest of all maxima\n\n");
@@ -151,7 +154,7 @@ fn absolute(name: &str, runs: &[Measured]) -> Vec<String> {
     let median = |of: fn(&Measured) -> Option<f64>| figure(middle(runs, of).map(|it| it.median));
     vec![
         name.to_owned(),
-        median(|run| Some(run.per_second)),
+        spread(middle(runs, |run| Some(run.per_second))),
         median(|run| Some(run.p50_us)),
         median(|run| Some(run.p99_us)),
         figure(middle(runs, |run| Some(run.max_us)).map(|it| it.max)),
@@ -217,6 +220,9 @@ fn aligned(lines: &[Vec<String>]) -> String {
     text
 }
 
+/// Fewer have no middle worth the name (`specs/performance.md`, "Method").
+const PAIRS_MIN: usize = 5;
+
 const NOTES: &[&str] = &[
     "the load generator is a process of its own on the same cores: rates are flattered where it is \
      the larger part, so read the ratio of CPU beside them",
@@ -226,5 +232,5 @@ const NOTES: &[&str] = &[
      same server and middleware, to the same request",
     "look-up + read is two requests, and compared with one constant",
     "keep-alive connections over plain HTTP/1.1 on loopback, closed loop, random customers, every \
-     answer checked; log at info into a file",
+     answer checked; log at info into a file, its line counted among the bytes written",
 ];
