@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::access::{self, Desk, system_grant};
 use crate::ctx::Ctx;
 use crate::error::Error;
-use crate::findings::{self, Finding, FindingKind};
+use crate::findings::{Finding, FindingKind};
 use crate::{policy, vault};
 
 /// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
@@ -44,7 +44,7 @@ async fn watch_clock(desk: &Desk) -> Result<(), Error> {
     let ctx = ctx(desk, "clock.watch")?;
     let kind = FindingKind::ClockSuspect;
     let finding = Finding { kind, detail: CLOCK_SUSPECT.to_owned(), customer: None };
-    findings::raise(&ctx, &desk.committer, system_grant(&ctx, Vec::new())?, &finding).await
+    access::raise_finding(desk, &ctx, "clock.watch", &finding).await
 }
 
 async fn summarise_strangers(desk: &Desk) -> Result<(), Error> {

@@ -11,14 +11,14 @@ use std::thread::JoinHandle;
 
 use strongroom_crypto::Random;
 
-use crate::access::{Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, system_grant};
+use crate::access::{Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, raise_finding};
 use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, migrate};
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::keys::{self, Places};
 use crate::ledger::Published;
-use crate::{findings, ledger, vault};
+use crate::{ledger, vault};
 
 use keeper::AppKeeper;
 
@@ -150,8 +150,7 @@ impl Drop for App {
 
 async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Result<(), Error> {
     let finding = Finding { kind, detail: detail.to_owned(), customer: None };
-    let grant = system_grant(ctx, Vec::new())?;
-    findings::raise(ctx, &desk.committer, grant, &finding).await
+    raise_finding(desk, ctx, "start", &finding).await
 }
 
 /// The data folder, held. Let go by name: closing the file alone would leave it held by a child process

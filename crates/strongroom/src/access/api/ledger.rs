@@ -8,9 +8,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::api::Caller;
-use crate::access::{Desk, commit, permit, refuse};
+use crate::access::{Desk, commit, permit, raise_finding, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::error::Error;
+use crate::findings::{Finding, FindingKind};
 use crate::ledger::{self, Newest};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
@@ -112,6 +113,11 @@ pub(super) async fn verify(
         let flaws = verified.flaws.len() as u64;
         let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.verify").counting(flaws);
         let receipt = commit(&desk, grant.change(entry)).await?;
+        if flaws > 0 {
+            let (kind, detail) = (FindingKind::LedgerFlaw, LEDGER_FLAW.to_owned());
+            let finding = Finding { kind, detail, customer: None };
+            raise_finding(&desk, &ctx, "ledger.verify", &finding).await?;
+        }
         Ok((receipt, verified))
     };
     match verified.await {
@@ -127,3 +133,7 @@ pub(super) async fn verify(
         }
     }
 }
+
+const LEDGER_FLAW: &str = "a verification of the ledger found entries or index rows that were changed, removed or put in by \
+     other hands, so who looked at whom can no longer be answered with certainty. Keep the files as \
+     they are, find out who can write to the database, and restore from a copy made before";

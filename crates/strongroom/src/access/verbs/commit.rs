@@ -1,9 +1,10 @@
 //! Committing a change and telling what a miss means; writing refusals down.
 
 use crate::access::model::{Desk, Metered};
-use crate::ctx::{BudgetKind, Change, Ctx, Entry, EntryKind, Miss, Receipt};
+use crate::ctx::{Actor, BudgetKind, Change, Ctx, Entry, EntryKind, Miss, Receipt};
 use crate::db::Fate;
 use crate::error::{Error, ErrorKind};
+use crate::findings::{self, Finding};
 
 /// What an attempt came to.
 pub enum Attempt {
@@ -57,6 +58,18 @@ pub async fn refuse(
             }
         }
     }
+}
+
+/// Raises a finding, as a named job of the system, whoever's call it was that saw it.
+pub async fn raise_finding(
+    desk: &Desk,
+    ctx: &Ctx,
+    job: &'static str,
+    finding: &Finding,
+) -> Result<(), Error> {
+    let own = Ctx { actor: Actor::System { job }, ..ctx.clone() };
+    let grant = super::system_grant(&own, Vec::new())?;
+    findings::raise(&own, &desk.committer, grant, finding).await
 }
 
 /// What a miss is to whoever asked.

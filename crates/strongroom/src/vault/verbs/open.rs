@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use strongroom_crypto::peek_binding;
 
-use crate::access::{Desk, system_grant};
-use crate::ctx::{Actor, Ctx};
+use crate::access::{Desk, raise_finding};
+use crate::ctx::Ctx;
 use crate::error::{Error, ErrorKind};
 use crate::findings::{Finding, FindingKind};
 use crate::id::{Customer, Id};
@@ -163,13 +163,9 @@ async fn registered(
 
 /// A finding that cannot be written is logged: the caller's answer is an error either way.
 async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, row: &CustomerRow, detail: &str) {
-    let own = Ctx { actor: Actor::System { job: "vault.open" }, ..ctx.clone() };
     let customer = Some(*row.id.as_bytes());
     let finding = Finding { kind, detail: detail.to_owned(), customer };
-    let raised = match system_grant(&own, Vec::new()) {
-        Ok(grant) => crate::findings::raise(&own, &desk.committer, grant, &finding).await,
-        Err(error) => Err(error),
-    };
+    let raised = raise_finding(desk, ctx, "vault.open", &finding).await;
     if let Err(error) = raised {
         tracing::error!(code = error.code, finding = kind.as_str(), "a finding could not be kept");
     }

@@ -35,6 +35,8 @@ impl Long {
         let flaws = flaws(&self.shop).await;
         let named = flaws.iter().any(|(at, what)| *at == entry && what.contains(words));
         assert!(named, "{sql}: {flaws:?}");
+        let open = self.shop.as_operator("GET", "/v1/findings", None).await;
+        assert!(open.json.to_string().contains("ledger_flaw"), "{sql}: {:?}", open.json);
         self.shop.stop();
     }
 
