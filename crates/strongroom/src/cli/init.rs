@@ -1,6 +1,6 @@
 //! `strongroom init`: a new installation, and what to do next.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -115,16 +115,22 @@ fn tell(made: &Made, is_here: bool, output: &Output) -> Result<(), Failure> {
 
 /// Writes a file that must not exist yet.
 pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut file = create_new(path)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(|cause| cannot(path, "cannot be written", &cause))
+}
+
+/// Makes an empty file that must not exist yet, for its owner alone.
+pub(super) fn create_new(path: &Path) -> Result<File, Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    opened
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .map_err(|cause| match cause.kind() {
-            ErrorKind::AlreadyExists => {
-                let sentence = format!("`{}` is there already and was left alone", path.display());
-                Failure::new("exists", sentence)
-            }
-            _ => cannot(path, "cannot be written", &cause),
-        })
+    opened.map_err(|cause| match cause.kind() {
+        ErrorKind::AlreadyExists => {
+            let sentence = format!("`{}` is there already and was left alone", path.display());
+            Failure::new("exists", sentence)
+        }
+        _ => cannot(path, "cannot be made", &cause),
+    })
 }
 
 fn cannot(path: &Path, what: &str, cause: &std::io::Error) -> Failure {

@@ -1,5 +1,7 @@
 //! `strongroom key`: API keys for the programs of the shop.
 
+use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Common;
 use crate::cli::failure::Failure;
-use crate::cli::init::write_new;
+use crate::cli::init::create_new;
 use crate::cli::output::Output;
 use crate::cli::transport::{Call, Transport, id};
 
@@ -79,15 +81,23 @@ impl Key {
 
 impl NewKey {
     async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
-        if let Some(out) = self.out.as_deref().filter(|out| out.exists()) {
-            let sentence = format!("`{}` is there already; no key was made", out.display());
-            return Err(Failure::new("exists", sentence));
-        }
         let mut transport = Transport::open(common).await?;
-        let made = make(&mut transport, &self.name, &self.role, &self.purposes, self.days).await?;
-        if let Some(out) = &self.out {
-            write_new(out, &format!("{}\n", made.secret))?;
-        }
+        // Before the key is made: a secret that cannot be written would be lost.
+        let file = self.out.as_deref().map(create_new).transpose()?;
+        let made = make(&mut transport, &self.name, &self.role, &self.purposes, self.days).await;
+        let made = match (made, &self.out, file) {
+            (Ok(made), Some(_), Some(mut file)) => {
+                file.write_all(format!("{}\n", made.secret).as_bytes())?;
+                file.sync_all()?;
+                made
+            }
+            (Ok(made), _, _) => made,
+            (Err(failure), out, _) => {
+                // It is empty; what cannot be removed does no harm.
+                let _ = out.as_deref().map(fs::remove_file);
+                return Err(failure);
+            }
+        };
         if output.is_json() {
             let mut value = json!({ "id": made.id, "expires": made.expires });
             if self.out.is_none() {

@@ -22,6 +22,7 @@ mod upkeep;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use self::failure::Failure;
@@ -33,11 +34,7 @@ pub fn run() -> ExitCode {
     log::hush_panics();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(told) => {
-            // Nobody reads it if even this cannot be written.
-            let _ = told.print();
-            return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
-        }
+        Err(told) => return refuse(&told),
     };
     log::start(&arguments);
     let output = Output::new(arguments.common.json);
@@ -49,6 +46,24 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(&output),
     }
+}
+
+/// Says what is wrong with the command line, or prints the help that was asked for. A value that was
+/// refused is not repeated: where an id belongs people type names and addresses.
+fn refuse(told: &clap::Error) -> ExitCode {
+    if told.kind() == ErrorKind::ValueValidation
+        && let Some(problem) = std::error::Error::source(told)
+    {
+        let argument = match told.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(argument)) => argument.as_str(),
+            _ => "an argument",
+        };
+        output::warn(&format!("strongroom: `{argument}`: {problem}"));
+    } else {
+        // Nobody reads it if even this cannot be written.
+        let _ = told.print();
+    }
+    ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2))
 }
 
 /// Keeps the customer data of a business safe, and proves it.

@@ -165,7 +165,7 @@ async fn show(common: &Common, output: &Output) -> Result<(), Failure> {
 }
 
 fn section(policy: &Value, name: &str, columns: &[&str], output: &Output) -> Result<(), Failure> {
-    output.line("")?;
+    output.line(&format!("\n{name}:"))?;
     output.list(policy.get(name).unwrap_or(&Value::Null), columns, &format!("No {name}."))
 }
 

@@ -46,10 +46,10 @@ impl Serve {
         compare_policy(app.desk()?.as_ref(), &config.policy);
         let listen = Listen::bind(config.listen, tls)?;
         let address = listen.address();
-        output.words(&format!("Strongroom answers at {scheme}://{address}; Ctrl-C stops it."))?;
         if let Some(path) = &self.port_file {
             write_port_file(path, &address.to_string())?;
         }
+        output.words(&format!("Strongroom answers at {scheme}://{address}; Ctrl-C stops it."))?;
         attend(&app, listen, stop.asked()).await?;
         drop(app);
         output.words("Stopped; everything that was answered is on disk.")

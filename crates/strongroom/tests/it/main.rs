@@ -8,6 +8,7 @@
 )]
 
 mod attack;
+mod cli;
 mod crash;
 mod doors;
 mod ledger;

@@ -105,6 +105,13 @@ impl Report {
             }));
         }
         self.tell_problems(output)?;
+        let earlier = (totals.skipped + totals.refused).saturating_sub(self.count);
+        if earlier > 0 {
+            output.line(&format!(
+                "{} problems were told by the runs before this one.\n",
+                grouped(earlier)
+            ))?;
+        }
         output.line(&format!("All {} rows are done:", grouped(totals.rows)))?;
         let row = |count: u64, what: &str| vec![format!("{:>12}", grouped(count)), what.to_owned()];
         output.rows(&[

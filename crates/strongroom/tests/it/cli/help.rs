@@ -1,0 +1,58 @@
+//! What a person reads first.
+
+use super::{run, strongroom};
+
+#[test]
+fn every_command_has_a_help_with_an_example() {
+    for command in COMMANDS {
+        let help = run(strongroom().args(command.split(' ')).arg("--help"), "");
+        assert_eq!(help.code, Some(0), "{help:?}");
+        assert!(help.out.contains(&format!("Example: strongroom {command}")), "{}", help.out);
+    }
+    let all = run(strongroom().arg("--help"), "");
+    let listed = all.out.lines().skip_while(|line| *line != "Commands:").skip(1);
+    for line in listed.take_while(|line| !line.is_empty()) {
+        let name = line.split_whitespace().next().unwrap();
+        assert!(COMMANDS.iter().any(|it| it.split(' ').next() == Some(name)), "{name} is not here");
+    }
+}
+
+#[test]
+fn a_command_that_is_not_understood_ends_with_2() {
+    assert_eq!(run(strongroom().arg("nonsense"), "").code, Some(2));
+    assert_eq!(run(strongroom().args(["serve", "--server", "x"]), "").code, Some(2));
+    assert_eq!(run(&mut strongroom(), "").code, Some(2));
+}
+
+const COMMANDS: [&str; 30] = [
+    "demo",
+    "init",
+    "serve",
+    "policy check",
+    "policy apply",
+    "policy show",
+    "policy cancel",
+    "key new",
+    "key list",
+    "key revoke",
+    "import",
+    "customer add",
+    "customer find",
+    "customer show",
+    "customer reveal",
+    "customer erase",
+    "customer keep",
+    "ledger verify",
+    "ledger who",
+    "ledger scope",
+    "ledger proof",
+    "ledger checkpoint",
+    "access who",
+    "access why",
+    "hold place",
+    "hold release",
+    "findings",
+    "doctor",
+    "seal",
+    "openapi",
+];
