@@ -37,13 +37,20 @@ pub(crate) struct Shop {
 }
 
 /// An answer, read whole.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) json: Value,
     /// The body as it came.
     pub(crate) bytes: Vec<u8>,
+}
+
+/// Without the bytes, which nobody can read.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {:?}", self.status, self.json, self.headers)
+    }
 }
 
 /// 2026-11-21T10:00:00Z.
