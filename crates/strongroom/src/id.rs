@@ -11,8 +11,8 @@ use data_encoding::{Encoding, Specification};
 use std::sync::LazyLock;
 use strongroom_crypto::{CryptoError, Random, random_array};
 
-use crate::ctx::Time;
 use crate::error::Error;
+use crate::time::Time;
 
 /// What an identifier names.
 pub trait Kind {
@@ -105,7 +105,10 @@ impl<K: Kind> FromStr for Id<K> {
             Some(bytes) => Ok(Self::from_bytes(bytes)),
             None => Err(Error::bad_request(
                 "bad_id",
-                format!("this is not an id of the form `{}_…` with 26 letters and digits", K::PREFIX),
+                format!(
+                    "this is not an id of the form `{}_…` with 26 letters and digits",
+                    K::PREFIX
+                ),
             )),
         }
     }
@@ -135,7 +138,9 @@ mod tests {
     #[test]
     fn an_id_of_another_kind_or_spelling_is_refused() {
         let id = Id::<Customer>::from_bytes([7; 16]).to_string();
-        for bad in [id.replace("cus", "key"), id.to_uppercase(), format!("{id}0"), id.replace('0', "o")] {
+        for bad in
+            [id.replace("cus", "key"), id.to_uppercase(), format!("{id}0"), id.replace('0', "o")]
+        {
             if bad != id {
                 assert!(bad.parse::<Id<Customer>>().is_err(), "{bad}");
             }

@@ -14,10 +14,13 @@ mod verbs;
 
 pub use api::{AsOperator, Caller, Purpose, routes};
 pub use jobs::summarise_strangers;
-pub use model::{Allowed, Authority, Desk, Refusal, RefusalMeter, Rights, StrangerMeter, Wish};
+pub use model::{
+    Allowed, Authority, Desk, MissingKeys, Refusal, RefusalMeter, Rights, StrangerMeter, Wish,
+};
 pub use rules::{Seer, decide, may, reasons, who};
-pub use store::{Book, RegisterMacs, none_for as no_legal_hold};
+pub use store::{BROKEN_ROW, Book, RegisterMacs, none_for as no_legal_hold};
 pub use verbs::{
-    Attempt, Permission, commit, commit_or_retry, erase_claim, forget_past_days,
-    may_look_up, may_read, may_reveal, permit, permit_own_end, place_hold, refuse, release_hold, system_grant,
+    Attempt, Permission, commit, commit_or_retry, erase_claim, forget_past_days, may_look_up,
+    may_read, may_reveal, permit, permit_own_end, place_hold, raise_finding, refusal_of, refuse,
+    release_hold, system_grant,
 };

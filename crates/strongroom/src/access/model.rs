@@ -97,6 +97,8 @@ pub struct Desk {
     pub random: Arc<dyn Random>,
     /// Keeps refusals of one caller from filling the log.
     pub refusals: RefusalMeter,
+    /// Customers whose keys are missing although nobody erased them.
+    pub missing_keys: MissingKeys,
     /// Counts requests without a valid key until their summary is written.
     pub strangers: StrangerMeter,
 }
@@ -117,6 +119,31 @@ impl StrangerMeter {
     /// Takes what was counted since the last time.
     pub fn take(&self) -> HashMap<Option<IpAddr>, u64> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Which customers' keys were found missing since the process started.
+#[derive(Default)]
+pub struct MissingKeys(Mutex<HashSet<[u8; 16]>>);
+
+impl MissingKeys {
+    /// Remembers one.
+    pub fn note(&self, customer: [u8; 16]) {
+        let mut missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if missing.len() <= KEYS_MISSING_MAX {
+            missing.insert(customer);
+        }
+    }
+
+    /// With more than ten, keys.db is not the one that belongs to the data, and every write would
+    /// make it worse.
+    pub fn refuse_writes(&self) -> Result<(), Error> {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).len() <= KEYS_MISSING_MAX {
+            return Ok(());
+        }
+        let detail = "the keys of more than 10 customers are missing, so nothing is written: put \
+                      back the keys.db that belongs to the data and restart";
+        Err(Error::unavailable("keys_missing", detail))
     }
 }
 
@@ -191,6 +218,9 @@ pub struct Refusal {
 
 /// At this rate a caller who is refused all day writes a hundred thousand entries, not millions.
 const REFUSALS_A_MINUTE_MAX: u32 = 120;
+
+/// One or two are an accident with a row; more are an accident with the file.
+const KEYS_MISSING_MAX: usize = 10;
 
 /// Bounds memory, and the entries one minute of attack can write.
 const NETWORKS_METERED_MAX: usize = 1_000;

@@ -12,7 +12,8 @@ pub fn may(policy: &Policy, role: &str, right: Right) -> Result<(), Refusal> {
     if known.may.contains(&right) {
         return Ok(());
     }
-    let why = format!("role `{role}` may not `{}`; the policy's `may` list grants it", right.as_str());
+    let why =
+        format!("role `{role}` may not `{}`; the policy's `may` list grants it", right.as_str());
     Err(Refusal { code: "right_missing", why })
 }
 
@@ -41,10 +42,10 @@ pub fn decide(
                 && grant.purpose.as_str() == purpose
                 && match wish {
                     Wish::Find => grant.find.contains(field.as_str()),
-                    Wish::Read => grant.fields.contains(field.as_str()) && grant.see != PolicySee::None,
-                    Wish::Reveal => {
-                        grant.fields.contains(field.as_str()) && grant.reveal.is_some()
+                    Wish::Read => {
+                        grant.fields.contains(field.as_str()) && grant.see != PolicySee::None
                     }
+                    Wish::Reveal => grant.fields.contains(field.as_str()) && grant.reveal.is_some(),
                 }
         });
         let Some(grant) = grant else { return Err(missing(policy, role, purpose, wish, field)) };
@@ -121,7 +122,8 @@ fn missing(policy: &Policy, role: &str, purpose: &str, wish: Wish, field: &str) 
     };
     if !policy.fields().contains_key(field) {
         let known: Vec<&str> = policy.fields().keys().map(|name| name.as_str()).collect();
-        let why = format!("a field asked for is not in the policy; it has `{}`", known.join("`, `"));
+        let why =
+            format!("a field asked for is not in the policy; it has `{}`", known.join("`, `"));
         return Refusal { code: "field_unknown", why };
     }
     let why = format!("no grant lets role `{role}` {verb} `{field}` for purpose `{purpose}`");

@@ -43,6 +43,10 @@ impl Keeper for AppKeeper {
         self.book.epoch()
     }
 
+    fn honours(&self, epoch: u64) -> bool {
+        self.book.honours(epoch)
+    }
+
     fn head_time(&self) -> Time {
         self.log.time()
     }

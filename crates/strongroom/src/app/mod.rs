@@ -11,14 +11,14 @@ use std::thread::JoinHandle;
 
 use strongroom_crypto::Random;
 
-use crate::access::{Desk, RefusalMeter, Rights, StrangerMeter, system_grant};
+use crate::access::{Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, raise_finding};
 use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, migrate};
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::keys::{self, Places};
 use crate::ledger::Published;
-use crate::{findings, ledger, vault};
+use crate::{ledger, vault};
 
 use keeper::AppKeeper;
 
@@ -28,7 +28,7 @@ pub struct App {
     desk: Option<Arc<Desk>>,
     committer: Option<JoinHandle<()>>,
     data_folder: PathBuf,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// Where things are, and what stands in for time and chance.
@@ -96,6 +96,7 @@ impl App {
             trust,
             random,
             refusals: RefusalMeter::default(),
+            missing_keys: MissingKeys::default(),
             strangers: StrangerMeter::default(),
         };
         let app = Self {
@@ -149,18 +150,27 @@ impl Drop for App {
 
 async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Result<(), Error> {
     let finding = Finding { kind, detail: detail.to_owned(), customer: None };
-    let grant = system_grant(ctx, Vec::new())?;
-    findings::raise(ctx, &desk.committer, grant, &finding).await
+    raise_finding(desk, ctx, "start", &finding).await
+}
+
+/// The data folder, held. Let go by name: closing the file alone would leave it held by a child process
+/// that was just forked and has not yet become another program.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Nothing is lost if it fails: the system lets go when the process ends.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Two processes on one data folder would each believe to be the only writer.
-fn lock(folder: &Path) -> Result<File, Error> {
+fn lock(folder: &Path) -> Result<FolderLock, Error> {
     let mut options = OpenOptions::new();
     let options = options.create(true).truncate(false).write(true).mode(0o600);
-    let file =
-        options.open(folder.join("lock")).map_err(|cause| folder_unusable(folder, cause))?;
+    let file = options.open(folder.join("lock")).map_err(|cause| folder_unusable(folder, cause))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => {
             let detail = "another strongroom works on this data folder; stop it, or speak to it \
                           with `--server` and a key file";
@@ -179,11 +189,9 @@ fn folder_unusable(_folder: &Path, cause: std::io::Error) -> Error {
     Error::unavailable("data_folder_unusable", detail).caused_by(cause)
 }
 
-const KEY_FILE_ONLY: &str =
-    "everything is sealed under one key file: whoever loses it loses every customer's data, and \
+const KEY_FILE_ONLY: &str = "everything is sealed under one key file: whoever loses it loses every customer's data, and \
      whoever copies it together with the data can read all of it. Keep a copy of the key file in a \
      safe place, away from the backups of the data";
-const RIGHTS_ALTERED: &str =
-    "rows that confer or limit rights were changed in the database by other hands: a key, a policy, \
+const RIGHTS_ALTERED: &str = "rows that confer or limit rights were changed in the database by other hands: a key, a policy, \
      a hold or the register of erasures. No right is honoured until the data is restored; find out \
      who can write to the database";

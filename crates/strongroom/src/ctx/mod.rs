@@ -7,7 +7,6 @@
 mod change;
 mod entry;
 mod grant;
-mod time;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,10 +16,10 @@ use strongroom_crypto::Random;
 use crate::error::Error;
 use crate::id::{ApiKey, Id, Kind, Request};
 
+pub use crate::time::{Clock, ClockTrust, SystemClock, TestClock, Time};
 pub use change::{BudgetClaim, BudgetKind, Change, Guard, Miss, NewKey, StateDelta, StatePart};
 pub use entry::{Entry, EntryKind, FieldSet, Outcome, Pseudonym, Receipt, Subjects, Written};
 pub use grant::{Destruction, Grant, See, SystemGrant};
-pub use time::{Clock, ClockTrust, SystemClock, TestClock, Time};
 
 /// What one call knows about itself: who, when, from where, with which randomness.
 #[derive(Clone)]

@@ -26,6 +26,10 @@ pub trait Keeper: Send {
     fn load(&mut self, db: &mut Connection) -> Result<(), Error>;
     /// The authority epoch as this batch has it so far.
     fn epoch(&self) -> u64;
+    /// Whether a decision of this epoch still counts.
+    fn honours(&self, epoch: u64) -> bool {
+        self.epoch() == epoch
+    }
     /// The time of the newest entry: time never runs backwards in the ledger.
     fn head_time(&self) -> Time;
     /// Charges a budget, and says how much was charged.
@@ -277,10 +281,17 @@ fn apply(
     let mut charged = Vec::new();
     let mut applied = apply_guards(db, keeper, moment, change, &mut charged);
     if let Ok(Applied::Done) = applied {
-        applied = change.writes.iter().try_for_each(|write| db.execute(write).map(drop)).map_or_else(
-            |error| if error.kind == ErrorKind::Conflict { Ok(Applied::Failed(error)) } else { Err(error) },
-            |()| Ok(Applied::Done),
-        );
+        applied =
+            change.writes.iter().try_for_each(|write| db.execute(write).map(drop)).map_or_else(
+                |error| {
+                    if error.kind == ErrorKind::Conflict {
+                        Ok(Applied::Failed(error))
+                    } else {
+                        Err(error)
+                    }
+                },
+                |()| Ok(Applied::Done),
+            );
     }
     let applied = applied?;
     if !matches!(applied, Applied::Done) {
@@ -319,7 +330,7 @@ fn apply_guards<'a>(
     for guard in &change.guards {
         let miss = match guard {
             Guard::Budget(_) => continue,
-            Guard::Epoch(epoch) => (keeper.epoch() != *epoch).then_some(Miss::AuthorityChanged),
+            Guard::Epoch(epoch) => (!keeper.honours(*epoch)).then_some(Miss::AuthorityChanged),
             Guard::NotAfter(end) => (moment.now > *end).then_some(Miss::Expired),
             Guard::NotBefore(start) => (moment.now < *start).then_some(Miss::TooEarly),
             Guard::Rows { statement, expected, miss } => match db.execute(statement) {

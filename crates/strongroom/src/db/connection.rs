@@ -33,10 +33,9 @@ impl Connection {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let raw = match durability {
             Durability::ReadOnly => rusqlite::Connection::open_with_flags(path, flags)?,
-            Durability::Durable => rusqlite::Connection::open_with_flags(
-                path,
-                flags | OpenFlags::SQLITE_OPEN_CREATE,
-            )?,
+            Durability::Durable => {
+                rusqlite::Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_CREATE)?
+            }
         };
         raw.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
         let settings = match durability {
@@ -154,9 +153,10 @@ fn read_row(row: &rusqlite::Row<'_>, columns: usize) -> Result<Row, Error> {
         values.push(match row.get_ref(column)? {
             ValueRef::Null => Value::Null(NullOf::Integer),
             ValueRef::Integer(number) => Value::Integer(number),
-            ValueRef::Text(text) => {
-                Value::Text(String::from_utf8(text.to_vec()).map_err(Error::internal)?)
-            }
+            // Other hands alone write text that is no UTF-8: as bytes it fits no column of text, and
+            // whoever reads the row can say which one was changed.
+            ValueRef::Text(text) => String::from_utf8(text.to_vec())
+                .map_or_else(|error| Value::Bytes(error.into_bytes()), Value::Text),
             ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
             ValueRef::Real(_) => return Err(Error::internal("a stored number is not whole")),
         });
@@ -212,7 +212,10 @@ mod tests {
     fn a_reading_connection_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
-        Connection::open(&path, Durability::Durable).unwrap().run("CREATE TABLE t (a BIGINT)").unwrap();
+        Connection::open(&path, Durability::Durable)
+            .unwrap()
+            .run("CREATE TABLE t (a BIGINT)")
+            .unwrap();
         let mut reader = Connection::open(&path, Durability::ReadOnly).unwrap();
         assert!(reader.execute(&Statement::new("INSERT INTO t VALUES (1)", vec![])).is_err());
     }

@@ -46,7 +46,9 @@ pub fn migrate(db: &mut Connection, steps: &[Migration]) -> Result<(), Error> {
 }
 
 fn for_sqlite(text: &str) -> String {
-    text.replace("{bytes}", "BLOB").replace("{text}", "TEXT").replace("{clustered}", "WITHOUT ROWID")
+    text.replace("{bytes}", "BLOB")
+        .replace("{text}", "TEXT")
+        .replace("{clustered}", "WITHOUT ROWID")
 }
 
 const VERSION_TABLE: &str =

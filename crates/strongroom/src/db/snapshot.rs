@@ -34,7 +34,8 @@ impl Database {
 
     /// One consistent view, until it is dropped.
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
-        let permit = Arc::clone(&self.pool.permits).acquire_owned().await.map_err(Error::internal)?;
+        let permit =
+            Arc::clone(&self.pool.permits).acquire_owned().await.map_err(Error::internal)?;
         let idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,

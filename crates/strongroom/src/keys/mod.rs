@@ -13,10 +13,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use strongroom_crypto::{Encoder, Plain, Random, SecretKey, SigningKey, constant_time_eq, peek_binding};
+use strongroom_crypto::{
+    CryptoError, Encoder, Plain, Random, SecretKey, SigningKey, constant_time_eq, peek_binding,
+};
 
 use crate::ctx::{Destruction, NewKey, Time};
-use crate::db::{Connection, Database, Durability, Snapshot, migrate};
+use crate::db::{Checkpointer, Connection, Database, Durability, Snapshot, migrate};
 use crate::error::Error;
 
 use model::Unsealed;
@@ -29,6 +31,8 @@ pub struct Keyring {
     unsealed: RwLock<Option<Arc<Unsealed>>>,
     writer: Mutex<Connection>,
     readers: Database,
+    path: PathBuf,
+    checkpointer: Checkpointer,
     random: Arc<dyn Random>,
 }
 
@@ -85,6 +89,8 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         unsealed: RwLock::new(Some(Arc::new(unsealed))),
         writer: Mutex::new(db),
         readers: Database::over(&path),
+        checkpointer: Checkpointer::start(path.clone())?,
+        path,
         random,
     })
 }
@@ -139,7 +145,8 @@ impl Keyring {
         compartment: &[u8; 16],
         sealed: &[u8],
     ) -> Result<Found, Error> {
-        let dek = peek_binding(sealed)?.dek;
+        // A record without a readable header was written by other hands.
+        let dek = peek_binding(sealed).map_err(|_| CryptoError::Tampered)?.dek;
         let Some(row) = snapshot.one(store::READ_DEK, &[dek.into()]).await? else {
             return Ok(Found::Missing);
         };
@@ -215,8 +222,9 @@ impl Keyring {
         let written = store::put_pending(&mut db, keys, now)
             .and_then(|()| anchor.map_or(Ok(()), |anchor| store::write_anchor(&mut db, anchor)))
             .and_then(|()| db.commit());
-        if written.is_err() {
-            db.roll_back()?;
+        match written {
+            Ok(()) => self.checkpointer.batch_written(),
+            Err(_) => self.reopen(&mut db)?,
         }
         written
     }
@@ -236,12 +244,15 @@ impl Keyring {
             match store::destroy(&mut db, dek) {
                 Ok(rows) => destroyed += rows,
                 Err(error) => {
-                    db.roll_back()?;
+                    self.reopen(&mut db)?;
                     return Err(error);
                 }
             }
         }
-        db.commit()?;
+        if let Err(error) = db.commit() {
+            self.reopen(&mut db)?;
+            return Err(error);
+        }
         db.checkpoint_truncating()?;
         Ok(destroyed)
     }
@@ -279,6 +290,17 @@ impl Keyring {
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After a write that failed, a fresh connection and a log file copied whole: what the old
+    /// connection believes of the disk is not believed any more.
+    fn reopen(&self, db: &mut Connection) -> Result<(), Error> {
+        // The old connection lets its transaction go first, or the fresh one waits for it in vain.
+        let _ = db.roll_back();
+        let mut fresh = Connection::open(&self.path, Durability::Durable)?;
+        fresh.checkpoint_truncating()?;
+        *db = fresh;
+        Ok(())
     }
 
     fn binding(&self, customer: &[u8; 16], compartment: &[u8; 16], dek: [u8; 16]) -> KeyBinding {

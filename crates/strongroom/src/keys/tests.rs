@@ -1,0 +1,217 @@
+//! The keyring: what its keys are bound to, and what it refuses.
+
+use std::os::unix::fs::PermissionsExt;
+
+use strongroom_crypto::{Cell, CryptoError, SystemRandom};
+
+use super::*;
+use crate::ctx::{Ctx, SystemGrant};
+
+struct House {
+    places: Places,
+    keyring: Keyring,
+    _folder: tempfile::TempDir,
+}
+
+const FIRST: [u8; 16] = [1; 16];
+const SECOND: [u8; 16] = [2; 16];
+const COMPARTMENT: [u8; 16] = [7; 16];
+const NOW: Time = Time::from_ms(1_795_255_200_000);
+
+impl House {
+    fn open() -> Self {
+        Self::with(Arc::new(SystemRandom))
+    }
+
+    fn with(random: Arc<dyn Random>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_folder = folder.path().join("data");
+        std::fs::create_dir(&data_folder).unwrap();
+        let places = Places { data_folder, key_file: folder.path().join("seal.key") };
+        create(&places, Arc::new(SystemRandom)).unwrap();
+        let keyring = open(&places, random).unwrap();
+        Self { places, keyring, _folder: folder }
+    }
+
+    /// A record of the first customer, its key durable.
+    fn record(&self) -> (KeyHandle, Vec<u8>) {
+        let (handle, new) = self.keyring.new_data_key(&FIRST, &COMPARTMENT).unwrap();
+        self.keyring.put_pending(&[new], None, NOW).unwrap();
+        let sealed = handle.seal(&SystemRandom, 1, &[Cell { field: 3, value: b"value" }]).unwrap();
+        (handle, sealed)
+    }
+
+    async fn find(&self, customer: &[u8; 16], compartment: &[u8; 16], sealed: &[u8]) -> String {
+        let mut snapshot = self.keyring.snapshot().await.unwrap();
+        match self.keyring.find(&mut snapshot, customer, compartment, sealed).await {
+            Ok(Found::Key(_)) => "key".to_owned(),
+            Ok(Found::Missing) => "missing".to_owned(),
+            Err(error) => error.code.to_owned(),
+        }
+    }
+}
+
+fn permit(fields: &[u8]) -> SystemGrant {
+    let ctx = Ctx::system("test", NOW, Arc::new(SystemRandom)).unwrap();
+    SystemGrant::issue(&ctx, fields.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_data_key_unwraps_only_for_its_customer_and_compartment() {
+    let house = House::open();
+    let (_, sealed) = house.record();
+    assert_eq!(house.find(&FIRST, &COMPARTMENT, &sealed).await, "key");
+    assert_eq!(house.find(&SECOND, &COMPARTMENT, &sealed).await, "tampered");
+    assert_eq!(house.find(&FIRST, &CORE, &sealed).await, "tampered");
+    assert_eq!(house.find(&FIRST, &COMPARTMENT, &sealed[..20]).await, "tampered");
+    assert_eq!(house.find(&FIRST, &COMPARTMENT, b"").await, "tampered");
+}
+
+#[tokio::test]
+async fn a_destroyed_key_is_missing_and_destroying_it_again_is_harmless() {
+    let house = House::open();
+    let (handle, sealed) = house.record();
+    let destruction = Destruction::issue(vec![handle.dek(), [9; 16]]);
+    assert_eq!(house.keyring.which_exist(destruction.deks()).unwrap(), [handle.dek()]);
+    assert_eq!(house.keyring.destroy_forever(&destruction).unwrap(), 1);
+    assert_eq!(house.keyring.destroy_forever(&destruction).unwrap(), 0);
+    assert_eq!(house.find(&FIRST, &COMPARTMENT, &sealed).await, "missing");
+}
+
+#[test]
+fn only_fields_that_a_permit_names_are_opened() {
+    let house = House::open();
+    let (handle, sealed) = house.record();
+    let (none, one) = (permit(&[]), permit(&[3]));
+    let opened = handle.open_fields(Permit::System(&one), 1, &sealed, &[3]).unwrap();
+    assert_eq!(opened[0].1.expose(), b"value");
+    for (grant, fields) in [(&none, &[3][..]), (&one, &[3, 4]), (&one, &[4])] {
+        let refused = handle.open_fields(Permit::System(grant), 1, &sealed, fields);
+        assert_eq!(refused.map(|_| ()).unwrap_err().code, "internal");
+    }
+    let version = handle.open_fields(Permit::System(&one), 2, &sealed, &[3]);
+    assert_eq!(version.map(|_| ()).unwrap_err().code, "tampered");
+    assert_eq!(handle.open_core(1, &sealed).map(|_| ()).unwrap_err().code, "internal");
+}
+
+#[test]
+fn a_sealed_keyring_does_nothing() {
+    let house = House::open();
+    house.keyring.seal();
+    assert!(house.keyring.is_sealed());
+    let keyring = &house.keyring;
+    for refused in [
+        keyring.new_data_key(&FIRST, &CORE).map(|_| ()),
+        keyring.mac_row("api_key", b"").map(|_| ()),
+        keyring.is_row_intact("api_key", b"", &[0; 32]).map(|_| ()),
+        keyring.index(0, "ada@mail.example").map(|_| ()),
+        keyring.subject_index(&FIRST).map(|_| ()),
+        keyring.network_tag("2026-11", "192.0.2.1").map(|_| ()),
+        keyring.seal_set(0, &Plain::copy_of(b"")).map(|_| ()),
+        keyring.with_signing_key(|_| ()),
+    ] {
+        assert_eq!(refused.unwrap_err().code, "sealed");
+    }
+}
+
+#[test]
+fn macs_hashes_and_sets_are_bound_to_their_place() {
+    let house = House::open();
+    let keyring = &house.keyring;
+    let mac = keyring.mac_row("api_key", b"row").unwrap();
+    assert!(keyring.is_row_intact("api_key", b"row", &mac).unwrap());
+    for (table, columns) in [("legal_hold", &b"row"[..]), ("api_key", b"rox"), ("api_ke", b"yrow")]
+    {
+        assert!(!keyring.is_row_intact(table, columns, &mac).unwrap(), "{table}");
+    }
+    for short in 0..32 {
+        assert!(!keyring.is_row_intact("api_key", b"row", &mac[..short]).unwrap());
+    }
+    let (email, phone) = (keyring.index(1, "same").unwrap(), keyring.index(2, "same").unwrap());
+    assert_ne!(email, phone, "one value in two fields has two hashes");
+    let set = keyring.seal_set(5, &Plain::copy_of(b"members")).unwrap();
+    assert_eq!(keyring.open_set(5, &set).unwrap().expose(), b"members");
+    assert_eq!(keyring.open_set(6, &set).map(|_| ()).unwrap_err().code, "tampered");
+}
+
+#[test]
+fn a_network_is_known_again_within_its_month_only_also_after_a_restart() {
+    let house = House::open();
+    let tag = |keyring: &Keyring, month: &str| keyring.network_tag(month, "192.0.2.1").unwrap();
+    let november = tag(&house.keyring, "2026-11");
+    assert_ne!(november, tag(&house.keyring, "2026-12"));
+    let again = open(&house.places, Arc::new(SystemRandom)).unwrap();
+    assert_eq!(november, tag(&again, "2026-11"));
+}
+
+/// Always the same byte: a generator that was never seeded.
+struct Constant;
+
+impl Random for Constant {
+    fn fill(&self, out: &mut [u8]) -> Result<(), CryptoError> {
+        out.fill(7);
+        Ok(())
+    }
+}
+
+#[test]
+fn with_a_constant_random_source_no_data_key_is_ever_put_twice() {
+    let house = House::with(Arc::new(Constant));
+    let (_, first) = house.keyring.new_data_key(&FIRST, &CORE).unwrap();
+    let (_, second) = house.keyring.new_data_key(&SECOND, &CORE).unwrap();
+    house.keyring.put_pending(&[first], None, NOW).unwrap();
+    assert!(house.keyring.put_pending(&[second], None, NOW).is_err());
+    // Nor does it show the key: what the source gave is mixed with a secret.
+    let (handle, _) = house.keyring.new_data_key(&FIRST, &COMPARTMENT).unwrap();
+    assert_ne!(handle.key.expose_bytes(), &[7; 32]);
+}
+
+#[test]
+fn a_key_file_that_others_can_read_or_that_lies_among_the_data_is_refused() {
+    let house = House::open();
+    let House { places, .. } = &house;
+    let code = |places: &Places| match open(places, Arc::new(SystemRandom)) {
+        Ok(_) => "",
+        Err(error) => error.code,
+    };
+    let set_mode = |mode| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&places.key_file, permissions).unwrap();
+    };
+    assert_eq!(code(places), "");
+    for mode in [0o440, 0o404, 0o444, 0o410] {
+        set_mode(mode);
+        assert_eq!(code(places), "key_file_open_to_others", "{mode:o}");
+    }
+    set_mode(0o600);
+    let data_folder = places.data_folder.clone();
+    let inside = Places { key_file: data_folder.join("seal.key"), data_folder };
+    std::fs::copy(&places.key_file, &inside.key_file).unwrap();
+    assert_eq!(code(&inside), "key_file_among_data");
+    let text = std::fs::read_to_string(&places.key_file).unwrap();
+    for wrong in [
+        "",
+        "secret",
+        text.trim_end(),
+        &text.to_uppercase(),
+        &text.repeat(9),
+        text.get(1..).unwrap(),
+    ] {
+        std::fs::write(&places.key_file, wrong).unwrap();
+        assert_eq!(code(places), "key_file_malformed", "{}", wrong.len());
+    }
+    let (first, key) = text.split_once('\n').unwrap();
+    let other = format!("{first}\n{}", key.replace(['0', '1', '2', '3'], "4"));
+    std::fs::write(&places.key_file, other).unwrap();
+    assert_eq!(code(places), "wrong_key_file");
+}
+
+#[test]
+fn a_key_file_is_never_replaced() {
+    let house = House::open();
+    let before = std::fs::read(&house.places.key_file).unwrap();
+    assert!(create(&house.places, Arc::new(SystemRandom)).is_err());
+    assert_eq!(std::fs::read(&house.places.key_file).unwrap(), before);
+    let mode = std::fs::metadata(&house.places.key_file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o400);
+}

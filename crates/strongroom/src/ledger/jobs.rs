@@ -115,7 +115,8 @@ impl Walk<'_> {
             if store::read_tile(db, level, index)? != Some(hash) {
                 let span = 256_u64.saturating_pow(u32::from(level));
                 let (from, to) = (index * span, (index + 1) * span - 1);
-                let what = format!("the entries {from} to {to} are not the ones hashed when written");
+                let what =
+                    format!("the entries {from} to {to} are not the ones hashed when written");
                 self.flaw(None, &what);
             }
         }

@@ -26,10 +26,10 @@ use crate::error::Error;
 use crate::keys::{ANCHOR_AGE_MS_MAX, Anchor, Keyring};
 
 pub use jobs::{FLAWS_MAX, Flaw, Verified, verify};
-pub use store::pair;
-pub use model::{Leaf, LeafSubjects};
 use model::Placing;
+pub use model::{Leaf, LeafSubjects};
 use store::Head;
+pub use store::pair;
 
 /// The writing side: lives in the committer.
 pub struct Log {
@@ -56,16 +56,26 @@ pub struct StateStamp {
 
 /// The newest durable checkpoint, for whoever asks.
 #[derive(Clone, Default)]
-pub struct Published(Arc<RwLock<Option<(u64, Arc<str>)>>>);
+pub struct Published(Arc<RwLock<Option<Newest>>>);
+
+/// A durable checkpoint.
+#[derive(Debug, Clone)]
+pub struct Newest {
+    /// How many entries it covers.
+    pub size: u64,
+    /// The signed note.
+    pub checkpoint: Arc<str>,
+}
 
 impl Published {
-    /// Size and signed note; none before the first entry.
-    pub fn newest(&self) -> Option<(u64, Arc<str>)> {
+    /// None before the first entry.
+    pub fn newest(&self) -> Option<Newest> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn set(&self, head: &Head) {
-        let newest = (head.frontier.size(), Arc::clone(&head.checkpoint));
+        let (size, checkpoint) = (head.frontier.size(), Arc::clone(&head.checkpoint));
+        let newest = Newest { size, checkpoint };
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(newest);
     }
 }
@@ -284,7 +294,9 @@ pub async fn about(
     before: Option<u64>,
     limit: usize,
 ) -> Result<Vec<Placed>, Error> {
-    let end = before.unwrap_or(store::size(snapshot).await?);
+    // Whoever asks chooses `before`; runs beyond the end would be walked one by one for ever.
+    let size = store::size(snapshot).await?;
+    let end = before.map_or(size, |before| before.min(size));
     let mut found = Vec::new();
     for run in (0..=rules::run_of(end)).rev() {
         for index in store::subject_in_run(snapshot, run, &subject).await? {
@@ -375,8 +387,12 @@ fn refuse_other_tree(db: &mut Connection, head: &Head) -> Result<(), Error> {
         return Err(altered("its newest entry is gone"));
     };
     let leaf = Leaf::decode(&last.leaf)?;
-    if (leaf.epoch, leaf.state_changes) != (head.epoch, head.state_changes) {
-        return Err(altered("its newest entry names another state of rights than its head"));
+    // The time too: with an earlier one an older keys.db would pass for the one that belongs here.
+    let named = (leaf.epoch, leaf.state_changes, leaf.time);
+    if named != (head.epoch, head.state_changes, head.time) {
+        return Err(altered(
+            "its newest entry names another state of rights or time than its head",
+        ));
     }
     Ok(())
 }

@@ -79,8 +79,7 @@ pub(super) fn append_entry(
 }
 
 pub(super) fn append_tile(db: &mut Connection, tile: &TileRoot) -> Result<(), Error> {
-    let args =
-        vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
+    let args = vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
     db.execute(&Statement::new(APPEND_TILE, args)).map(drop)
 }
 
@@ -105,7 +104,7 @@ pub(super) fn append_set(db: &mut Connection, index: u64, sealed: Vec<u8>) -> Re
 
 pub(super) fn read_set(db: &mut Connection, index: u64) -> Result<Option<Vec<u8>>, Error> {
     let row = db.one(READ_SET, &[signed(index)?.into()])?;
-    row.map(|row| row.bytes(0).map(<[u8]>::to_vec)).transpose()
+    Ok(row.and_then(|row| row.bytes(0).map(<[u8]>::to_vec).ok()))
 }
 
 /// Entries from an index on, in order, as they are stored.
@@ -125,18 +124,16 @@ pub(super) struct StoredEntry {
     pub(super) check: Vec<u8>,
 }
 
+/// What is not even bytes any more was changed; it hashes to something else and is named so.
 fn stored_entry(row: &Row) -> Result<StoredEntry, Error> {
-    let (leaf, check) = (row.bytes(1)?.to_vec(), row.bytes(2)?.to_vec());
+    let leaf = row.bytes(1).map(<[u8]>::to_vec).unwrap_or_default();
+    let check = row.bytes(2).map(<[u8]>::to_vec).unwrap_or_default();
     Ok(StoredEntry { index: unsigned(row.integer(0)?)?, leaf, check })
 }
 
-pub(super) fn read_tile(
-    db: &mut Connection,
-    level: u8,
-    index: u64,
-) -> Result<Option<Hash>, Error> {
+pub(super) fn read_tile(db: &mut Connection, level: u8, index: u64) -> Result<Option<Hash>, Error> {
     let row = db.one(READ_TILE, &[i64::from(level).into(), signed(index)?.into()])?;
-    row.map(|row| row.array(0).map(Hash)).transpose()
+    Ok(row.and_then(|row| row.array(0).ok()).map(Hash))
 }
 
 /// Loads the hashes a proof needs: level 0 from the entries, the others from full tiles.
@@ -163,18 +160,20 @@ pub(super) fn count_beyond(db: &mut Connection, size: u64) -> Result<u64, Error>
 }
 
 /// The subject rows of one run, in order.
-pub(super) fn run_subjects(
-    db: &mut Connection,
-    run: u64,
-) -> Result<Vec<(Pseudonym, u64)>, Error> {
+pub(super) fn run_subjects(db: &mut Connection, run: u64) -> Result<Vec<(Pseudonym, u64)>, Error> {
     let rows = db.query(RUN_SUBJECTS, &[signed(run)?.into(), Value::from(RUN_ROWS_MAX)])?;
-    rows.iter().map(|row| Ok((Pseudonym(row.array(0)?), unsigned(row.integer(1)?)?))).collect()
+    // A row of another form stands for nobody, and is named as one too many.
+    rows.iter()
+        .map(|row| Ok((Pseudonym(row.array(0).unwrap_or_default()), unsigned(row.integer(1)?)?)))
+        .collect()
 }
 
 /// The actor rows of one run, in order.
 pub(super) fn run_actors(db: &mut Connection, run: u64) -> Result<Vec<(String, u64)>, Error> {
     let rows = db.query(RUN_ACTORS, &[signed(run)?.into(), Value::from(RUN_ROWS_MAX)])?;
-    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), unsigned(row.integer(1)?)?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.text(0).unwrap_or_default().to_owned(), unsigned(row.integer(1)?)?)))
+        .collect()
 }
 
 /// Index rows of runs that no entry belongs to.
@@ -208,11 +207,7 @@ pub(super) async fn subject_in_run(
 }
 
 /// Entries of an actor in one run, newest first.
-pub(super) fn actor_in_run(
-    db: &mut Connection,
-    run: u64,
-    actor: &str,
-) -> Result<Vec<u64>, Error> {
+pub(super) fn actor_in_run(db: &mut Connection, run: u64, actor: &str) -> Result<Vec<u64>, Error> {
     let args = [signed(run)?.into(), actor.into(), Value::from(RUN_ROWS_MAX)];
     indexes(&db.query(ACTOR_IN_RUN, &args)?)
 }
@@ -286,8 +281,7 @@ WHERE run = $1
 ORDER BY actor, idx
 LIMIT $2";
 
-const COUNT_STRAY_SUBJECTS: &str =
-    "SELECT COUNT(*) FROM ledger_subject WHERE run >= $1 OR run < 0";
+const COUNT_STRAY_SUBJECTS: &str = "SELECT COUNT(*) FROM ledger_subject WHERE run >= $1 OR run < 0";
 
 const COUNT_STRAY_ACTORS: &str = "SELECT COUNT(*) FROM ledger_actor WHERE run >= $1 OR run < 0";
 

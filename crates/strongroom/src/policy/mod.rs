@@ -11,13 +11,12 @@ mod tests;
 mod verbs;
 
 pub use self::model::{
-    Compartment, Registry,
-    Budget, Business, Class, DifferenceLine, Effect, Field, FieldKind, FieldValue, Find,
-    GracePeriod, Grant, Name, Policy, Problem, Purpose, Relation, RetentionPeriod, Reveal, Right,
-    Role, See, UnreadableValueError, ValueProblem, ValueProblemCode,
+    Budget, Business, Class, Compartment, DifferenceLine, Effect, Field, FieldKind, FieldValue,
+    Find, GracePeriod, Grant, Name, Policy, Problem, Purpose, Registry, Relation, RetentionPeriod,
+    Reveal, Right, Role, See, UnreadableValueError, ValueProblem, ValueProblemCode,
 };
-pub use self::verbs::{Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read};
 pub use self::rules::{compartments, describe, difference, mask, parse_value};
+pub use self::verbs::{Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read};
 
 /// Reads a policy file. On failure at least one and at most 20 problems, in the order of their
 /// lines; when the TOML itself is broken, only that is reported, since the rest would mislead.

@@ -9,10 +9,9 @@ mod store;
 mod tests;
 
 use strongroom_crypto::{Plain, constant_time_eq};
+use strongroom_detect::card::contains_card_number;
 
-use crate::ctx::{
-    Actor, Change, Ctx, Entry, EntryKind, Grant, Guard, Miss, StateDelta, StatePart,
-};
+use crate::ctx::{Actor, Change, Ctx, Entry, EntryKind, Grant, Guard, Miss, StateDelta, StatePart};
 use crate::db::Connection;
 use crate::error::Error;
 use crate::keys::Keyring;
@@ -76,11 +75,8 @@ pub fn revoke_key(
     revoked.version += 1;
     revoked.mac = keyring.mac_row(store::TABLE, &revoked.columns())?;
     let statement = store::update(&revoked, &row.mac);
-    let delta = StateDelta {
-        part: StatePart::Rights,
-        before: Some(row.mac),
-        after: Some(revoked.mac),
-    };
+    let delta =
+        StateDelta { part: StatePart::Rights, before: Some(row.mac), after: Some(revoked.mac) };
     let entry = Entry::new(ctx, EntryKind::Key, "key.revoke");
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::StateChanged };
     Ok(grant.change(entry).guard(guard).with_state(delta))
@@ -129,7 +125,9 @@ pub fn authenticate<'a>(
 
 fn refuse_bad_input(input: &NewKeyInput) -> Result<(), Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || " -_.".contains(c);
-    if input.name.is_empty() || input.name.len() > NAME_MAX || !input.name.chars().all(plain) {
+    let name = input.name.as_str();
+    let is_short = !name.is_empty() && name.len() <= NAME_MAX;
+    if !is_short || !name.chars().all(plain) || contains_card_number(name) {
         let detail = "a key's name is 1 to 60 letters, digits, spaces, `-`, `_` or `.`; name the \
                       system that uses it, not a person";
         return Err(Error::unprocessable("bad_name", detail));

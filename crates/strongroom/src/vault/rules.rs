@@ -66,11 +66,8 @@ fn parse_field(
     nulls: Nulls,
 ) -> Result<ParsedField, FieldProblem> {
     let policy = &applied.policy;
-    let problem = |code: &'static str, detail: String| FieldProblem {
-        field: name.to_owned(),
-        code,
-        detail,
-    };
+    let problem =
+        |code: &'static str, detail: String| FieldProblem { field: name.to_owned(), code, detail };
     let Some(field) = policy.fields().get(name) else {
         let known: Vec<&str> = policy.fields().keys().map(|name| name.as_str()).collect();
         let detail = format!(
@@ -197,7 +194,12 @@ pub(super) fn remainder(applied: &Applied, core: &Core, now: Time) -> Remainder 
             .collect();
         left.compartments.extend(needed);
         left.relations.push(relation.clone());
-        left.why.push(Kept { relation: relation.name.clone(), basis: basis.clone(), until, fields });
+        left.why.push(Kept {
+            relation: relation.name.clone(),
+            basis: basis.clone(),
+            until,
+            fields,
+        });
     }
     left
 }

@@ -7,6 +7,10 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod attack;
 mod cli;
+mod crash;
+mod doors;
+mod ledger;
 mod support;
 mod vault;

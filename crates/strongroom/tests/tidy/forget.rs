@@ -57,7 +57,7 @@ fn deleted_tables(tree: &Tree) -> BTreeSet<String> {
     };
     let rooms: BTreeSet<&str> = tree
         .below(SRC)
-        .filter(|(path, _)| is_part(path, "mod") || is_part(path, "store"))
+        .filter(|(path, _)| ["mod", "store", "jobs"].iter().any(|part| is_part(path, part)))
         .filter(|(path, _)| forgets(&format!("{SRC}{path}")))
         .map(|(path, _)| module_of(path))
         .collect();
@@ -132,7 +132,7 @@ const COLUMN: &str = "customer";
 /// Tables that keep a customer's id after the customer is gone, and why they must.
 const KEPT: &[(&str, &str)] = &[
     ("erasure_job", "the erase itself, resumed after a crash by the customer's id"),
-    ("erasure_register", "says that the absence is an erasure and not a loss; holds no value"),
+    ("legal_hold", "while one stands, its customer is not erased; released, the row is deleted"),
 ];
 
 #[cfg(test)]
@@ -180,7 +180,7 @@ fn tables_are_found_however_they_are_made() -> Result<(), String> {
         "const A: &str = \"CREATE TABLE cell (id TEXT, customer_count BIGINT)\";",
         "const A: &str = \"CREATE TABLE cell (id TEXT, -- no customer, nothing\n x BIGINT)\";",
         "const A: &str = \"CREATE TABLE cell (id TEXT, UNIQUE (id, customer)); CREATE TABLE b (c TEXT)\";",
-        "const A: &str = \"CREATE TABLE erasure_register (customer TEXT)\";",
+        "const A: &str = \"CREATE TABLE legal_hold (customer TEXT)\";",
     ];
     for text in good {
         check(&[("db/schema.rs", text)], &[])?;

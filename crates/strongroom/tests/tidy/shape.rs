@@ -96,7 +96,8 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 const MAIN_LINES_MAX: usize = 40;
 const DOCUMENTS: &[(&str, usize)] = &[("ARCHITECTURE.md", 150), ("README.md", 120)];
-const PARTS: &[&str] = &["mod", "model", "rules", "store", "api", "pages", "jobs", "tests"];
+const PARTS: &[&str] =
+    &["mod", "model", "rules", "store", "verbs", "api", "pages", "jobs", "tests"];
 const PRIVATE: &[&str] = &["model", "rules", "store"];
 
 #[cfg(test)]

@@ -70,4 +70,3 @@ impl FromRequestParts<Arc<Desk>> for Purpose {
         })
     }
 }
-

@@ -63,7 +63,8 @@ pub(super) struct KeyList {
 }
 
 /// Makes an API key
-#[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = NewKey,
+#[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "create_key",
+    request_body = NewKey,
     responses((status = 201, body = MadeKey), (status = "default", body = Problem)))]
 pub(super) async fn create(
     State(desk): State<Arc<Desk>>,

@@ -8,10 +8,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::api::Caller;
-use crate::access::{Desk, commit, permit, refuse};
+use crate::access::{Desk, commit, permit, raise_finding, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::error::Error;
-use crate::ledger;
+use crate::findings::{Finding, FindingKind};
+use crate::ledger::{self, Newest};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
 
@@ -24,7 +25,7 @@ pub(super) async fn checkpoint(
     Caller(_ctx): Caller,
 ) -> Result<String, Error> {
     let newest = desk.published.newest().ok_or_else(Error::not_found)?;
-    Ok(newest.1.as_ref().to_owned())
+    Ok(newest.checkpoint.as_ref().to_owned())
 }
 
 /// An entry with its proof under the newest checkpoint.
@@ -56,7 +57,7 @@ pub(super) async fn proof(
         let index: u64 = index
             .parse()
             .map_err(|_| Error::bad_request("bad_index", "the index is a whole number"))?;
-        let (size, checkpoint) = desk.published.newest().ok_or_else(Error::not_found)?;
+        let Newest { size, checkpoint } = desk.published.newest().ok_or_else(Error::not_found)?;
         if index >= size {
             return Err(Error::not_found());
         }
@@ -108,11 +109,15 @@ pub(super) async fn verify(
     let verified = async {
         let grant = permit(&desk, &ctx, Right::Ledger)?;
         let keyring = Arc::clone(&desk.keyring);
-        let verified =
-            desk.data.scan(move |db| ledger::verify(db, &keyring, |_done| {})).await?;
+        let verified = desk.data.scan(move |db| ledger::verify(db, &keyring, |_done| {})).await?;
         let flaws = verified.flaws.len() as u64;
         let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.verify").counting(flaws);
         let receipt = commit(&desk, grant.change(entry)).await?;
+        if flaws > 0 {
+            let (kind, detail) = (FindingKind::LedgerFlaw, LEDGER_FLAW.to_owned());
+            let finding = Finding { kind, detail, customer: None };
+            raise_finding(&desk, &ctx, "ledger.verify", &finding).await?;
+        }
         Ok((receipt, verified))
     };
     match verified.await {
@@ -128,3 +133,7 @@ pub(super) async fn verify(
         }
     }
 }
+
+const LEDGER_FLAW: &str = "a verification of the ledger found entries or index rows that were changed, removed or put in by \
+     other hands, so who looked at whom can no longer be answered with certainty. Keep the files as \
+     they are, find out who can write to the database, and restore from a copy made before";

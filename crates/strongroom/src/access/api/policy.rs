@@ -129,6 +129,7 @@ async fn apply_text(
 
 /// Cancels a waiting policy
 #[utoipa::path(delete, path = "/v1/policy/pending", tag = "policy",
+    operation_id = "cancel_policy",
     responses((status = 204), (status = "default", body = Problem)))]
 pub(super) async fn cancel(
     State(desk): State<Arc<Desk>>,

@@ -119,7 +119,8 @@ pub(super) async fn confirm_clock(
     Caller(ctx): Caller,
 ) -> Result<Receipted<StatusCode>, Error> {
     let entry = Entry::new(&ctx, EntryKind::Admin, "clock.confirm");
-    let confirmed = async { commit(&desk, permit(&desk, &ctx, Right::Policy)?.change(entry)).await };
+    let confirmed =
+        async { commit(&desk, permit(&desk, &ctx, Right::Policy)?.change(entry)).await };
     match confirmed.await {
         Ok(receipt) => {
             desk.trust.confirm(desk.clock.as_ref());

@@ -18,7 +18,8 @@ use crate::keys::Keyring;
 use crate::ledger::StateStamp;
 use crate::{policy, staff};
 
-/// Reads the MACs of all intact rows of the register of erasures, which a room above keeps.
+/// Reads the MACs of all rows of the register of erasures, which a room above keeps; a broken row is
+/// a [`BROKEN_ROW`].
 pub type RegisterMacs = fn(&mut Connection, &Keyring) -> Result<Vec<[u8; 32]>, Error>;
 
 /// The committer's side of rights.
@@ -30,6 +31,8 @@ pub struct Book {
     tentative: Sums,
     budgets: Budgets,
     altered: bool,
+    /// What the head row had when rows and hash were found to differ.
+    refused: Option<StateStamp>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,7 +53,8 @@ impl Book {
     pub fn new(keyring: Arc<Keyring>, rights: Rights, register: RegisterMacs) -> Self {
         let (durable, tentative) = (Sums::default(), Sums::default());
         let budgets = Budgets::default();
-        Self { keyring, rights, register, durable, tentative, budgets, altered: true }
+        let (altered, refused) = (true, None);
+        Self { keyring, rights, register, durable, tentative, budgets, altered, refused }
     }
 
     /// Reads every row of authority and holds their sum against the log's newest state.
@@ -64,16 +68,21 @@ impl Book {
         sums.rights = rights;
         let untouched = stamp.changes == 0 && sums == Sums::default();
         self.altered = !untouched && !constant_time_eq(&self.tag(&sums)?, &stamp.tag);
+        self.refused = self.altered.then_some(stamp);
         self.durable = sums;
         self.tentative = sums;
         self.rights.publish((!self.altered).then_some(authority));
         Ok(())
     }
 
-    /// The epoch as the batch has it so far. Where rights were altered no epoch is right, so every
-    /// grant misses.
+    /// The epoch as the batch has it so far.
     pub fn epoch(&self) -> u64 {
-        if self.altered { u64::MAX } else { self.tentative.epoch }
+        self.tentative.epoch
+    }
+
+    /// Whether a decision of this epoch still counts. Where rights were altered none does.
+    pub fn honours(&self, epoch: u64) -> bool {
+        !self.altered && self.tentative.epoch == epoch
     }
 
     /// Counts changed rows in.
@@ -105,8 +114,12 @@ impl Book {
         Ok(())
     }
 
-    /// What the head row keeps after this batch.
+    /// What the head row keeps after this batch. Where rights were altered it keeps what it had: a
+    /// hash over the altered rows would make them good at the next start.
     pub fn stamp(&self) -> Result<StateStamp, Error> {
+        if let Some(stamp) = self.refused {
+            return Ok(stamp);
+        }
         let Sums { epoch, changes, .. } = self.tentative;
         Ok(StateStamp { epoch, changes, tag: self.tag(&self.tentative)? })
     }
@@ -151,11 +164,12 @@ impl Book {
 
     fn read_rights(&self, db: &mut Connection, epoch: u64) -> Result<(Authority, Sum), Error> {
         let mut sum = Sum::default();
-        let (keys, _broken) = staff::load(db, &self.keyring)?;
+        let (keys, mut broken) = staff::load(db, &self.keyring)?;
         for row in &keys {
             sum.add(self.element(&row.mac)?);
         }
         let stored = policy::load(db, &self.keyring)?;
+        broken += stored.broken;
         for mac in &stored.macs {
             sum.add(self.element(mac)?);
         }
@@ -163,8 +177,14 @@ impl Book {
         for row in holds::list(db)? {
             if self.keyring.is_row_intact(holds::TABLE, &row.columns(), &row.mac)? {
                 sum.add(self.element(&row.mac)?);
+            } else {
+                broken += 1;
             }
             authority.held.insert(row.customer);
+        }
+        // A row that was put there by other hands gives nothing, and must be noticed all the same.
+        for _ in 0..broken {
+            sum.add(self.element(&BROKEN_ROW)?);
         }
         authority.keys = keys.into_iter().map(|row| (row.id, row)).collect();
         authority.applied = stored.applied.map(Arc::new);
@@ -214,6 +234,9 @@ impl Sum {
         }
     }
 }
+
+/// What a row counts as whose MAC does not hold: no row's MAC, so the sum is never the expected one.
+pub const BROKEN_ROW: [u8; 32] = [0; 32];
 
 #[cfg(test)]
 mod tests {

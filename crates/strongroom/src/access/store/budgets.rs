@@ -16,8 +16,6 @@ pub(super) struct Budgets {
     used: HashMap<Row, Used>,
 }
 
-
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Row((String, &'static str, String));
 

@@ -4,7 +4,9 @@ mod book;
 mod budgets;
 mod holds;
 
-pub use book::{Book, RegisterMacs};
+pub use book::{BROKEN_ROW, Book, RegisterMacs};
 pub(super) use budgets::{any_day_before, forget_days_before, seen_hash};
-pub(super) use holds::{HoldRow, TABLE as HOLD_TABLE, delete as delete_hold, insert as insert_hold, list as list_holds};
 pub use holds::none_for;
+pub(super) use holds::{
+    HoldRow, TABLE as HOLD_TABLE, delete as delete_hold, insert as insert_hold, list as list_holds,
+};

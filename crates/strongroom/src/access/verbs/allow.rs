@@ -8,7 +8,7 @@ use crate::access::{rules, store};
 use crate::ctx::{
     Actor, BudgetClaim, BudgetKind, Ctx, Entry, EntryKind, Grant, Guard, See, SystemGrant,
 };
-use crate::error::{Error, FieldProblem};
+use crate::error::{Error, ErrorKind, FieldProblem};
 use crate::id::{Customer, Id};
 use crate::policy::{Applied, Right};
 
@@ -25,6 +25,9 @@ pub struct Permission {
 
 /// A grant for an act that shows nothing.
 pub fn permit(desk: &Desk, ctx: &Ctx, right: Right) -> Result<Grant, Error> {
+    if WRITES.contains(&right) {
+        desk.missing_keys.refuse_writes()?;
+    }
     let authority = desk.rights.now()?;
     let version = match &ctx.actor {
         Actor::Key { role, .. } => {
@@ -41,7 +44,7 @@ pub fn permit(desk: &Desk, ctx: &Ctx, right: Right) -> Result<Grant, Error> {
             return Err(Error::forbidden("right_missing", detail));
         }
     };
-    let guards = actor_guards(&ctx.actor, &authority);
+    let guards = actor_guards(ctx, &authority)?;
     Ok(Grant::issue(ctx.actor.clone(), String::new(), BTreeMap::new(), version, guards))
 }
 
@@ -49,7 +52,7 @@ pub fn permit(desk: &Desk, ctx: &Ctx, right: Right) -> Result<Grant, Error> {
 pub fn permit_own_end(desk: &Desk, ctx: &Ctx) -> Result<Grant, Error> {
     let authority = desk.rights.now()?;
     let version = authority.applied.as_ref().map_or(0, |applied| applied.version);
-    let guards = actor_guards(&ctx.actor, &authority);
+    let guards = actor_guards(ctx, &authority)?;
     Ok(Grant::issue(ctx.actor.clone(), String::new(), BTreeMap::new(), version, guards))
 }
 
@@ -171,7 +174,7 @@ fn allow(
         let id = applied.registry.id_of(&name);
         numbered.insert(id.ok_or_else(|| Error::internal("a field without a number"))?, see);
     }
-    let mut guards = actor_guards(&ctx.actor, &authority);
+    let mut guards = actor_guards(ctx, &authority)?;
     let zone = &applied.policy.business().timezone;
     for (grant, per_day) in budgets {
         let holder = format!("{}/{grant}", ctx.actor.reference());
@@ -185,12 +188,19 @@ fn allow(
 }
 
 /// What every act checks at its position: the authority it was decided on, and the credential's end.
-fn actor_guards(actor: &Actor, authority: &Authority) -> Vec<Guard> {
+///
+/// The key is looked up again: an act that is decided once more, because the authority changed, may
+/// find that what changed is the end of the key itself.
+fn actor_guards(ctx: &Ctx, authority: &Authority) -> Result<Vec<Guard>, Error> {
     let mut guards = vec![Guard::Epoch(authority.epoch)];
-    if let Actor::Key { expires, .. } = actor {
+    if let Actor::Key { id, expires, .. } = &ctx.actor {
+        let ended = authority.keys.get(id).map_or(Some(KEY_UNKNOWN), |row| row.refusal_at(ctx.now));
+        if let Some(why) = ended {
+            return Err(Error::new(ErrorKind::Unauthenticated, "key_ended", why));
+        }
         guards.push(Guard::NotAfter(*expires));
     }
-    guards
+    Ok(guards)
 }
 
 fn forbidden(refusal: Refusal) -> Error {
@@ -198,12 +208,19 @@ fn forbidden(refusal: Refusal) -> Error {
 }
 
 fn only_keys() -> Error {
-    let detail = "values are shown to API keys only, by grant; the operator of the machine has none";
+    let detail =
+        "values are shown to API keys only, by grant; the operator of the machine has none";
     Error::forbidden("grant_missing", detail)
 }
 
+const KEY_UNKNOWN: &str = "this key is not known any more; make a new one";
+
 /// What whoever can unseal may do without a key (`specs/access.md`).
 const OPERATOR_RIGHTS: [Right; 3] = [Right::Keys, Right::Ledger, Right::Policy];
+
+/// Rights that write customers' data.
+const WRITES: [Right; 5] =
+    [Right::Create, Right::Erase, Right::Import, Right::Relate, Right::Update];
 
 /// Beyond this a second person is needed (`specs/crypto.md`).
 const ERASURES_A_DAY_MAX: u64 = 10;

@@ -1,9 +1,10 @@
 //! Committing a change and telling what a miss means; writing refusals down.
 
 use crate::access::model::{Desk, Metered};
-use crate::ctx::{BudgetKind, Change, Ctx, Entry, EntryKind, Miss, Receipt};
+use crate::ctx::{Actor, BudgetKind, Change, Ctx, Entry, EntryKind, Miss, Receipt};
 use crate::db::Fate;
 use crate::error::{Error, ErrorKind};
+use crate::findings::{self, Finding};
 
 /// What an attempt came to.
 pub enum Attempt {
@@ -39,7 +40,11 @@ pub async fn refuse(
     verb: &'static str,
     error: Error,
 ) -> Error {
-    if !matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany) {
+    // A value that is taken tells that somebody is a customer, as a hit of a look-up does.
+    let tells = error.code == "taken";
+    if !tells
+        && !matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany)
+    {
         return error;
     }
     let minute = ctx.now.as_ms() / 60_000;
@@ -55,7 +60,20 @@ pub async fn refuse(
     }
 }
 
-fn refusal_of(miss: Miss) -> Error {
+/// Raises a finding, as a named job of the system, whoever's call it was that saw it.
+pub async fn raise_finding(
+    desk: &Desk,
+    ctx: &Ctx,
+    job: &'static str,
+    finding: &Finding,
+) -> Result<(), Error> {
+    let own = Ctx { actor: Actor::System { job }, ..ctx.clone() };
+    let grant = super::system_grant(&own, Vec::new())?;
+    findings::raise(&own, &desk.committer, grant, finding).await
+}
+
+/// What a miss is to whoever asked.
+pub fn refusal_of(miss: Miss) -> Error {
     match miss {
         Miss::AuthorityChanged | Miss::LifeChanged => {
             let detail = "rights or the customer changed while this was done; try again";

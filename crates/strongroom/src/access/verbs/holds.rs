@@ -1,6 +1,7 @@
 //! Legal holds: while one stands, no path erases the customer.
 
 use strongroom_crypto::random_array;
+use strongroom_detect::card::contains_card_number;
 
 use crate::access::model::Desk;
 use crate::access::store::{self, HoldRow};
@@ -18,7 +19,8 @@ pub async fn place_hold(
     reason: &str,
 ) -> Result<Receipt, Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || " -_.".contains(c);
-    if reason.is_empty() || reason.len() > REASON_SIZE_MAX || !reason.chars().all(plain) {
+    let is_short = !reason.is_empty() && reason.len() <= REASON_SIZE_MAX;
+    if !is_short || !reason.chars().all(plain) || contains_card_number(reason) {
         let detail = "the reason of a hold is 1 to 60 letters, digits, spaces, `-`, `_` or `.`; \
                       name the case, not a person";
         return Err(Error::unprocessable("bad_reason", detail));

@@ -24,6 +24,8 @@ pub struct Registry {
 struct RegisteredField {
     id: u8,
     kind: String,
+    find: String,
+    needed_for: BTreeSet<String>,
 }
 
 /// Fields that the same relations need share a compartment, and so a key and a life.
@@ -37,30 +39,28 @@ pub struct Compartment {
 }
 
 impl Registry {
-    /// This registry and what a policy adds to it. Refuses a field that comes back as another kind:
-    /// what was sealed under its number would be misread.
+    /// This registry and what a policy adds to it. Refuses what would not be true of values that are
+    /// kept already: another kind, another index, another need.
     pub fn extended_for(&self, policy: &Policy, random: &dyn Random) -> Result<Self, Error> {
         let mut extended = self.clone();
         for (name, field) in policy.fields() {
-            let kind = field.kind.as_str();
+            let next = u8::try_from(extended.fields.len());
+            let wanted = RegisteredField {
+                id: next.unwrap_or(u8::MAX),
+                kind: field.kind.as_str().to_owned(),
+                find: field.find.as_str().to_owned(),
+                needed_for: field.needed_for.iter().map(|it| it.as_str().to_owned()).collect(),
+            };
             match extended.fields.get(name.as_str()) {
-                Some(known) if known.kind == kind => {}
-                Some(known) => {
-                    let detail = format!(
-                        "field `{name}` was `{}` before and cannot become `{kind}`; give the new \
-                         field another name",
-                        known.kind
-                    );
-                    return Err(Error::unprocessable("field_kind_changed", detail));
+                Some(known) => known.refuse_change(name.as_str(), &wanted)?,
+                // 255 stands for references in the indexes.
+                None if wanted.id < u8::MAX => {
+                    extended.fields.insert(name.as_str().to_owned(), wanted);
                 }
                 None => {
-                    let id = u8::try_from(extended.fields.len()).map_err(|_| {
-                        let detail = "256 fields were declared over time, and numbers are never \
-                                      reused; a new installation is needed";
-                        Error::unprocessable("field_ids_used_up", detail)
-                    })?;
-                    let registered = RegisteredField { id, kind: kind.to_owned() };
-                    extended.fields.insert(name.as_str().to_owned(), registered);
+                    let detail = "255 fields were declared over time, and numbers are never \
+                                  reused; a new installation is needed";
+                    return Err(Error::unprocessable("field_ids_used_up", detail));
                 }
             }
         }
@@ -98,4 +98,30 @@ impl Registry {
     pub fn compartment(&self, id: &[u8; 16]) -> Option<&Compartment> {
         self.compartments.iter().find(|known| known.id == *id)
     }
+}
+
+impl RegisteredField {
+    /// Values kept under the old declaration would be misread, not found, or forgotten at the wrong
+    /// time.
+    fn refuse_change(&self, name: &str, wanted: &Self) -> Result<(), Error> {
+        let (what, before, after) = if self.kind != wanted.kind {
+            ("type", self.kind.clone(), wanted.kind.clone())
+        } else if self.find != wanted.find {
+            ("find", self.find.clone(), wanted.find.clone())
+        } else if self.needed_for != wanted.needed_for {
+            ("needed_for", listed(&self.needed_for), listed(&wanted.needed_for))
+        } else {
+            return Ok(());
+        };
+        let detail = format!(
+            "`{what}` of field `{name}` was `{before}` when it was first declared and cannot become \
+             `{after}`: moving values that are kept already is not in this version. Put it back, or \
+             declare a field with another name"
+        );
+        Err(Error::unprocessable("field_changed", detail))
+    }
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }

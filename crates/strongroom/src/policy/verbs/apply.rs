@@ -135,7 +135,11 @@ pub fn apply(
         };
         let delta = rights(None, Some(row.mac));
         let entry = Entry::new(ctx, EntryKind::Policy, "policy.ask");
-        return Ok(Applying::Waits { change: grant.change(entry).guard(guard).with_state(delta), due, lines });
+        return Ok(Applying::Waits {
+            change: grant.change(entry).guard(guard).with_state(delta),
+            due,
+            lines,
+        });
     }
     let row = next_version(ctx, keyring, current, &policy, text)?;
     let entry = Entry::new(ctx, EntryKind::Policy, "policy.apply").counting(u64::from(row.version));

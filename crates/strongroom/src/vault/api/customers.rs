@@ -54,7 +54,8 @@ pub(super) struct CustomerRef {
 }
 
 /// Makes a customer
-#[utoipa::path(post, path = "/v1/customers", tag = "customers", request_body = CustomerInput,
+#[utoipa::path(post, path = "/v1/customers", tag = "customers", operation_id = "create_customer",
+    request_body = CustomerInput,
     responses((status = 201, body = CustomerRef), (status = "default", body = Problem)))]
 pub(super) async fn create(
     State(desk): State<Arc<Desk>>,

@@ -58,6 +58,7 @@ pub(super) async fn ask(
 
 /// Takes an erasure back while its grace lasts
 #[utoipa::path(delete, path = "/v1/customers/{id}/erasure", tag = "erasure",
+    operation_id = "cancel_erasure",
     params(("id" = String, Path)),
     responses((status = 204), (status = "default", body = Problem)))]
 pub(super) async fn cancel(

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use crate::access::{Caller, Desk, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
-use crate::vault::{self, Begun, ImportRowInput, NewCustomer, RelationInput, RowProblem};
 use crate::vault::api::read_time;
+use crate::vault::{self, Begun, ImportRowInput, NewCustomer, RelationInput, RowProblem};
 use crate::web::{Body, CHUNK_SIZE_BYTES_MAX, Problem, Receipted};
 
 /// What is to be imported.
@@ -95,13 +95,13 @@ pub(super) async fn begin(
     State(desk): State<Arc<Desk>>,
     Caller(ctx): Caller,
     Body(input): Body<BeginInput>,
-) -> Result<Json<ImportView>, Error> {
+) -> Result<Receipted<Json<ImportView>>, Error> {
     let begun = async {
         let file = read_hash(&input.file_sha256)?;
         vault::begin_import(&desk, &ctx, file, read_hash(&input.map_sha256)?).await
     };
     match begun.await {
-        Ok(begun) => Ok(Json(view(&begun, Vec::new()))),
+        Ok((begun, receipt)) => Ok(Receipted(receipt, Json(view(&begun, Vec::new())))),
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Import, "import.begin", error).await),
     }
 }
@@ -135,17 +135,19 @@ pub(super) struct TryView {
     problems: Vec<RowProblemView>,
 }
 
-/// Says what would become of rows, and changes nothing
+/// Says what would become of rows, and keeps none of them
 #[utoipa::path(post, path = "/v1/imports/dry-run", tag = "imports", request_body = TryInput,
     responses((status = 200, body = TryView), (status = "default", body = Problem)))]
 pub(super) async fn dry_run(
     State(desk): State<Arc<Desk>>,
     Caller(ctx): Caller,
     Body(input): Body<TryInput, CHUNK_SIZE_BYTES_MAX>,
-) -> Result<Json<TryView>, Error> {
+) -> Result<Receipted<Json<TryView>>, Error> {
     let tried = async { vault::try_chunk(&desk, &ctx, &read_rows(input.rows)?).await };
     match tried.await {
-        Ok(problems) => Ok(Json(TryView { problems: problem_views(problems) })),
+        Ok((problems, receipt)) => {
+            Ok(Receipted(receipt, Json(TryView { problems: problem_views(problems) })))
+        }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Import, "import.try", error).await),
     }
 }

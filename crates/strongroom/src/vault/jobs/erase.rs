@@ -6,10 +6,8 @@
 
 use strongroom_crypto::{Decoder, Encoder, peek_binding};
 
-use crate::access::{self, Desk, system_grant};
-use crate::ctx::{
-    Ctx, Destruction, Entry, EntryKind, Guard, Miss, Pseudonym, Subjects, Written,
-};
+use crate::access::{self, BROKEN_ROW, Desk, system_grant};
+use crate::ctx::{Ctx, Destruction, Entry, EntryKind, Guard, Miss, Pseudonym, Subjects, Written};
 use crate::db::{Connection, Statement};
 use crate::error::Error;
 use crate::findings;
@@ -31,8 +29,8 @@ pub struct Erased {
 
 /// Erases everyone whose grace is over.
 pub async fn erase_due(desk: &Desk, ctx: &Ctx) -> Result<Erased, Error> {
-    desk.rights.now()?;
-    let mut erased = Erased::default();
+    // Those that a reader of keys.db or a full disk stopped half-way go first.
+    let mut erased = Erased { done: finish_begun(desk, ctx).await?, waiting: 0 };
     let now = ctx.now;
     let due = desk.data.scan(move |db| store::list_jobs(db, JobState::Asked, now)).await?;
     for job in due {
@@ -87,7 +85,12 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
     if opened.row.state != CustomerState::Restricted {
         return Ok(None);
     }
-    let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+    let authority = desk.rights.now()?;
+    // Both the rows and the memory: a hold that was deleted by SQL still stands in memory.
+    if authority.held.contains(opened.row.id.as_bytes()) {
+        return Ok(None);
+    }
+    let applied = std::sync::Arc::clone(authority.applied()?);
     let left = rules::remainder(&applied, &opened.core, ctx.now);
     let plan = plan(desk, &opened, &left)?;
     let mut begun = job.clone();
@@ -101,6 +104,7 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
     let statement = store::update_job(&begun, &job.mac);
     let mut change = system_grant(ctx, Vec::new())?
         .change(entry)
+        .guard(Guard::Epoch(authority.epoch))
         .guard(Guard::NotBefore(job.due))
         .guard(Guard::TrustedClock)
         .guard(hold_guard(&opened.row))
@@ -118,15 +122,14 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
         let core = core_of(&opened, &left, &plan);
         row.due_day = rules::due_day(&applied.policy, &core.relations);
         sealing.core(ctx, row.key, &opened.core_key, &core, row.version)?;
-        change = change.write_all(plan.compartments.iter().map(|it| store::delete_record(row.key, it)));
+        change =
+            change.write_all(plan.compartments.iter().map(|it| store::delete_record(row.key, it)));
     }
     row.mac = opened.core_key.mac_row(&row.columns());
     let written = Written { sealed_hash: sealing.hash, row_mac: row.mac };
     let statement = store::update_customer(&row, &opened.row);
     let miss = Miss::StateChanged;
-    change = change
-        .guard(Guard::Rows { statement, expected: 1, miss })
-        .write_all(sealing.writes);
+    change = change.guard(Guard::Rows { statement, expected: 1, miss }).write_all(sealing.writes);
     change.entry.written = Some(written);
     match access::commit(desk, change).await {
         Ok(_) => Ok(Some(begun)),
@@ -265,19 +268,18 @@ impl Plan {
     }
 }
 
-/// MACs of every intact row of the register and of every job, for the state hash.
+/// MACs of every row of the register and of every job, for the state hash.
 pub fn register_macs(db: &mut Connection, keyring: &Keyring) -> Result<Vec<[u8; 32]>, Error> {
     let mut macs = Vec::new();
     let mut after = Vec::new();
     loop {
         let page = store::read_register(db, &after)?;
-        let Some((last, _, _)) = page.last() else { break };
-        after = last.to_vec();
-        for (dek, destroyed, mac) in &page {
-            let columns = store::register_columns(dek, *destroyed);
-            if keyring.is_row_intact(store::REGISTER_TABLE, &columns, mac)? {
-                macs.push(*mac);
-            }
+        let Some(last) = page.last() else { break };
+        after = last.dek.to_vec();
+        for line in &page {
+            let columns = store::register_columns(&line.dek, line.destroyed);
+            let intact = keyring.is_row_intact(store::REGISTER_TABLE, &columns, &line.mac)?;
+            macs.push(if intact { line.mac } else { BROKEN_ROW });
         }
     }
     let mut after = Vec::new();
@@ -286,9 +288,8 @@ pub fn register_macs(db: &mut Connection, keyring: &Keyring) -> Result<Vec<[u8; 
         let Some(last) = page.last() else { return Ok(macs) };
         after = last.id.to_vec();
         for job in &page {
-            if keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)? {
-                macs.push(job.mac);
-            }
+            let intact = keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?;
+            macs.push(if intact { job.mac } else { BROKEN_ROW });
         }
     }
 }
@@ -299,9 +300,9 @@ pub async fn refuse_returned_keys(desk: &Desk) -> Result<(), Error> {
     loop {
         let from = after.clone();
         let page = desk.data.scan(move |db| store::read_register(db, &from)).await?;
-        let Some((last, _, _)) = page.last() else { return Ok(()) };
-        after = last.to_vec();
-        let deks: Vec<[u8; 16]> = page.iter().map(|(dek, _, _)| *dek).collect();
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.dek.to_vec();
+        let deks: Vec<[u8; 16]> = page.iter().map(|line| line.dek).collect();
         if !desk.keyring.which_exist(&deks)?.is_empty() {
             let detail = "keys.db was put back to an older state: it has keys of customers who \
                           were erased. Nothing is served; put back the newest keys.db";
@@ -325,4 +326,5 @@ fn length(count: usize) -> u32 {
 }
 
 /// What an erasure waits out instead of failing.
-const WAITS: [&str; 4] = ["legal_hold", "clock_suspect", "too_early", "state_changed"];
+const WAITS: [&str; 5] =
+    ["changed_meanwhile", "clock_suspect", "legal_hold", "state_changed", "too_early"];

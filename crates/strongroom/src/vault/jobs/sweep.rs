@@ -50,9 +50,9 @@ fn in_use(
     loop {
         let page = store::list_deks_page(db, (after.0, &after.1), PAGE_ROWS)?;
         let Some(last) = page.last() else { return Ok(seen) };
-        after = (last.0, last.1);
-        for (_, _, sealed) in &page {
-            let dek = peek_binding(sealed)?.dek;
+        after = (last.customer, last.compartment);
+        for record in &page {
+            let dek = peek_binding(&record.sealed)?.dek;
             if wanted.contains(&dek) {
                 seen.insert(dek);
             }

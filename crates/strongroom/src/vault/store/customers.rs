@@ -65,10 +65,21 @@ pub(in crate::vault) fn list_deks_page(
     db: &mut Connection,
     after: (i64, &[u8; 16]),
     limit: i64,
-) -> Result<Vec<(i64, [u8; 16], Vec<u8>)>, Error> {
+) -> Result<Vec<StoredRecord>, Error> {
     let args = [after.0.into(), after.1.into(), Value::from(limit)];
     let rows = db.query(LIST_RECORDS, &args)?;
-    rows.iter().map(|row| Ok((row.integer(0)?, row.array(1)?, row.bytes(2)?.to_vec()))).collect()
+    let read = |row: &Row| {
+        let (customer, compartment) = (row.integer(0)?, row.array(1)?);
+        Ok(StoredRecord { customer, compartment, sealed: row.bytes(2)?.to_vec() })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// One sealed record and where it stands.
+pub(in crate::vault) struct StoredRecord {
+    pub(in crate::vault) customer: i64,
+    pub(in crate::vault) compartment: [u8; 16],
+    pub(in crate::vault) sealed: Vec<u8>,
 }
 
 fn values(row: &CustomerRow) -> Vec<Value> {

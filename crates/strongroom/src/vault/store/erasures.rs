@@ -141,11 +141,20 @@ pub(in crate::vault) async fn is_registered(
 pub(in crate::vault) fn read_register(
     db: &mut Connection,
     after: &[u8],
-) -> Result<Vec<([u8; 16], Time, [u8; 32])>, Error> {
+) -> Result<Vec<RegisterLine>, Error> {
     let rows = db.query(READ_REGISTER, &[after.into(), Value::from(REGISTER_PAGE_MAX)])?;
-    rows.iter()
-        .map(|row| Ok((row.array(0)?, Time::from_ms(row.integer(1)?), row.array(2)?)))
-        .collect()
+    let read = |row: &Row| {
+        let destroyed = Time::from_ms(row.integer(1)?);
+        Ok(RegisterLine { dek: row.array(0)?, destroyed, mac: row.array(2)? })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// A key that was destroyed.
+pub(in crate::vault) struct RegisterLine {
+    pub(in crate::vault) dek: [u8; 16],
+    pub(in crate::vault) destroyed: Time,
+    pub(in crate::vault) mac: [u8; 32],
 }
 
 /// A page of all jobs after an id.

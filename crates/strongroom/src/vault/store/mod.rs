@@ -10,8 +10,9 @@ pub(super) use customers::{
     put_record, read_records, row_by_key, update_customer,
 };
 pub(super) use erasures::{
-    JOB_TABLE, JobRow, JobState, asked_since, find_job, insert_job, insert_register, is_registered,
-    list_jobs, read_jobs, read_register, register_columns, update_job, REGISTER_TABLE, count_customers,
+    JOB_TABLE, JobRow, JobState, REGISTER_TABLE, asked_since, count_customers, find_job,
+    insert_job, insert_register, is_registered, list_jobs, read_jobs, read_register,
+    register_columns, update_job,
 };
 pub(super) use imports::{ImportRow, advance_import, find_import, insert_import, read_import};
 pub(super) use indexes::{

@@ -20,7 +20,6 @@ use crate::vault::model::{
 };
 use crate::vault::rules::{self, Nulls, ParsedField};
 use crate::vault::store;
-use crate::vault::verbs::patch::{Patched, patch_by_reference};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// What makes a customer.
@@ -52,42 +51,14 @@ pub struct Created {
     pub receipt: Receipt,
 }
 
-/// What an upsert came to.
-pub enum Upserted {
-    /// There was none.
-    Created(Created),
-    /// There was one.
-    Patched(Patched),
-}
-
 /// Makes a customer. A unique value that another customer has is a conflict, decided at commit: of
 /// two parallel creates one wins.
 pub async fn create(desk: &Desk, ctx: &Ctx, input: &NewCustomer) -> Result<Created, Error> {
     create_with(desk, ctx, input, None).await
 }
 
-/// Makes a customer under the caller's own reference, or changes the one who has it.
-pub async fn upsert(
-    desk: &Desk,
-    ctx: &Ctx,
-    reference: &Reference,
-    input: &NewCustomer,
-) -> Result<Upserted, Error> {
-    for _ in 0..ATTEMPTS_MAX {
-        if let Some(patched) = patch_by_reference(desk, ctx, reference, input).await? {
-            return Ok(Upserted::Patched(patched));
-        }
-        match create_with(desk, ctx, input, Some(reference)).await {
-            Ok(created) => return Ok(Upserted::Created(created)),
-            // Another upsert of the same reference won: there is one to change now.
-            Err(error) if error.code == REFERENCE_TAKEN => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(changed_meanwhile())
-}
-
-async fn create_with(
+/// Makes a customer, under a reference if there is one.
+pub(super) async fn create_with(
     desk: &Desk,
     ctx: &Ctx,
     input: &NewCustomer,
@@ -256,8 +227,7 @@ pub(super) fn read_relations(
     applied: &Applied,
     input: &[RelationInput],
 ) -> Result<Vec<Relation>, Error> {
-    let known: Vec<&str> =
-        applied.policy.relations().keys().map(|name| name.as_str()).collect();
+    let known: Vec<&str> = applied.policy.relations().keys().map(|name| name.as_str()).collect();
     let mut relations: Vec<Relation> = Vec::with_capacity(input.len());
     for wanted in input {
         let last = wanted.last.unwrap_or(ctx.now);
@@ -288,10 +258,7 @@ pub(super) fn read_relations(
 }
 
 /// The index entries of all indexed fields that have a value.
-pub(super) fn index_entries(
-    desk: &Desk,
-    parsed: &[ParsedField],
-) -> Result<Vec<IndexEntry>, Error> {
+pub(super) fn index_entries(desk: &Desk, parsed: &[ParsedField]) -> Result<Vec<IndexEntry>, Error> {
     let mut entries = Vec::new();
     for field in parsed {
         let (Some(kind), Some(value)) = (field.index, &field.value) else { continue };
@@ -327,7 +294,9 @@ pub(super) async fn name_taken(
     guards: &[(IndexEntry, i64)],
 ) -> Option<Error> {
     let mut data = desk.data.snapshot().await.ok()?;
-    for (entry, _) in guards {
+    // From behind, where the reference stands: of two parallel upserts the second finds both the
+    // reference and the e-mail taken, by the very customer it is to change.
+    for (entry, _) in guards.iter().rev() {
         let found = store::find_by_hash(&mut data, entry).await.ok()?;
         if found.is_empty() {
             continue;
@@ -347,4 +316,5 @@ pub(super) async fn name_taken(
     None
 }
 
-const REFERENCE_TAKEN: &str = "reference_taken";
+/// The code of a reference that another customer has.
+pub(super) const REFERENCE_TAKEN: &str = "reference_taken";

@@ -31,7 +31,11 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
     for _ in 0..ATTEMPTS_MAX {
         let grant = access::permit(desk, ctx, Right::Erase)?;
         let opened = open_active(desk, ctx, &id).await?;
-        let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+        let authority = desk.rights.now()?;
+        if authority.held.contains(id.as_bytes()) {
+            return Err(access::refusal_of(Miss::LegalHold));
+        }
+        let applied = std::sync::Arc::clone(authority.applied()?);
         refuse_too_many(desk, ctx).await?;
         let grace_days = i64::from(applied.policy.business().erase_grace.days());
         let due = ctx.now.plus_days(grace_days);
@@ -125,10 +129,7 @@ pub(in crate::vault) fn hold_guard(row: &CustomerRow) -> Guard {
 }
 
 /// A job or register row comes, goes or changes.
-pub(in crate::vault) fn register(
-    before: Option<[u8; 32]>,
-    after: Option<[u8; 32]>,
-) -> StateDelta {
+pub(in crate::vault) fn register(before: Option<[u8; 32]>, after: Option<[u8; 32]>) -> StateDelta {
     StateDelta { part: StatePart::Register, before, after }
 }
 

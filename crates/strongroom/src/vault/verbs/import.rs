@@ -68,15 +68,17 @@ pub async fn begin_import(
     ctx: &Ctx,
     file_hash: [u8; 32],
     map_hash: [u8; 32],
-) -> Result<Begun, Error> {
+) -> Result<(Begun, Receipt), Error> {
     for _ in 0..ATTEMPTS_MAX {
         let grant = access::permit(desk, ctx, Right::Import)?;
         let known = {
             let mut data = desk.data.snapshot().await?;
             store::find_import(&mut data, &file_hash, &map_hash).await?
         };
+        let entry = Entry::new(ctx, EntryKind::Import, "import.begin");
         if let Some(row) = known {
-            return Ok(begun(&row));
+            let receipt = access::commit(desk, grant.change(entry)).await?;
+            return Ok((begun(&row), receipt));
         }
         let row = ImportRow {
             id: ctx.new_id()?,
@@ -90,24 +92,28 @@ pub async fn begin_import(
         };
         let statement = store::insert_import(&row);
         let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
-        let entry = Entry::new(ctx, EntryKind::Import, "import.begin");
-        if let Attempt::Done(_) = commit_or_retry(desk, grant.change(entry).guard(guard)).await? {
-            return Ok(begun(&row));
+        let change = grant.change(entry).guard(guard);
+        if let Attempt::Done(receipt) = commit_or_retry(desk, change).await? {
+            return Ok((begun(&row), receipt));
         }
     }
     Err(changed_meanwhile())
 }
 
-/// Says what would become of rows, and changes nothing.
+/// Says what would become of rows, and keeps none of them. It tells whose values are taken, so it is
+/// an entry like any other question about customers.
 pub async fn try_chunk(
     desk: &Desk,
     ctx: &Ctx,
     rows: &[ImportRowInput],
-) -> Result<Vec<RowProblem>, Error> {
-    access::permit(desk, ctx, Right::Import)?;
+) -> Result<(Vec<RowProblem>, Receipt), Error> {
+    let grant = access::permit(desk, ctx, Right::Import)?;
     refuse_too_large(rows)?;
     let applied = Arc::clone(desk.rights.now()?.applied()?);
-    Ok(sort_rows(desk, ctx, &applied, rows).await?.problems)
+    let problems = sort_rows(desk, ctx, &applied, rows).await?.problems;
+    let entry = Entry::new(ctx, EntryKind::Import, "import.try").counting(rows.len() as u64);
+    let receipt = access::commit(desk, grant.change(entry)).await?;
+    Ok((problems, receipt))
 }
 
 /// Takes the next rows of an import: `first` is how many rows were done before them.

@@ -7,7 +7,7 @@ use crate::id::{Customer, Id};
 use crate::ledger::{self, Leaf, Placed};
 use crate::policy::Right;
 use crate::vault::store;
-use crate::vault::verbs::open::open_active;
+use crate::vault::verbs::open::{Which, open, open_active};
 use crate::vault::verbs::read::still_alive;
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
@@ -102,7 +102,10 @@ pub async fn scope(
             let mut touched = std::collections::BTreeMap::<Pseudonym, Touched>::new();
             ledger::scope(db, &keyring, &name, span, |placed, subjects| {
                 for subject in subjects {
-                    touched.entry(subject).or_insert_with(|| Touched::new(&placed.leaf)).add(&placed.leaf);
+                    touched
+                        .entry(subject)
+                        .or_insert_with(|| Touched::new(&placed.leaf))
+                        .add(&placed.leaf);
                 }
                 Ok(())
             })?;
@@ -114,7 +117,7 @@ pub async fn scope(
         let names = touched.fields.iter().filter_map(|it| applied.registry.name_of(it));
         let fields = names.map(str::to_owned).collect();
         lines.push(ScopeLine {
-            customer: customer_behind(desk, &subject).await?,
+            customer: customer_behind(desk, ctx, &subject).await?,
             fields,
             times: touched.times,
             first: touched.first,
@@ -144,12 +147,23 @@ impl Touched {
     }
 }
 
+/// The core is opened, because the row that leads to it may have been pointed at someone else.
 async fn customer_behind(
     desk: &Desk,
+    ctx: &Ctx,
     subject: &Pseudonym,
 ) -> Result<Option<Id<Customer>>, Error> {
     let hash = desk.keyring.subject_index(&subject.0)?;
-    let mut data = desk.data.snapshot().await?;
-    let Some(key) = store::key_of_subject(&mut data, &hash).await? else { return Ok(None) };
-    Ok(store::row_by_key(&mut data, key).await?.map(|row| row.id))
+    let key = {
+        let mut data = desk.data.snapshot().await?;
+        store::key_of_subject(&mut data, &hash).await?
+    };
+    let Some(key) = key else { return Ok(None) };
+    let Some(opened) = open(desk, ctx, Which::Key(key)).await? else { return Ok(None) };
+    if opened.core.pseudonym != *subject {
+        let detail = "a row that leads from the ledger to a customer was changed by other hands, so \
+                      nobody is named; restore the data from a backup";
+        return Err(Error::unavailable("tampered", detail));
+    }
+    Ok(Some(opened.row.id))
 }

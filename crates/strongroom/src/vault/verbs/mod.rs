@@ -8,18 +8,21 @@ mod looks;
 pub(super) mod open;
 mod patch;
 mod read;
+mod upsert;
 
 use crate::error::Error;
 
-pub use create::{Created, NewCustomer, RelationInput, Upserted, create, upsert};
+pub use create::{Created, NewCustomer, RelationInput, create};
 pub use erase::{Asked, ask_erasure, cancel_erasure};
 pub use find::{Match, look_up};
 pub use import::{
-    Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk, try_chunk,
+    Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk,
+    try_chunk,
 };
 pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
+pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.
 pub(super) const ATTEMPTS_MAX: usize = 5;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use strongroom_crypto::peek_binding;
 
-use crate::access::{Desk, system_grant};
-use crate::ctx::{Actor, Ctx};
+use crate::access::{Desk, raise_finding};
+use crate::ctx::Ctx;
 use crate::error::{Error, ErrorKind};
 use crate::findings::{Finding, FindingKind};
 use crate::id::{Customer, Id};
@@ -109,12 +109,13 @@ async fn open_records(
     let mut opened = BTreeMap::new();
     for (compartment, version) in &core.compartments {
         let sealed = sealed.remove(compartment).ok_or_else(|| tampered("a record is gone"))?;
-        if peek_binding(&sealed)?.version != *version {
+        let binding = peek_binding(&sealed).map_err(|_| tampered("a record without a header"))?;
+        if binding.version != *version {
             return Err(tampered("a record of another version").into());
         }
         let key = match desk.keyring.find(&mut keys, id, compartment, &sealed).await? {
             Found::Key(key) => key,
-            Found::Missing => return Err(Closed::KeyMissing(peek_binding(&sealed)?.dek)),
+            Found::Missing => return Err(Closed::KeyMissing(binding.dek)),
         };
         opened.insert(*compartment, SealedCompartment { key, version: *version, sealed });
     }
@@ -136,15 +137,14 @@ async fn key_missing(
     let mut data = desk.data.snapshot().await?;
     let begun = store::find_job(&mut data, row.key, JobState::Begun).await?;
     let begun = match begun {
-        Some(job) => {
-            desk.keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?
-        }
+        Some(job) => desk.keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?,
         None => false,
     };
     if begun || registered(desk, &mut data, dek).await? {
         return Ok(None);
     }
     drop(data);
+    desk.missing_keys.note(*row.id.as_bytes());
     raise(desk, ctx, FindingKind::KeyMissing, row, KEY_MISSING).await;
     let detail = "a key of this customer is missing although nobody erased them; nothing was \
                   deleted. Put back the keys.db that belongs to this data, see the findings";
@@ -163,13 +163,9 @@ async fn registered(
 
 /// A finding that cannot be written is logged: the caller's answer is an error either way.
 async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, row: &CustomerRow, detail: &str) {
-    let own = Ctx { actor: Actor::System { job: "vault.open" }, ..ctx.clone() };
     let customer = Some(*row.id.as_bytes());
     let finding = Finding { kind, detail: detail.to_owned(), customer };
-    let raised = match system_grant(&own, Vec::new()) {
-        Ok(grant) => crate::findings::raise(&own, &desk.committer, grant, &finding).await,
-        Err(error) => Err(error),
-    };
+    let raised = raise_finding(desk, ctx, "vault.open", &finding).await;
     if let Err(error) = raised {
         tracing::error!(code = error.code, finding = kind.as_str(), "a finding could not be kept");
     }

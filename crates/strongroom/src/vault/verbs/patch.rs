@@ -7,7 +7,7 @@ use strongroom_crypto::{Plain, peek_fields};
 
 use crate::access::{self, Attempt, Desk, commit_or_retry};
 use crate::ctx::{
-    Ctx, Entry, EntryKind, FieldSet, Grant, Guard, Miss, Receipt, Subjects, Time, Written,
+    Change, Ctx, Entry, EntryKind, FieldSet, Grant, Guard, Miss, Receipt, Subjects, Time, Written,
 };
 use crate::error::{Error, ErrorKind};
 use crate::id::{Customer, Id};
@@ -17,8 +17,7 @@ use crate::vault::model::{Core, IndexEntry, IndexKind, REFERENCE_FIELD, Referenc
 use crate::vault::rules::{self, Nulls, ParsedField};
 use crate::vault::store;
 use crate::vault::verbs::create::{
-    NewCustomer, RelationInput, Sealing, index_entries, name_taken, read_relations,
-    reference_entry,
+    NewCustomer, RelationInput, Sealing, index_entries, name_taken, read_relations, reference_entry,
 };
 use crate::vault::verbs::open::{Opened, Which, open, open_active};
 use crate::vault::verbs::read::still_alive;
@@ -61,10 +60,8 @@ pub async fn patch(
         if opened.row.version != version {
             return Err(version_changed());
         }
-        let relations = opened.core.relations.clone();
         let edit = Edit { relations: None, fields, nulls: Nulls::Remove };
         let entry = Entry::new(ctx, EntryKind::Write, "customer.patch");
-        let edit = Edit { relations: Some(relations), ..edit };
         if let Some(patched) = rewrite(desk, ctx, grant, &opened, edit, entry).await? {
             return Ok(patched);
         }
@@ -106,7 +103,8 @@ pub async fn relate(
         let edit =
             Edit { relations: Some(relations), fields: &BTreeMap::new(), nulls: Nulls::Remove };
         let entry = Entry::new(ctx, EntryKind::Write, "customer.relate");
-        if let Some(patched) = rewrite(desk, ctx, grant, &opened, edit, entry).await? {
+        let done = rewrite(desk, ctx, grant, &opened, edit, entry).await;
+        if let Some(patched) = again_if_overtaken(done)? {
             return Ok(patched);
         }
     }
@@ -145,15 +143,25 @@ pub(super) async fn patch_by_reference(
         let nulls = Nulls::Remove;
         let edit = Edit { relations: Some(relations), fields: &input.fields, nulls };
         let entry = Entry::new(ctx, EntryKind::Write, "customer.upsert");
-        if let Some(patched) = rewrite(desk, ctx, grant, &opened, edit, entry).await? {
+        let done = rewrite(desk, ctx, grant, &opened, edit, entry).await;
+        if let Some(patched) = again_if_overtaken(done)? {
             return Ok(Some(patched));
         }
     }
     Err(changed_meanwhile())
 }
 
+/// Nobody named a version here, so a change that came first is no conflict: decide once more.
+fn again_if_overtaken(done: Result<Option<Patched>, Error>) -> Result<Option<Patched>, Error> {
+    match done {
+        Err(error) if error.code == VERSION_CHANGED => Ok(None),
+        done => done,
+    }
+}
+
 /// What is to change.
 struct Edit<'a> {
+    /// `None` leaves them as they are.
     relations: Option<Vec<crate::vault::model::Relation>>,
     fields: &'a BTreeMap<String, Value>,
     nulls: Nulls,
@@ -178,22 +186,7 @@ async fn rewrite(
     let parsed = rules::parse_fields(&applied, &core.relations, edit.fields, edit.nulls)?;
     let mut sealing = Sealing::default();
     for (compartment, changes) in touched(opened, &parsed)? {
-        match opened.records.get(&compartment) {
-            Some(record) => {
-                let versions = Versions { now: record.version, next };
-                let random = ctx.rng.as_ref();
-                let sealed = record.key.reseal(random, versions, &record.sealed, &changes)?;
-                sealing.put(opened.row.key, &compartment, sealed);
-            }
-            None => {
-                let cells: Vec<(u8, Plain)> = changes
-                    .into_iter()
-                    .filter_map(|(field, value)| value.map(|value| (field, value)))
-                    .collect();
-                let row = (&opened.row.id, opened.row.key);
-                sealing.first(desk, ctx, row, &compartment, &cells, next)?;
-            }
-        }
+        seal_compartment(desk, ctx, opened, &mut sealing, compartment, changes)?;
         core.compartments.insert(compartment, next);
     }
     let moved = move_indexes(&mut core, &parsed, index_entries(desk, &parsed)?);
@@ -210,39 +203,44 @@ async fn rewrite(
         .counting(1);
     let statement = store::update_customer(&row, &opened.row);
     let miss = Miss::VersionChanged;
-    let mut change = still_alive(grant.change(entry), opened)
+    let change = still_alive(grant.change(entry), opened)
         .guard(Guard::Rows { statement, expected: 1, miss })
         .write_all(sealing.writes);
-    for entry in &moved.removed {
-        // Before the claims below, so that a value may move between this customer's own fields.
-        let statement = store::delete_index(entry, row.key);
-        change = change.guard(Guard::Rows { statement, expected: 1, miss: Miss::VersionChanged });
-    }
-    let mut claims = Vec::new();
-    for entry in moved.added {
-        match entry.kind {
-            IndexKind::Exact => change = change.write(store::insert_exact(&entry, row.key)),
-            IndexKind::Unique => {
-                let (statement, miss) =
-                    (store::claim_unique(&entry, row.key), Miss::Taken(entry.field));
-                change = change.guard(Guard::Rows { statement, expected: 1, miss });
-                claims.push((entry, row.key));
-            }
-        }
-    }
-    for key in sealing.keys {
-        change = change.put_key(key);
-    }
+    let change = moved.write_to(change, row.key);
+    let change = sealing.keys.into_iter().fold(change, Change::put_key);
     match commit_or_retry(desk, change).await {
-        Ok(Attempt::Done(receipt)) => {
-            Ok(Some(Patched { id: row.id, version: next, receipt }))
-        }
+        Ok(Attempt::Done(receipt)) => Ok(Some(Patched { id: row.id, version: next, receipt })),
         Ok(Attempt::Retry) => Ok(None),
         Err(error) if error.code == "taken" => {
+            let claims = moved.claims(row.key);
             Err(name_taken(desk, &applied, &claims).await.unwrap_or(error))
         }
         Err(error) => Err(error),
     }
+}
+
+/// Seals the next record of one compartment, under its key or, where it is the first, a new one.
+fn seal_compartment(
+    desk: &Desk,
+    ctx: &Ctx,
+    opened: &Opened,
+    sealing: &mut Sealing,
+    compartment: [u8; 16],
+    changes: BTreeMap<u8, Option<Plain>>,
+) -> Result<(), Error> {
+    let next = opened.row.version + 1;
+    if let Some(record) = opened.records.get(&compartment) {
+        let versions = Versions { now: record.version, next };
+        let sealed = record.key.reseal(ctx.rng.as_ref(), versions, &record.sealed, &changes)?;
+        sealing.put(opened.row.key, &compartment, sealed);
+        return Ok(());
+    }
+    let cells: Vec<(u8, Plain)> = changes
+        .into_iter()
+        .filter_map(|(field, value)| value.map(|value| (field, value)))
+        .collect();
+    let row = (&opened.row.id, opened.row.key);
+    sealing.first(desk, ctx, row, &compartment, &cells, next)
 }
 
 type Changes = BTreeMap<[u8; 16], BTreeMap<u8, Option<Plain>>>;
@@ -270,6 +268,33 @@ fn touched(opened: &Opened, parsed: &[ParsedField]) -> Result<Changes, Error> {
 struct MovedIndexes {
     removed: Vec<IndexEntry>,
     added: Vec<IndexEntry>,
+}
+
+impl MovedIndexes {
+    /// Old entries go before new ones are claimed, so that a value may move between this customer's
+    /// own fields.
+    fn write_to(&self, mut change: Change, key: i64) -> Change {
+        for entry in &self.removed {
+            let (statement, miss) = (store::delete_index(entry, key), Miss::VersionChanged);
+            change = change.guard(Guard::Rows { statement, expected: 1, miss });
+        }
+        for entry in &self.added {
+            change = match entry.kind {
+                IndexKind::Exact => change.write(store::insert_exact(entry, key)),
+                IndexKind::Unique => {
+                    let (statement, miss) =
+                        (store::claim_unique(entry, key), Miss::Taken(entry.field));
+                    change.guard(Guard::Rows { statement, expected: 1, miss })
+                }
+            };
+        }
+        change
+    }
+
+    fn claims(&self, key: i64) -> Vec<(IndexEntry, i64)> {
+        let unique = self.added.iter().filter(|entry| entry.kind == IndexKind::Unique);
+        unique.map(|entry| (*entry, key)).collect()
+    }
 }
 
 fn move_indexes(core: &mut Core, parsed: &[ParsedField], new: Vec<IndexEntry>) -> MovedIndexes {
@@ -304,5 +329,8 @@ fn merge_relations(
 fn version_changed() -> Error {
     let detail = "the customer has changed since you read it; read it again and repeat your change \
                   with the new version";
-    Error::new(ErrorKind::PreconditionFailed, "version_changed", detail)
+    Error::new(ErrorKind::PreconditionFailed, VERSION_CHANGED, detail)
 }
+
+/// The code of a change that another one overtook.
+const VERSION_CHANGED: &str = "version_changed";

@@ -66,8 +66,8 @@ pub async fn reveal(
     for _ in 0..ATTEMPTS_MAX {
         let permission = access::may_reveal(desk, ctx, purpose, fields, why.reason)?;
         let opened = open_active(desk, ctx, &id).await?;
-        let entry = Entry::new(ctx, EntryKind::Reveal, "customer.reveal")
-            .because(why.reason, why.ticket);
+        let entry =
+            Entry::new(ctx, EntryKind::Reveal, "customer.reveal").because(why.reason, why.ticket);
         if let Some(shown) = show(desk, permission, &opened, entry).await? {
             return Ok(shown);
         }

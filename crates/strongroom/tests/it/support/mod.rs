@@ -1,6 +1,11 @@
 //! A small shop to test with: a real installation in a temporary folder, a clock that is moved by
 //! hand, and keys of every role.
 
+pub(crate) mod canary;
+mod client;
+mod log;
+pub(crate) mod server;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +17,15 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use strongroom::access::{AsOperator, Desk};
 use strongroom::app::{App, Surroundings, initialise};
-use strongroom::ctx::{TestClock, Time};
+use strongroom::ctx::{Clock, SystemClock, TestClock, Time};
 use strongroom::keys::Places;
 use strongroom::router::router;
 use strongroom_crypto::SystemRandom;
 use tempfile::TempDir;
 use tower::ServiceExt;
+
+pub(crate) use client::{Client, Readers, together};
+pub(crate) use log::refusals;
 
 /// One installation, open, with the shop's policy and a key of each role.
 pub(crate) struct Shop {
@@ -34,12 +42,15 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) json: Value,
+    /// The body as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// 2026-11-21T10:00:00Z.
 pub(crate) const START_MS: i64 = 1_795_255_200_000;
 
-const POLICY: &str = include_str!("../../../../../examples/shop/policy.toml");
+/// The policy of `examples/shop`.
+pub(crate) const POLICY: &str = include_str!("../../../../../examples/shop/policy.toml");
 
 impl Shop {
     /// With the policy of `examples/shop`.
@@ -47,9 +58,18 @@ impl Shop {
         Self::with_policy(POLICY).await
     }
 
+    /// The same at the machine's own time, for tests that serve it in a process of its own: keys made
+    /// at a fixed time would be past their end one day.
+    pub(crate) async fn open_today() -> Self {
+        Self::with(Self::bare_at(SystemClock::new().now()), POLICY).await
+    }
+
     /// With a policy of the test's own.
     pub(crate) async fn with_policy(policy: &str) -> Self {
-        let mut shop = Self::bare();
+        Self::with(Self::bare(), policy).await
+    }
+
+    async fn with(mut shop: Self, policy: &str) -> Self {
         shop.start().await.unwrap();
         let answer =
             shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": policy }))).await;
@@ -63,8 +83,12 @@ impl Shop {
 
     /// Initialised, not open.
     pub(crate) fn bare() -> Self {
+        Self::bare_at(Time::from_ms(START_MS))
+    }
+
+    fn bare_at(start: Time) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock::at(Time::from_ms(START_MS)));
+        let clock = Arc::new(TestClock::at(start));
         let shop = Self { folder, clock, keys: HashMap::new(), app: None, router: None };
         initialise(&shop.surroundings()).unwrap();
         shop
@@ -204,13 +228,17 @@ pub(crate) async fn send(
     if operator {
         request.extensions_mut().insert(AsOperator);
     }
+    send_raw(router, request).await
+}
+
+/// Sends a request that is made byte by byte.
+pub(crate) async fn send_raw(router: Router, request: Request<Body>) -> Answer {
     let response = router.oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    let json = serde_json::from_slice(&bytes).unwrap_or_else(|_| {
-        Value::String(String::from_utf8_lossy(&bytes).into_owned())
-    });
-    Answer { status, headers, json }
+    let json = serde_json::from_slice(&bytes)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+    Answer { status, headers, json, bytes: bytes.to_vec() }
 }
 
 /// Runs SQL on a database file of a closed installation, as an intruder with the database would.

@@ -39,11 +39,21 @@ async fn a_customer_is_made_found_shown_changed_and_looked_up_in_the_ledger() {
     assert_eq!(gone.json, json!({ "customers": [] }));
 
     let looks = shop.call("shop", "GET", &format!("/v1/customers/{id}/ledger"), None).await;
-    let acts: Vec<&str> =
-        looks.json["items"].as_array().unwrap().iter().map(|it| it["act"].as_str().unwrap()).collect();
+    let acts: Vec<&str> = looks.json["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["act"].as_str().unwrap())
+        .collect();
     assert_eq!(
         acts,
-        ["customer.patch", "customer.reveal", "customer.read", "customer.lookup", "customer.create"]
+        [
+            "customer.patch",
+            "customer.reveal",
+            "customer.read",
+            "customer.lookup",
+            "customer.create"
+        ]
     );
 
     let verified = shop.as_operator("POST", "/v1/ledger/verify", None).await;

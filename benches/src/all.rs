@@ -1,0 +1,100 @@
+//! The one command: every row, then the table and the JSON.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::machine::{Machine, Versions, load_average};
+use crate::plan::Span;
+use crate::report::{Afterwards, Report, Settings};
+use crate::rows::ROWS;
+use crate::seal;
+use crate::server::Server;
+
+#[derive(Args)]
+pub(crate) struct All {
+    /// A few seconds, to see that it runs; the figures mean nothing
+    #[arg(long)]
+    smoke: bool,
+    /// Where to write the JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Make the data in a new folder inside this one, to measure another disk
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Pairs of runs for each row
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+    /// Customers imported before
+    #[arg(long, default_value_t = 10_000)]
+    customers: usize,
+    #[command(flatten)]
+    span: Span,
+}
+
+impl All {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let report = self.measure()?;
+        writeln!(std::io::stdout(), "{}", report.table())?;
+        let path = self.json.clone().unwrap_or_else(default_json);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        fs::write(&path, json).context("the JSON cannot be written")
+    }
+
+    fn measure(&self) -> anyhow::Result<Report> {
+        let folder = match &self.folder {
+            Some(parent) => tempfile::tempdir_in(parent)?,
+            None => tempfile::tempdir()?,
+        };
+        let (pairs, customers, span) = match self.smoke {
+            true => (1, 200, SMOKE_SPAN),
+            false => (self.pairs, self.customers, self.span),
+        };
+        let load_average_before = load_average();
+        say(&format!("load average {load_average_before}; importing {customers} customers"))?;
+        let server = Server::start(folder.path(), customers)?;
+        let mut rows = Vec::new();
+        let mut first_new = customers;
+        for row in ROWS {
+            say(row.name)?;
+            rows.push(row.compare(&server, folder.path(), &mut first_new, (pairs, span))?);
+        }
+        say("sealing")?;
+        let seal_us = seal::measure(pairs, span)?;
+        Ok(Report {
+            machine: Machine::read(folder.path()),
+            versions: Versions::read(),
+            settings: Settings::new(pairs, customers, span, server.plan.body_bytes),
+            load_average_before,
+            load_average_after: load_average(),
+            rows,
+            seal_us,
+            afterwards: Afterwards {
+                memory_peak_mib: server.process().memory_peak_kib().map(|kib| kib / 1024),
+                data_mib: size_mib(folder.path(), "strongroom.db"),
+                write_ahead_log_mib: size_mib(folder.path(), "strongroom.db-wal"),
+            },
+        })
+    }
+}
+
+/// Progress goes to standard error, so that the table can be kept.
+fn say(line: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stderr(), "{line}")?)
+}
+
+fn size_mib(folder: &Path, file: &str) -> Option<u64> {
+    fs::metadata(folder.join("data").join(file)).ok().map(|file| file.len() / (1024 * 1024))
+}
+
+fn default_json() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("out").join("bench.json")
+}
+
+const SMOKE_SPAN: Span = Span { warm_up_ms: 50, run_ms: 250 };

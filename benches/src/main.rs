@@ -1,0 +1,52 @@
+//! Measures Strongroom as ratios to baselines in the same run: `specs/performance.md`, "Method".
+//!
+//! `all` is the one command. It starts a server and a load generator, both as processes of their
+//! own, from this same binary.
+
+mod all;
+mod answer;
+mod commit;
+mod connection;
+mod load;
+mod machine;
+mod measured;
+mod plan;
+mod process;
+mod report;
+mod rows;
+mod seal;
+mod server;
+mod shop;
+
+use clap::{Parser, Subcommand};
+
+/// The allocator of the product's binary: what is measured must be what is shipped.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(about = "Measures Strongroom as ratios to baselines in the same run")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure everything, print the table, write JSON
+    All(all::All),
+    /// The load generator; started by `all`
+    #[command(hide = true)]
+    Load(load::Load),
+    /// The server that is measured; started by `all`
+    #[command(hide = true)]
+    ServeForBench(server::ServeForBench),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::All(all) => all.run(),
+        Command::Load(load) => load.run(),
+        Command::ServeForBench(server) => server.run(),
+    }
+}

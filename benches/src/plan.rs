@@ -1,0 +1,56 @@
+//! What the server tells the load generator, and how long to measure.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+/// Written by the server into its own folder once it answers.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Plan {
+    /// Loopback port of the product's router.
+    pub(crate) product_port: u16,
+    /// Loopback port of the constant answer, in the same process.
+    pub(crate) constant_port: u16,
+    /// An API key of the role `shop`.
+    pub(crate) key: String,
+    /// Ids of the imported customers; the number of a customer is its place.
+    pub(crate) customers: Vec<String>,
+    /// Size of the body of both answers.
+    pub(crate) body_bytes: usize,
+}
+
+impl Plan {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes = fs::read(path).context("the server's plan cannot be read")?;
+        serde_json::from_slice(&bytes).context("the server's plan is not understood")
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        Ok(fs::write(path, serde_json::to_vec(self)?)?)
+    }
+}
+
+/// How long one run takes.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Span {
+    /// Before anything counts
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) warm_up_ms: u64,
+    /// What counts
+    #[arg(long, default_value_t = 4_000)]
+    pub(crate) run_ms: u64,
+}
+
+impl Span {
+    pub(crate) fn warm_up(self) -> Duration {
+        Duration::from_millis(self.warm_up_ms)
+    }
+
+    pub(crate) fn run(self) -> Duration {
+        Duration::from_millis(self.run_ms)
+    }
+}

@@ -1,0 +1,185 @@
+//! The installation that is measured: made through the product's own doors, durable as shipped.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use strongroom::access::AsOperator;
+use strongroom::app::{App, Surroundings, initialise};
+use strongroom::ctx::SystemClock;
+use strongroom::keys::Places;
+use strongroom::router::router;
+use strongroom_crypto::SystemRandom;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+/// One open installation with its customers.
+pub(crate) struct Shop {
+    pub(crate) app: App,
+    pub(crate) router: Router,
+    /// An API key that creates, looks up and reads masked.
+    pub(crate) key: String,
+    /// Ids by number.
+    pub(crate) customers: Vec<String>,
+}
+
+/// What a read answers.
+pub(crate) struct Answered {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: axum::body::Bytes,
+}
+
+/// Three of the ten fields, from both compartments.
+pub(crate) const READ_FIELDS: &str = "company,email,name";
+
+impl Shop {
+    pub(crate) async fn open(folder: &Path, customers: usize) -> anyhow::Result<Self> {
+        initialise(&surroundings(folder))?;
+        let app = App::open(surroundings(folder)).await?;
+        let router = router(&app.desk()?);
+        let policy = json!({ "policy": POLICY });
+        call(&router, None, "POST", "/v1/policy", Some(policy)).await?;
+        let importer = new_key(&router, "importer").await?;
+        import(&router, &importer, customers).await?;
+        // Look-ups are charged, so those of the set-up have a key of their own.
+        let finder = new_key(&router, "shop").await?;
+        let customers = find_all(&router, &finder, customers).await?;
+        let key = new_key(&router, "shop").await?;
+        Ok(Self { app, router, key, customers })
+    }
+
+    /// The answer to one read; the constant route repeats it.
+    pub(crate) async fn read_one(&self) -> anyhow::Result<Answered> {
+        let id = self.customers.first().context("no customers")?;
+        let path = format!("/v1/customers/{id}?fields={READ_FIELDS}");
+        call(&self.router, Some(&self.key), "GET", &path, None).await
+    }
+}
+
+/// A made-up customer with all ten fields.
+pub(crate) fn person(number: usize) -> Value {
+    json!({
+        "relations": [{ "name": "enquiry" }, { "name": "purchase" }],
+        "fields": {
+            "name": format!("Ada Example-{number}"),
+            "email": email(number),
+            "phone": format!("+44 20 7946 {:04}", number % 10_000),
+            "language": "english",
+            "note": "Prefers to be called in the afternoon; likes books about the sea.",
+            "address": { "lines": [format!("{number} Harbour Street")], "city": "Whitby",
+                "postcode": "YO21 1AA", "country": "GB" },
+            "company": format!("Example & Daughters {number}"),
+            "date_of_birth": format!("{}-03-14", 1940 + number % 60),
+            "points": number % 5_000,
+            "since": "2019-05-21",
+        }
+    })
+}
+
+/// Unique by number.
+pub(crate) fn email(number: usize) -> String {
+    format!("ada.{number}@mail.example")
+}
+
+fn surroundings(folder: &Path) -> Surroundings {
+    let places = Places { data_folder: folder.join("data"), key_file: folder.join("seal.key") };
+    Surroundings { places, clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
+}
+
+async fn new_key(router: &Router, role: &str) -> anyhow::Result<String> {
+    let input = json!({ "name": format!("bench {role}"), "role": role, "purposes": ["support"] });
+    let made = call(router, None, "POST", "/v1/keys", Some(input)).await?.json()?;
+    Ok(made.get("secret").and_then(Value::as_str).context("no secret")?.to_owned())
+}
+
+async fn import(router: &Router, key: &str, customers: usize) -> anyhow::Result<()> {
+    let hash = "0".repeat(64);
+    let input = json!({ "file_sha256": hash, "map_sha256": hash });
+    let begun = call(router, Some(key), "POST", "/v1/imports", Some(input)).await?.json()?;
+    let id = begun.get("id").and_then(Value::as_str).context("no import")?;
+    let path = format!("/v1/imports/{id}/rows");
+    for first in (0..customers).step_by(CHUNK_ROWS) {
+        let row = |number: usize| {
+            let mut row = person(number);
+            if let Some(members) = row.as_object_mut() {
+                members.insert("line".to_owned(), json!(number + 1));
+            }
+            row
+        };
+        let rows: Vec<Value> = (first..customers.min(first + CHUNK_ROWS)).map(row).collect();
+        let chunk = json!({ "first": first, "rows": rows });
+        let now = call(router, Some(key), "POST", &path, Some(chunk)).await?.json()?;
+        let created = first + rows.len();
+        ensure!(now.get("created") == Some(&json!(created)), "the import refused rows: {now}");
+    }
+    Ok(())
+}
+
+async fn find_all(router: &Router, key: &str, customers: usize) -> anyhow::Result<Vec<String>> {
+    let mut found = vec![String::new(); customers];
+    for first in (0..customers).step_by(FINDERS) {
+        let mut finders = JoinSet::new();
+        for number in first..customers.min(first + FINDERS) {
+            let (router, key) = (router.clone(), key.to_owned());
+            finders.spawn(async move { anyhow::Ok((number, find(&router, &key, number).await?)) });
+        }
+        while let Some(done) = finders.join_next().await {
+            let (number, id) = done??;
+            *found.get_mut(number).context("a number too many")? = id;
+        }
+    }
+    Ok(found)
+}
+
+async fn find(router: &Router, key: &str, number: usize) -> anyhow::Result<String> {
+    let wanted = json!({ "email": email(number) });
+    let answer = call(router, Some(key), "POST", "/v1/customers/lookup", Some(wanted)).await?;
+    let id = answer.json()?.pointer("/customers/0").and_then(Value::as_str).map(str::to_owned);
+    id.context("an imported customer is not found")
+}
+
+/// One call through the router inside the process; without a key as the operator.
+async fn call(
+    router: &Router,
+    key: Option<&str>,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> anyhow::Result<Answered> {
+    let mut request = Request::builder().method(method).uri(path);
+    request = request.header("content-type", "application/json");
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+        request = request.header("strongroom-purpose", "support");
+    }
+    let body = body.map_or_else(Body::empty, |json| Body::from(json.to_string()));
+    let mut request = request.body(body)?;
+    if key.is_none() {
+        request.extensions_mut().insert(AsOperator);
+    }
+    let response = router.clone().oneshot(request).await?;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let text = String::from_utf8_lossy(&body);
+    ensure!(parts.status.is_success(), "{method} {path}: {} {text}", parts.status);
+    Ok(Answered { headers: parts.headers, body })
+}
+
+impl Answered {
+    fn json(&self) -> anyhow::Result<Value> {
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+}
+
+const POLICY: &str = include_str!("shop.toml");
+
+/// The most a chunk may hold.
+const CHUNK_ROWS: usize = 1_000;
+
+/// Enough to share commits.
+const FINDERS: usize = 64;

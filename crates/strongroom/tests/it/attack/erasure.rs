@@ -1,0 +1,187 @@
+//! The one function that lets keys be destroyed, and what an intruder or a wrong clock makes of it.
+
+use serde_json::json;
+use strongroom::jobs;
+
+use super::{Kept, assert_code, enquirer, findings, one, read};
+use crate::support::{Shop, intrude};
+
+async fn ask(shop: &Shop, id: &str) {
+    let asked = shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
+    assert_eq!(asked.status, 202, "{:?}", asked.json);
+}
+
+fn keys_of(shop: &Shop) -> i64 {
+    one(&shop.keys_file(), "SELECT COUNT(*) FROM dek")
+}
+
+/// Once from now on, with the jobs of the system.
+async fn pass_days(shop: &Shop, days: i64) {
+    shop.clock.pass_ms(days * DAY_MS);
+    jobs::run_once(&shop.desk()).await;
+}
+
+#[tokio::test]
+async fn nothing_is_destroyed_before_the_grace_is_over() {
+    let shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let keys = keys_of(&shop);
+    ask(&shop, &id).await;
+    pass_days(&shop, 6).await;
+    assert_eq!(keys_of(&shop), keys);
+    pass_days(&shop, 2).await;
+    assert!(keys_of(&shop) < keys);
+}
+
+#[tokio::test]
+async fn a_legal_hold_placed_in_the_grace_stops_the_erasure_until_it_is_released() {
+    let shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let keys = keys_of(&shop);
+    ask(&shop, &id).await;
+    let path = format!("/v1/customers/{id}/hold");
+    let placed = shop.as_operator("PUT", &path, Some(json!({ "reason": "case 7" }))).await;
+    assert_eq!(placed.status, 204, "{:?}", placed.json);
+    pass_days(&shop, 30).await;
+    assert_eq!(keys_of(&shop), keys, "the hold stands");
+    assert_eq!(shop.as_operator("DELETE", &path, None).await.status, 204);
+    pass_days(&shop, 0).await;
+    assert!(keys_of(&shop) < keys, "released, it goes on");
+}
+
+#[tokio::test]
+async fn a_legal_hold_refuses_an_erasure_that_is_asked_for() {
+    let shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let path = format!("/v1/customers/{id}/hold");
+    shop.as_operator("PUT", &path, Some(json!({ "reason": "case 7" }))).await;
+    let refused = shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
+    assert_code(&refused, 423, "legal_hold");
+    assert_eq!(read(&shop, &id).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumped_erases_nobody_until_a_person_confirms_it() {
+    let shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let other = enquirer(&shop, 2).await;
+    let keys = keys_of(&shop);
+    ask(&shop, &id).await;
+    shop.clock.step_ms(10 * DAY_MS);
+    jobs::run_once(&shop.desk()).await;
+    assert_eq!(keys_of(&shop), keys, "a step of the clock is not ten days");
+    assert_eq!(findings(&shop).await, ["clock_suspect", "key_file_only"]);
+    assert_eq!(read(&shop, &other).await.status, 200, "reads go on");
+    let back = shop.as_operator("POST", "/v1/clock/confirm", None).await;
+    assert_eq!(back.status, 204, "{:?}", back.json);
+    jobs::run_once(&shop.desk()).await;
+    assert!(keys_of(&shop) < keys, "confirmed, ten days are ten days");
+}
+
+#[tokio::test]
+async fn the_eleventh_erasure_a_day_needs_a_second_person() {
+    let shop = Shop::open().await;
+    for number in 0..11 {
+        let id = enquirer(&shop, number).await;
+        let asked = shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
+        match number {
+            10 => assert_code(&asked, 403, "second_person_needed"),
+            _ => assert_eq!(asked.status, 202, "{:?}", asked.json),
+        }
+    }
+    // Taking one back and asking again is no way round.
+    let first =
+        one::<String>(&shop.data_file(), "SELECT hex(id) FROM customer WHERE state = 'active'");
+    assert_eq!(first.len(), 32, "only the eleventh is still shown");
+    pass_days(&shop, 1).await;
+    let id = enquirer(&shop, 12).await;
+    ask(&shop, &id).await;
+}
+
+#[tokio::test]
+async fn beyond_a_hundred_erasures_a_day_in_all_a_second_person_is_needed() {
+    let mut shop = Shop::open().await;
+    let mut number = 0;
+    for _ in 0..10 {
+        let key = shop.new_key("privacy", &["support"]).await;
+        shop.keys.insert("privacy", key);
+        for _ in 0..10 {
+            let id = enquirer(&shop, number).await;
+            ask(&shop, &id).await;
+            number += 1;
+        }
+    }
+    let key = shop.new_key("privacy", &["support"]).await;
+    shop.keys.insert("privacy", key);
+    let id = enquirer(&shop, number).await;
+    let refused = shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
+    assert_code(&refused, 403, "second_person_needed");
+}
+
+/// While it runs, an edited job fails its MAC: it destroys nothing, and the next start notices.
+#[tokio::test]
+async fn an_erasure_job_changed_by_sql_destroys_nothing() {
+    for attack in [
+        "UPDATE erasure_job SET due_ms = 0",
+        "UPDATE erasure_job SET customer = (SELECT key FROM customer WHERE state = 'active')",
+        "UPDATE erasure_job SET due_ms = 0,
+           customer = (SELECT key FROM customer WHERE state = 'active')",
+        "UPDATE erasure_job SET state = 'begun', due_ms = 0",
+        "INSERT INTO erasure_job SELECT randomblob(16), 'asked', key, 0, 0, x'', 1, zeroblob(32)
+         FROM customer WHERE state = 'active'",
+    ] {
+        let mut shop = Shop::open().await;
+        let (asked, other) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
+        let keys = keys_of(&shop);
+        ask(&shop, &asked).await;
+        intrude(&shop.data_file(), attack);
+        jobs::run_once(&shop.desk()).await;
+        assert_eq!(keys_of(&shop), keys, "{attack}");
+        assert_eq!(read(&shop, &other).await.status, 200, "{attack}");
+        shop.stop();
+        shop.start().await.unwrap();
+        jobs::run_once(&shop.desk()).await;
+        assert_eq!(keys_of(&shop), keys, "{attack}");
+        assert_code(&read(&shop, &other).await, 503, "rights_altered");
+    }
+}
+
+/// A plan that was good once: all rows of a begun erasure under the id of another customer's job.
+#[tokio::test]
+async fn a_done_erasure_put_back_as_begun_destroys_nothing_more() {
+    let mut shop = Shop::open().await;
+    let (gone, other) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
+    ask(&shop, &gone).await;
+    shop.stop();
+    let asked = Kept::of(&shop);
+    shop.start().await.unwrap();
+    pass_days(&shop, 8).await;
+    let keys = keys_of(&shop);
+    shop.stop();
+    let old = "DELETE FROM erasure_job; INSERT INTO erasure_job SELECT * FROM old.erasure_job;";
+    intrude(&shop.data_file(), &asked.attached(old));
+    shop.start().await.unwrap();
+    jobs::run_once(&shop.desk()).await;
+    assert_eq!(keys_of(&shop), keys);
+    assert_code(&read(&shop, &other).await, 503, "rights_altered");
+}
+
+#[tokio::test]
+async fn time_in_the_ledger_never_runs_backwards() {
+    let mut shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    let mut times = Vec::new();
+    for step in [3_600_000, -7_200_000, -5 * DAY_MS, 60_000, -1] {
+        shop.clock.step_ms(step);
+        assert_eq!(read(&shop, &id).await.status, 200);
+        times.push(one::<i64>(&shop.data_file(), "SELECT time_ms FROM ledger_head"));
+    }
+    shop.stop();
+    shop.start().await.unwrap();
+    read(&shop, &id).await;
+    times.push(one::<i64>(&shop.data_file(), "SELECT time_ms FROM ledger_head"));
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(super::flaws(&shop).await, []);
+}
+
+const DAY_MS: i64 = 86_400_000;

@@ -1,0 +1,141 @@
+//! An intruder with SQL on strongroom.db, keys.db or both. Each test says what they did, what they
+//! got (no clear text, no right), and when it is noticed: at the next request, at the next start, or
+//! by `ledger verify`.
+
+mod budgets;
+mod erasure;
+mod keys;
+mod nonces;
+mod positions;
+mod residue;
+mod rights;
+mod rollback;
+mod running;
+mod sealed;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Answer, Shop, person};
+
+/// Copies of both databases of a closed installation.
+pub(crate) struct Kept(TempDir);
+
+impl Kept {
+    pub(crate) fn of(shop: &Shop) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in DATABASES {
+            settle(&shop.data_folder().join(name));
+            std::fs::copy(shop.data_folder().join(name), folder.path().join(name)).unwrap();
+        }
+        Self(folder)
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.0.path().join("strongroom.db")
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.0.path().join("keys.db")
+    }
+
+    pub(crate) fn put_back(&self, shop: &Shop) {
+        for name in DATABASES {
+            self.put_back_only(shop, name);
+        }
+    }
+
+    pub(crate) fn put_back_only(&self, shop: &Shop, name: &str) {
+        settle(&shop.data_folder().join(name));
+        std::fs::copy(self.0.path().join(name), shop.data_folder().join(name)).unwrap();
+    }
+
+    /// For SQL that puts old rows back: `old.` names the kept strongroom.db.
+    pub(crate) fn attached(&self, sql: &str) -> String {
+        format!("ATTACH '{}' AS old; {sql}", self.data().display())
+    }
+}
+
+/// Two connections that close at the same moment leave the write-ahead log behind; one more closes it.
+fn settle(file: &Path) {
+    let db = rusqlite::Connection::open(file).unwrap();
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(db);
+    let mut beside = file.as_os_str().to_owned();
+    beside.push("-wal");
+    assert!(!Path::new(&beside).exists(), "{} is not at rest", file.display());
+}
+
+/// The one value a question brings back.
+pub(crate) fn one<T: rusqlite::types::FromSql>(file: &Path, sql: &str) -> T {
+    let db = rusqlite::Connection::open(file).unwrap();
+    db.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// A customer without a legal duty, so that an erasure takes all of it.
+pub(crate) async fn enquirer(shop: &Shop, number: usize) -> String {
+    let mut input = person(number);
+    input["relations"] = json!([{ "name": "enquiry" }]);
+    input["fields"].as_object_mut().unwrap().remove("address");
+    let made = shop.call("shop", "POST", "/v1/customers", Some(input)).await;
+    assert_eq!(made.status, 201, "{:?}", made.json);
+    made.json["id"].as_str().unwrap().to_owned()
+}
+
+pub(crate) async fn read(shop: &Shop, id: &str) -> Answer {
+    shop.call("desk", "GET", &format!("/v1/customers/{id}?fields=name,email"), None).await
+}
+
+pub(crate) async fn reveal(shop: &Shop, id: &str) -> Answer {
+    let why = json!({ "fields": ["email"], "reason": "customer called" });
+    shop.call("desk", "POST", &format!("/v1/customers/{id}/reveal"), Some(why)).await
+}
+
+pub(crate) async fn look_up(shop: &Shop, field: &str, value: &str) -> Answer {
+    shop.call("desk", "POST", "/v1/customers/lookup", Some(json!({ field: value }))).await
+}
+
+/// Kinds of open findings, each once.
+pub(crate) async fn findings(shop: &Shop) -> Vec<String> {
+    let answer = shop.as_operator("GET", "/v1/findings", None).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.json);
+    let mut kinds: Vec<String> = answer.json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["kind"].as_str().unwrap().to_owned())
+        .collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
+/// What `ledger verify` names.
+pub(crate) async fn flaws(shop: &Shop) -> Vec<(Option<u64>, String)> {
+    let answer = shop.as_operator("POST", "/v1/ledger/verify", None).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.json);
+    let flaws = answer.json["flaws"].as_array().unwrap().iter();
+    flaws.map(|it| (it["entry"].as_u64(), it["what"].as_str().unwrap().to_owned())).collect()
+}
+
+#[track_caller]
+pub(crate) fn assert_code(answer: &Answer, status: u16, code: &str) {
+    let got = (answer.status.as_u16(), &answer.json["code"]);
+    assert_eq!(got, (status, &Value::from(code)), "{:?}", answer.json);
+    assert_no_value(answer);
+}
+
+/// No value of a customer made by [`person`] is in an answer.
+#[track_caller]
+pub(crate) fn assert_no_value(answer: &Answer) {
+    let text = answer.json.to_string();
+    for value in ["Example", "@mail.example", "7946", "+4420", "Harbour Street", "YO21"] {
+        assert!(!text.contains(value), "`{value}` in {text}");
+    }
+}
+
+pub(crate) const POLICY: &str = include_str!("../../../../../examples/shop/policy.toml");
+
+const DATABASES: [&str; 2] = ["strongroom.db", "keys.db"];

@@ -1,0 +1,4 @@
+//! What a crash and a failing disk may not do.
+
+mod disk;
+mod kill;

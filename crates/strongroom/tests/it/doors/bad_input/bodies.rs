@@ -1,0 +1,219 @@
+//! Bodies that are no JSON, too large, or of another shape than the door takes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::Frame;
+use serde_json::{Value, json};
+
+use super::{Watched, check};
+use crate::support::{POLICY, person};
+
+#[tokio::test]
+async fn a_body_that_is_not_the_one_asked_for_is_refused_at_every_door() {
+    let watched = Watched::open().await;
+    for door in doors(&watched) {
+        let whole = door.body.to_string();
+        for (bad, code) in broken(&whole) {
+            let answer = watched.raw(door.role, door.method, &door.path, bad, &TYPED).await;
+            check(&answer, 400, code, &["kanari", "Ada Example"]);
+        }
+        for (bad, code) in misshapen(&door) {
+            let bad = bad.to_string();
+            let answer = watched.raw(door.role, door.method, &door.path, bad.clone(), &TYPED).await;
+            assert_eq!(answer.status.as_u16() / 100, 4, "{bad} at {}: {}", door.path, answer.json);
+            if let Some(code) = code {
+                check(&answer, 400, code, &["kanari", "Ada Example"]);
+            }
+        }
+    }
+    watched.is_as_before().await;
+}
+
+#[tokio::test]
+async fn a_body_of_ten_megabytes_is_refused_whether_it_says_so_or_not() {
+    let watched = Watched::open().await;
+    let huge = format!("{{\"fields\":{{\"note\":\"{}\"}}}}", "kanari ".repeat(1_500_000));
+    for door in doors(&watched) {
+        let answer = watched.raw(door.role, door.method, &door.path, huge.clone(), &TYPED).await;
+        check(&answer, 413, "body_too_large", &["kanari"]);
+        assert!(answer.json["detail"].as_str().unwrap().contains("in parts"));
+        // In pieces, so that no length is announced.
+        let body = Body::new(Pieces(huge.clone().into_bytes()));
+        let answer = watched.raw(door.role, door.method, &door.path, body, &TYPED).await;
+        check(&answer, 413, "body_too_large", &["kanari"]);
+    }
+    watched.is_as_before().await;
+}
+
+#[tokio::test]
+async fn another_content_type_is_refused() {
+    let watched = Watched::open().await;
+    let kinds: [&[(&str, &str)]; 7] = [
+        &[],
+        &[("content-type", "text/plain")],
+        &[("content-type", "application/x-www-form-urlencoded")],
+        &[("content-type", "application/json; charset=kanari")],
+        &[("content-type", "application/json"), ("content-encoding", "gzip")],
+        &[("content-type", "application/json"), ("content-type", "application/json")],
+        &[("content-type", "application/merge-patch+xml")],
+    ];
+    for door in doors(&watched) {
+        for kind in kinds {
+            let body = door.body.to_string();
+            let answer = watched.raw(door.role, door.method, &door.path, body, kind).await;
+            check(&answer, 400, "unsupported_media_type", &["kanari"]);
+        }
+    }
+    watched.is_as_before().await;
+}
+
+#[tokio::test]
+async fn an_address_or_method_that_does_not_exist_is_said_so() {
+    let watched = Watched::open().await;
+    let calls = [
+        ("GET", "/", 404, "unknown_route"),
+        ("GET", "/v2/customers", 404, "unknown_route"),
+        ("GET", "/v1/customers/", 404, "unknown_route"),
+        ("GET", "/v1/../v1/keys", 404, "unknown_route"),
+        ("GET", "/v1/customers", 405, "method_not_allowed"),
+        ("BREW", "/v1/customers", 405, "method_not_allowed"),
+        ("DELETE", "/v1/policy", 405, "method_not_allowed"),
+    ];
+    for (method, path, status, code) in calls {
+        let answer = watched.raw("shop", method, path, "", &[]).await;
+        check(&answer, status, code, &["/v2", "BREW"]);
+        assert_eq!(answer.headers.contains_key("allow"), status == 405);
+    }
+}
+
+/// A door that takes a body, and one that it would take.
+struct Door {
+    role: &'static str,
+    method: &'static str,
+    path: String,
+    body: Value,
+}
+
+fn doors(watched: &Watched) -> Vec<Door> {
+    let customer = watched.customer_path();
+    let door = |role, method, path: &str, body| Door { role, method, path: path.to_owned(), body };
+    let hash = "ab".repeat(32);
+    let mut row = person(7);
+    row["line"] = json!(1);
+    let rows = "/v1/imports/imp_00000000000000000000000000/rows";
+    let why = json!({ "role": "desk", "purpose": "support", "field": "email", "wish": "read" });
+    let scope = json!({ "actor": "operator", "from": "2026-11-01T00:00:00Z",
+        "to": "2026-12-01T00:00:00Z" });
+    vec![
+        door("shop", "POST", "/v1/customers", person(7)),
+        door("shop", "PUT", "/v1/customers/ref/shop/order-1", person(7)),
+        door("shop", "PATCH", &customer, json!({ "fields": { "name": "Ada Example7" } })),
+        door(
+            "desk",
+            "POST",
+            &format!("{customer}/reveal"),
+            json!({ "fields": ["name"], "reason": "return", "ticket": "T-7" }),
+        ),
+        door(
+            "desk",
+            "POST",
+            &format!("{customer}/relations"),
+            json!({ "name": "enquiry", "act": "touch", "last": "2026-11-20T10:00:00Z" }),
+        ),
+        door("admin", "PUT", &format!("{customer}/hold"), json!({ "reason": "case 7" })),
+        door("importer", "POST", "/v1/imports", json!({ "file_sha256": hash, "map_sha256": hash })),
+        door("importer", "POST", rows, json!({ "first": 0, "rows": [row] })),
+        door("importer", "POST", "/v1/imports/dry-run", json!({ "rows": [row] })),
+        door("privacy", "POST", "/v1/ledger/scope", scope),
+        door("admin", "POST", "/v1/policy", json!({ "policy": POLICY })),
+        door("admin", "POST", "/v1/policy/check", json!({ "policy": POLICY })),
+        door(
+            "admin",
+            "POST",
+            "/v1/keys",
+            json!({ "name": "till", "role": "desk", "purposes": ["support"], "days": 7 }),
+        ),
+        door("admin", "POST", "/v1/access/why", why),
+    ]
+}
+
+/// Texts that are no JSON object, and the codes that may be given.
+fn broken(whole: &str) -> Vec<(Vec<u8>, &'static str)> {
+    let mut bad: Vec<(Vec<u8>, &'static str)> = vec![
+        (b"".to_vec(), "bad_json"),
+        (b" \n ".to_vec(), "bad_json"),
+        (b"kanari".to_vec(), "bad_json"),
+        (b"{\"kanari".to_vec(), "bad_json"),
+        (b"\xff\xfe{\0}\0".to_vec(), "bad_json"),
+        (format!("{whole} kanari").into_bytes(), "bad_json"),
+        (format!("{whole}{whole}").into_bytes(), "bad_json"),
+        (format!("{whole}\0").into_bytes(), "bad_json"),
+        (format!("\u{feff}{whole}").into_bytes(), "bad_json"),
+        (format!("[{whole}]").into_bytes(), "bad_type"),
+        (b"\"kanari\"".to_vec(), "bad_type"),
+        (b"null".to_vec(), "bad_type"),
+        (b"17".to_vec(), "bad_type"),
+        ("[".repeat(100_000).into_bytes(), "bad_json"),
+        ("{\"kanari\":".repeat(20_000).into_bytes(), "bad_json"),
+        (b"{\"kanari\":1,\"kanari\":2}".to_vec(), "duplicate_member"),
+    ];
+    for cut in [1, whole.len() / 3, whole.len() / 2, whole.len() - 1] {
+        bad.push((whole.as_bytes()[..cut].to_vec(), "bad_json"));
+    }
+    let mut not_utf8 = whole.as_bytes().to_vec();
+    let middle = whole.find(':').unwrap() + 2;
+    not_utf8.insert(middle, 0xc3);
+    bad.push((not_utf8, "bad_json"));
+    bad
+}
+
+/// Objects of another shape: a member of another type, one too many, one too few; with the code
+/// where the shape itself decides.
+fn misshapen(door: &Door) -> Vec<(Value, Option<&'static str>)> {
+    let members = door.body.as_object().unwrap();
+    let mut bad = Vec::new();
+    let mut more = members.clone();
+    more.insert("kanari".to_owned(), json!(1));
+    bad.push((Value::Object(more), Some("unknown_member")));
+    for (name, value) in members {
+        let others = [json!("kanari"), json!(-1), json!(1.5), json!(true), json!([{}]), json!({})];
+        let is_other =
+            |other: &Value| std::mem::discriminant(other) != std::mem::discriminant(value);
+        for other in others.into_iter().filter(is_other) {
+            let mut changed = members.clone();
+            changed.insert(name.clone(), other);
+            bad.push((Value::Object(changed), None));
+        }
+        let mut changed = members.clone();
+        changed.remove(name);
+        let optional = ["days", "fields", "last", "purposes", "relations", "ticket"];
+        if !optional.contains(&name.as_str()) {
+            bad.push((Value::Object(changed), Some("missing_member")));
+        }
+    }
+    bad
+}
+
+/// A body that comes in pieces and does not say how many.
+struct Pieces(Vec<u8>);
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        let rest = self.0.len().saturating_sub(64 * 1024);
+        let piece = self.0.split_off(rest);
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece)))))
+    }
+}
+
+const TYPED: [(&str, &str); 1] = [("content-type", "application/json")];

@@ -1,0 +1,215 @@
+//! Marked values go through every door; afterwards none of them stands anywhere but where it may.
+
+mod planted;
+mod probes;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+use strongroom::access::AsOperator;
+use strongroom::jobs;
+
+use crate::support::canary::{Canaries, collect_log_lines, fresh_digits, fresh_word, log_lines};
+use crate::support::{Answer, Shop, intrude, send_raw};
+
+#[tokio::test]
+async fn no_marked_value_stands_where_it_must_not() {
+    collect_log_lines();
+    let mut aviary =
+        Aviary { shop: Shop::open().await, canaries: Canaries::default(), seen: vec![] };
+    let customer = probes::customers(&mut aviary).await;
+    probes::looks(&mut aviary, &customer).await;
+    probes::imports(&mut aviary).await;
+    probes::texts(&mut aviary, &customer.id).await;
+    probes::bodies(&mut aviary, &customer.id).await;
+    probes::addresses_and_headers(&mut aviary, &customer.id).await;
+    aviary.check("while it runs").await;
+
+    let path = format!("/v1/customers/{}", customer.id);
+    aviary.send(Probe::new("privacy", "DELETE", &path), 202).await;
+    aviary.shop.clock.pass_ms(8 * 86_400_000);
+    jobs::run_once(&aviary.shop.desk()).await;
+    aviary.check("after an erasure").await;
+
+    aviary.shop.stop();
+    aviary.check("at rest").await;
+    // Every record altered: what is said about damage must not say what was damaged.
+    let last_byte = "UPDATE sealed_record
+        SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB)";
+    intrude(&aviary.shop.data_file(), last_byte);
+    aviary.shop.start().await.unwrap();
+    let read = format!("{path}?fields=name,email,address");
+    aviary.send(Probe::new("shop", "GET", &read), 503).await;
+    aviary.check("with damaged records").await;
+}
+
+/// A shop, what was put into it, and everything it answered.
+struct Aviary {
+    shop: Shop,
+    canaries: Canaries,
+    seen: Vec<Seen>,
+}
+
+/// An answer, byte by byte, and the canaries it may show.
+struct Seen {
+    call: String,
+    bytes: Vec<u8>,
+    may_show: Vec<String>,
+}
+
+/// One call.
+struct Probe {
+    role: &'static str,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    may_show: Vec<String>,
+}
+
+impl Probe {
+    fn new(role: &'static str, method: &str, path: &str) -> Self {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        Self { role, method, path, headers: Vec::new(), body: Vec::new(), may_show: Vec::new() }
+    }
+
+    fn json(self, body: &Value) -> Self {
+        self.bytes(body.to_string())
+    }
+
+    fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header("content-type", "application/json")
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Canaries whose names begin so may stand in the answer.
+    fn may_show(mut self, names: &[&str]) -> Self {
+        self.may_show = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+}
+
+impl Aviary {
+    /// A word to be put in somewhere, and searched for from now on.
+    fn word(&mut self, name: &str) -> String {
+        let word = fresh_word();
+        self.canaries.mark(name, &word);
+        word
+    }
+
+    /// A name with a fresh word and characters that every escaping changes.
+    fn name(&mut self, name: &str) -> String {
+        let word = self.word(name);
+        let text = format!("Zoë \"{word}\" & Söhne <7>");
+        self.canaries.mark(name, &text);
+        text
+    }
+
+    fn email(&mut self, name: &str) -> String {
+        let word = self.word(name);
+        let text = format!("{word}.zoe@mail.example");
+        self.canaries.mark(name, &text);
+        text
+    }
+
+    /// As people write it; the way it is kept is searched for as well.
+    fn phone(&mut self, name: &str) -> String {
+        let digits = fresh_digits(8);
+        self.canaries.mark(name, &format!("+49301{digits}"));
+        self.canaries.mark(name, &format!("0301{digits}"));
+        let (one, two) = digits.split_at(4);
+        let text = format!("+49 301 {one} {two}");
+        self.canaries.mark(name, &text);
+        text
+    }
+
+    fn address(&mut self, name: &str) -> Value {
+        let (street, city) = (self.name(name), self.word(name));
+        json!({ "lines": [street, self.word(name)], "city": city, "postcode": "YO21 1AA",
+            "country": "GB" })
+    }
+
+    /// Every field of the policy, marked.
+    fn fields(&mut self, door: &str) -> Value {
+        json!({
+            "name": self.name(&format!("{door}/name")),
+            "email": self.email(&format!("{door}/email")),
+            "phone": self.phone(&format!("{door}/phone")),
+            "address": self.address(&format!("{door}/address")),
+            "note": format!("first\n{}\nlast", self.name(&format!("{door}/note"))),
+            "date_of_birth": self.birthday(&format!("{door}/date_of_birth")),
+        })
+    }
+
+    fn birthday(&mut self, name: &str) -> String {
+        let digits = fresh_digits(3);
+        let (year, month) = digits.split_at(2);
+        let text = format!("19{year}-0{}-17", month.replace('0', "1"));
+        self.canaries.mark(name, &text);
+        text
+    }
+
+    async fn send(&mut self, probe: Probe, expected: u16) -> Answer {
+        let Probe { role, method, path, headers, body, may_show } = probe;
+        let mut request = Request::builder().method(method.as_str()).uri(&path);
+        let is_named = |name: &str| headers.iter().any(|(known, _)| known == name);
+        if role != "operator" && role != "nobody" && !is_named("authorization") {
+            request = request.header("authorization", format!("Bearer {}", self.shop.keys[role]));
+        }
+        if !is_named("strongroom-purpose") {
+            request = request.header("strongroom-purpose", "support");
+        }
+        for (name, value) in &headers {
+            request = request.header(name.as_str(), value.as_bytes());
+        }
+        let mut request = request.body(Body::from(body)).unwrap();
+        if role == "operator" {
+            request.extensions_mut().insert(AsOperator);
+        }
+        let answer = send_raw(self.shop.router(), request).await;
+        let call = format!("{method} {path} by {role}");
+        assert_eq!(answer.status, expected, "{call}: {}", answer.json);
+        let mut bytes = answer.bytes.clone();
+        for (name, value) in &answer.headers {
+            bytes.extend_from_slice(b"\n");
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+        }
+        self.seen.push(Seen { call, bytes, may_show });
+        answer
+    }
+
+    /// Searches everything there is.
+    async fn check(&self, when: &str) {
+        let mut found = self.canaries.find_in_folder(self.shop.folder.path());
+        let lines = log_lines();
+        if let Some(last) = self.seen.iter().rev().find_map(Seen::request_id) {
+            let is_there = lines.windows(last.len()).any(|it| it == last.as_bytes());
+            assert!(is_there, "the lines of this test are among those collected");
+        }
+        let in_log = self.canaries.find(&lines).into_iter();
+        found.extend(in_log.map(|(name, form)| format!("{name} in the log as {form}")));
+        for seen in &self.seen {
+            for (name, form) in self.canaries.find(&seen.bytes) {
+                if !seen.may_show.iter().any(|known| name.starts_with(known)) {
+                    found.push(format!("{name} in the answer to {} as {form}", seen.call));
+                }
+            }
+        }
+        assert!(found.is_empty(), "{when}:\n{}", found.join("\n"));
+    }
+}
+
+impl Seen {
+    fn request_id(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("strongroom-request-id: "))
+    }
+}

@@ -1,0 +1,397 @@
+//! Who may call what: every route of the server, every kind of caller, each answer written by hand
+//! from `examples/shop/policy.toml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use strongroom::ctx::Outcome;
+use strongroom::jobs;
+use strongroom::router::openapi;
+
+use crate::support::{Answer, POLICY, Shop, person, send};
+
+#[test]
+fn every_route_stands_in_the_matrix() {
+    let document = serde_json::to_value(openapi()).unwrap();
+    // The description of all routes is the one route it does not describe.
+    let mut routes = BTreeSet::from([("GET".to_owned(), "/v1/openapi.json".to_owned())]);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().filter(|it| METHODS.contains(&it.as_str())) {
+            routes.insert((method.to_uppercase(), path.clone()));
+        }
+    }
+    let rows: BTreeSet<(String, String)> = rows().into_iter().map(Row::name).collect();
+    let cure = "write what each caller is answered into MATRIX, and how to call it into `request`";
+    assert_eq!(routes.difference(&rows).collect::<Vec<_>>(), [] as [&_; 0], "no entry; {cure}");
+    assert_eq!(rows.difference(&routes).collect::<Vec<_>>(), [] as [&_; 0], "no such route");
+}
+
+#[test]
+fn routes_without_an_entry_are_few_and_have_a_reason() {
+    let quiet: BTreeSet<(String, String)> = QUIET
+        .iter()
+        .map(|(route, reason)| {
+            assert!(reason.len() > 20, "{route} needs a reason");
+            let (method, path) = route.split_once(' ').unwrap();
+            (method.to_owned(), path.to_owned())
+        })
+        .collect();
+    assert!(quiet.len() <= 12, "specs/ledger.md allows twelve");
+    let marked = rows().into_iter().filter(|row| !row.leaves_entry).map(Row::name).collect();
+    assert_eq!(quiet, marked, "the marks in MATRIX and the reviewed list are the same");
+}
+
+#[tokio::test]
+async fn each_caller_is_answered_as_the_policy_says() {
+    let mut wrong = Vec::new();
+    let other = Shop::open().await;
+    for row in rows() {
+        let mut scene = Scene::open(&other.keys["admin"]).await;
+        for (place, caller) in CALLERS.into_iter().enumerate() {
+            let expected = row.statuses[place];
+            let before = scene.shop.ledger_size();
+            let answer = scene.call(&row, caller).await;
+            let name = format!("{} {} by {caller}", row.method, row.path);
+            if answer.status.as_u16() != expected {
+                let got = answer.status;
+                wrong.push(format!("{name}: {got} instead of {expected}: {}", answer.json));
+                continue;
+            }
+            if let Some(flaw) = scene.ledger_flaw(&row, caller, &answer, before).await {
+                wrong.push(format!("{name}: {flaw}"));
+            }
+            if answer.status.is_success() && row.is_sealing() {
+                break;
+            }
+            if answer.status.is_success() && row.leaves_entry {
+                scene.renew(caller).await;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_purpose_that_the_key_or_the_grant_lacks_is_refused() {
+    let shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    let narrow = shop.client_with(&shop.new_key("shop", &["delivery"]).await);
+    let none = shop.client_with(&shop.new_key("shop", &[]).await);
+    let desk = shop.client("desk");
+    let cases = [
+        (&narrow, "support", "name", "purpose_missing"),
+        (&narrow, "delivery", "phone", "grant_missing"),
+        (&none, "support", "name", "purpose_missing"),
+        (&desk, "delivery", "name", "grant_missing"),
+        (&desk, "support", "date_of_birth", "grant_missing"),
+        (&desk, "support", "shoe_size", "field_unknown"),
+        (&desk, "marketing", "name", "purpose_missing"),
+        (&desk, "", "name", "purpose_missing"),
+    ];
+    let reveal = json!({ "fields": ["name"], "reason": "customer called" });
+    for (client, purpose, field, code) in cases {
+        let path = format!("/v1/customers/{id}?fields=name,{field}");
+        let before = shop.ledger_size();
+        let headers = [("strongroom-purpose", purpose)];
+        let answer = client.call_plain("GET", &path, None, &headers).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (403, code), "{purpose} {field}");
+        assert!(answer.json.get("fields").is_none());
+        assert_eq!(shop.ledger_size(), before + 1, "the refusal is an entry");
+    }
+    let path = format!("/v1/customers/{id}/reveal");
+    for client in [&narrow, &none] {
+        assert_eq!(client.call("POST", &path, Some(reveal.clone())).await.status, 403);
+    }
+    let unsaid = narrow.call_plain("POST", &path, Some(reveal), &[]).await;
+    assert_eq!((unsaid.status.as_u16(), unsaid.code()), (400, "purpose_missing"));
+}
+
+#[tokio::test]
+async fn a_hundred_strangers_write_one_entry_together() {
+    let shop = Shop::open().await;
+    let before = shop.ledger_size();
+    for number in 0..100 {
+        let key = format!("Bearer sr_live_{number}");
+        let headers = [("authorization", key.as_str())];
+        let headers = if number % 2 == 0 { &headers[..] } else { &[] };
+        let path = "/v1/customers/cus_00000000000000000000000000?fields=name";
+        assert_eq!(send(shop.router(), "GET", path, None, headers, false).await.status, 401);
+    }
+    assert_eq!(shop.ledger_size(), before, "strangers do not grow the log");
+    jobs::run_once(&shop.desk()).await;
+    jobs::run_once(&shop.desk()).await;
+    let entries = shop.entries_from(before).await;
+    let summaries: Vec<u64> =
+        entries.iter().filter(|it| it.verb == "auth.strangers").map(|it| it.count).collect();
+    assert_eq!(summaries, [100], "one summary, once");
+}
+
+#[tokio::test]
+async fn refusals_of_one_caller_do_not_flood_the_ledger() {
+    let shop = Shop::open().await;
+    let before = shop.ledger_size();
+    for _ in 0..200 {
+        assert_eq!(shop.call("desk", "GET", "/v1/keys", None).await.status, 403);
+    }
+    assert_eq!(shop.ledger_size() - before, 120, "so many a minute");
+    shop.clock.pass_ms(60_000);
+    assert_eq!(shop.call("desk", "GET", "/v1/keys", None).await.status, 403);
+    let newest = shop.entries_from(before + 120).await;
+    assert_eq!((newest.len(), newest[0].count), (1, 80), "the dropped ones are counted");
+}
+
+/// One line of the matrix.
+#[derive(Clone)]
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    statuses: Vec<u16>,
+    leaves_entry: bool,
+}
+
+impl Row {
+    fn name(self) -> (String, String) {
+        (self.method.to_owned(), self.path.to_owned())
+    }
+
+    fn is_sealing(&self) -> bool {
+        self.path == "/v1/seal"
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let read = |line: &'static str| {
+        let words: Vec<&'static str> = line.split_whitespace().collect();
+        let [method, path, statuses @ .., entry] = words.as_slice() else { panic!("{line}") };
+        let statuses: Vec<u16> = statuses.iter().map(|status| status.parse().unwrap()).collect();
+        assert_eq!(statuses.len(), CALLERS.len(), "{line}");
+        assert!(["entry", "none"].contains(entry), "{line}");
+        Row { method, path, statuses, leaves_entry: *entry == "entry" }
+    };
+    MATRIX.lines().filter(|line| !line.trim().is_empty()).map(read).collect()
+}
+
+/// A shop in which every call can succeed once.
+struct Scene {
+    shop: Shop,
+    number: usize,
+    keys: BTreeMap<&'static str, String>,
+    names: BTreeMap<&'static str, String>,
+}
+
+impl Scene {
+    /// With a key of another installation as the unknown one.
+    async fn open(unknown: &str) -> Self {
+        let shop = Shop::open().await;
+        let mut keys = BTreeMap::new();
+        keys.insert("malformed", "sr_live_123".to_owned());
+        keys.insert("unknown", unknown.to_owned());
+        keys.insert("revoked", shop.new_key("admin", &["support"]).await);
+        let ended = shop.client_with(&keys["revoked"]).call("DELETE", "/v1/keys/own", None).await;
+        assert_eq!(ended.status, 204, "{:?}", ended.json);
+        let short = json!({ "name": "short", "role": "admin", "purposes": ["support"], "days": 1 });
+        let short = shop.as_operator("POST", "/v1/keys", Some(short)).await;
+        keys.insert("expired", short.json["secret"].as_str().unwrap().to_owned());
+        shop.clock.pass_ms(2 * 86_400_000);
+        let mut scene = Self { shop, number: 0, keys, names: BTreeMap::new() };
+        scene.renew("nobody").await;
+        scene
+    }
+
+    /// Things to call about, none of which was touched yet; a new key for the caller, who may have
+    /// ended its own.
+    async fn renew(&mut self, caller: &'static str) {
+        let shop = &mut self.shop;
+        if let Some(key) = shop.keys.get(caller).cloned() {
+            let alive = shop.client_with(&key).call("GET", "/v1/policy", None).await;
+            if alive.status == 401 {
+                let key = shop.new_key(caller, &["support", "delivery"]).await;
+                shop.keys.insert(caller, key);
+            }
+        }
+        let shop = &self.shop;
+        for name in ["customer", "held", "asked"] {
+            self.number += 1;
+            self.names.insert(name, shop.customer(self.number).await);
+        }
+        let held = format!("/v1/customers/{}/hold", self.names["held"]);
+        let placed = shop.as_operator("PUT", &held, Some(json!({ "reason": "case 7" }))).await;
+        assert_eq!(placed.status, 204, "{:?}", placed.json);
+        let asked = format!("/v1/customers/{}", self.names["asked"]);
+        assert_eq!(shop.call("privacy", "DELETE", &asked, None).await.status, 202);
+        let wider =
+            POLICY.replacen("per_day = 30 }", &format!("per_day = {} }}", 30 + self.number), 1);
+        let wider = json!({ "policy": wider });
+        let waits = shop.as_operator("POST", "/v1/policy", Some(wider)).await;
+        assert!([200, 409].contains(&waits.status.as_u16()), "{:?}", waits.json);
+        let hash = format!("{:064x}", self.number);
+        let begin = json!({ "file_sha256": hash, "map_sha256": hash });
+        let begun = shop.call("importer", "POST", "/v1/imports", Some(begin)).await;
+        self.names.insert("import", begun.json["id"].as_str().unwrap().to_owned());
+        let spare = json!({ "name": "spare", "role": "desk" });
+        let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
+        self.names.insert("key", spare.json["id"].as_str().unwrap().to_owned());
+    }
+
+    async fn call(&self, row: &Row, caller: &str) -> Answer {
+        let (path, body) = self.request(row);
+        let key = self.keys.get(caller).or_else(|| self.shop.keys.get(caller));
+        let key = key.map(|key| format!("Bearer {key}"));
+        let mut headers = vec![("strongroom-purpose", "support"), ("if-match", "\"1\"")];
+        headers.extend(key.as_deref().map(|key| ("authorization", key)));
+        send(self.shop.router(), row.method, &path, body, &headers, false).await
+    }
+
+    /// A call of this route that succeeds for whoever may make it.
+    fn request(&self, row: &Row) -> (String, Option<Value>) {
+        let name = match (row.method, row.path) {
+            ("DELETE", "/v1/customers/{id}/hold") => "held",
+            (_, "/v1/customers/{id}/erasure") => "asked",
+            (_, "/v1/keys/{id}") => "key",
+            (_, "/v1/imports/{id}/rows") => "import",
+            _ => "customer",
+        };
+        let path = row
+            .path
+            .replace("{id}", &self.names[name])
+            .replace("{source}", "shop")
+            .replace("{reference}", &format!("order-{}", self.number))
+            .replace("{index}", "0");
+        let path = match (row.method, row.path) {
+            ("GET", "/v1/customers/{id}") => path + "?fields=name,email",
+            (_, "/v1/access/who") => path + "?field=email",
+            _ => path,
+        };
+        (path, self.body(row))
+    }
+
+    fn body(&self, row: &Row) -> Option<Value> {
+        let fresh = person(9_000 + self.number);
+        let mut import_row = fresh.clone();
+        import_row["line"] = json!(1);
+        let hash = format!("{:064x}", 9_000 + self.number);
+        let body = match (row.method, row.path) {
+            ("POST", "/v1/keys") => json!({ "name": "one more", "role": "desk" }),
+            ("POST", "/v1/policy") => {
+                json!({ "policy": POLICY.replacen("per_day = 5000", "per_day = 4999", 1) })
+            }
+            ("POST", "/v1/policy/check") => json!({ "policy": POLICY }),
+            (_, "/v1/access/why") => {
+                json!({ "role": "desk", "purpose": "support", "field": "email", "wish": "read" })
+            }
+            ("PUT", "/v1/customers/{id}/hold") => json!({ "reason": "case 8" }),
+            (_, "/v1/ledger/scope") => json!({ "actor": "operator",
+                "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z" }),
+            ("POST", "/v1/customers") | ("PUT", "/v1/customers/ref/{source}/{reference}") => fresh,
+            (_, "/v1/customers/lookup") => json!({ "email": "ada.1@mail.example" }),
+            ("PATCH", "/v1/customers/{id}") => json!({ "fields": { "note": "rings at noon" } }),
+            (_, "/v1/customers/{id}/reveal") => {
+                json!({ "fields": ["name"], "reason": "customer called" })
+            }
+            (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
+            (_, "/v1/imports") => json!({ "file_sha256": hash, "map_sha256": hash }),
+            (_, "/v1/imports/{id}/rows") => json!({ "first": 0, "rows": [import_row] }),
+            (_, "/v1/imports/dry-run") => json!({ "rows": [import_row] }),
+            _ => return None,
+        };
+        Some(body)
+    }
+
+    /// What is wrong with the entries a call left behind.
+    async fn ledger_flaw(
+        &self,
+        row: &Row,
+        caller: &str,
+        answer: &Answer,
+        before: u64,
+    ) -> Option<String> {
+        let entries = self.shop.entries_from(before).await;
+        let expected = match answer.status.as_u16() {
+            401 => None,
+            403 => Some(Outcome::Refused),
+            _ if row.leaves_entry => Some(Outcome::Ok),
+            _ => None,
+        };
+        let outcomes: Vec<Outcome> = entries.iter().map(|it| it.outcome).collect();
+        if outcomes != expected.into_iter().collect::<Vec<_>>() {
+            return Some(format!("left the entries {outcomes:?} instead of {expected:?}"));
+        }
+        let entry = entries.first()?;
+        if !entry.actor.starts_with("key_") {
+            return Some(format!("its entry names {} instead of {caller}'s key", entry.actor));
+        }
+        let has_receipt = answer.headers.contains_key("strongroom-receipt");
+        (expected == Some(Outcome::Ok) && (!has_receipt || answer.index() != before))
+            .then(|| "its receipt does not name its entry".to_owned())
+    }
+}
+
+/// The columns of the matrix: five that are nobody, and the roles of the policy.
+const CALLERS: [&str; 10] = [
+    "nobody",
+    "malformed",
+    "unknown",
+    "expired",
+    "revoked",
+    "shop",
+    "desk",
+    "importer",
+    "privacy",
+    "admin",
+];
+
+const METHODS: [&str; 5] = ["delete", "get", "patch", "post", "put"];
+
+/// By hand, from what each role `may` and the grants: who has no grant to see is refused, also where
+/// there is nothing to be seen.
+const MATRIX: &str = "
+GET    /healthz                                 200 200 200 200 200  200 200 200 200 200  none
+GET    /readyz                                  200 200 200 200 200  200 200 200 200 200  none
+GET    /v1/openapi.json                         200 200 200 200 200  200 200 200 200 200  none
+POST   /v1/customers                            401 401 401 401 401  201 403 403 403 403  entry
+PUT    /v1/customers/ref/{source}/{reference}   401 401 401 401 401  201 403 403 403 403  entry
+POST   /v1/customers/lookup                     401 401 401 401 401  200 200 403 200 403  entry
+GET    /v1/customers/{id}                       401 401 401 401 401  200 200 403 200 403  entry
+PATCH  /v1/customers/{id}                       401 401 401 401 401  200 403 403 403 403  entry
+DELETE /v1/customers/{id}                       401 401 401 401 401  403 403 403 202 403  entry
+POST   /v1/customers/{id}/reveal                401 401 401 401 401  403 200 403 403 403  entry
+POST   /v1/customers/{id}/relations             401 401 401 401 401  200 200 403 403 403  entry
+DELETE /v1/customers/{id}/erasure               401 401 401 401 401  403 403 403 204 403  entry
+GET    /v1/customers/{id}/ledger                401 401 401 401 401  200 403 403 200 403  entry
+PUT    /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry
+DELETE /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry
+POST   /v1/imports                              401 401 401 401 401  403 403 200 403 403  entry
+POST   /v1/imports/{id}/rows                    401 401 401 401 401  403 403 200 403 403  entry
+POST   /v1/imports/dry-run                      401 401 401 401 401  403 403 200 403 403  entry
+GET    /v1/ledger/checkpoint                    401 401 401 401 401  200 200 200 200 200  none
+GET    /v1/ledger/proof/{index}                 401 401 401 401 401  200 403 403 200 403  entry
+POST   /v1/ledger/verify                        401 401 401 401 401  200 403 403 200 403  entry
+POST   /v1/ledger/scope                         401 401 401 401 401  200 403 403 200 403  entry
+GET    /v1/policy                               401 401 401 401 401  200 200 200 200 200  none
+POST   /v1/policy                               401 401 401 401 401  403 403 403 403 200  entry
+POST   /v1/policy/check                         401 401 401 401 401  403 403 403 403 200  none
+DELETE /v1/policy/pending                       401 401 401 401 401  403 403 403 403 204  entry
+GET    /v1/access/who                           401 401 401 401 401  403 403 403 403 200  none
+POST   /v1/access/why                           401 401 401 401 401  403 403 403 403 200  none
+GET    /v1/keys                                 401 401 401 401 401  403 403 403 403 200  none
+POST   /v1/keys                                 401 401 401 401 401  403 403 403 403 201  entry
+DELETE /v1/keys/{id}                            401 401 401 401 401  403 403 403 403 204  entry
+DELETE /v1/keys/own                             401 401 401 401 401  204 204 204 204 204  entry
+GET    /v1/findings                             401 401 401 401 401  200 403 403 200 403  none
+POST   /v1/clock/confirm                        401 401 401 401 401  403 403 403 403 204  entry
+POST   /v1/seal                                 401 401 401 401 401  403 403 403 403 204  entry
+";
+
+/// Routes that leave no entry when they succeed: none returns anything about a customer.
+const QUIET: &[(&str, &str)] = &[
+    ("GET /healthz", "says that the process is up, to monitors without a key"),
+    ("GET /readyz", "says that the process can serve, to monitors without a key"),
+    ("GET /v1/openapi.json", "the same text for everyone, public with the source"),
+    ("GET /v1/ledger/checkpoint", "a size and a root hash; an entry would change what it answers"),
+    ("GET /v1/policy", "the rules, which hold no customer's data, for those they bind"),
+    ("POST /v1/policy/check", "reads a text the caller brought and compares it with the policy"),
+    ("GET /v1/access/who", "explains the policy: roles and keys, no customer"),
+    ("POST /v1/access/why", "explains the policy: one decision, no customer"),
+    ("GET /v1/keys", "the keys without secrets, for whoever looks after them"),
+    ("GET /v1/findings", "what is missing or wrong with the installation, without customers' ids"),
+];

@@ -1,0 +1,8 @@
+//! What must hold at the doors: races, nothing personal anywhere, who may what, bad input.
+
+mod bad_input;
+mod canary;
+mod matrix;
+mod openapi;
+mod overtaking;
+mod races;

@@ -1,0 +1,71 @@
+//! No personal data in an entry.
+
+use serde_json::json;
+use strongroom::jobs;
+
+use crate::attack::{enquirer, look_up, read, reveal};
+use crate::ledger::leaves;
+use crate::support::{Shop, person};
+
+/// Values a search for which must find nothing, as a caller sends them and as they are normalised.
+const VALUES: [&str; 14] = [
+    "Ada Example1",
+    "Example1",
+    "ada.1@mail.example",
+    "ADA.1@MAIL.EXAMPLE",
+    "mail.example",
+    "+44 20 7946 0001",
+    "+442079460001",
+    "7946 0001",
+    "79460001",
+    "1 Harbour Street",
+    "Whitby",
+    "YO21 1AA",
+    "new@mail.example",
+    "wishes a map of 1854",
+];
+
+#[tokio::test]
+async fn no_value_of_a_customer_stands_in_any_entry_of_their_life() {
+    let shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let path = format!("/v1/customers/{id}");
+    look_up(&shop, "email", "ADA.1@mail.example").await;
+    look_up(&shop, "phone", "+44 20 7946 0001").await;
+    look_up(&shop, "name", "Ada Example1").await;
+    read(&shop, &id).await;
+    reveal(&shop, &id).await;
+    let fields = json!({ "email": "new@mail.example", "note": "wishes a map of 1854" });
+    let patch = Some(json!({ "fields": fields }));
+    shop.call_with("shop", "PATCH", &path, patch, &[("if-match", "\"1\"")]).await;
+    shop.call("shop", "POST", "/v1/customers", Some(person(1))).await;
+    // Sent where it does not belong: as a reason, a ticket, a purpose, a field.
+    let why =
+        json!({ "fields": ["email"], "reason": "ada.1@mail.example", "ticket": "+442079460001" });
+    shop.call("desk", "POST", &format!("{path}/reveal"), Some(why)).await;
+    let purpose = [("strongroom-purpose", "Ada Example1")];
+    shop.call_with("desk", "GET", &format!("{path}?fields=name"), None, &purpose).await;
+    let twice = format!("{path}?fields=ada.1@mail.example");
+    shop.call("desk", "GET", &twice, None).await;
+    shop.call("privacy", "DELETE", &path, None).await;
+    shop.clock.pass_ms(8 * 86_400_000);
+    jobs::run_once(&shop.desk()).await;
+    let leaves = leaves(&shop);
+    assert!(leaves.len() > 15, "{}", leaves.len());
+    for value in VALUES {
+        for (index, leaf) in leaves.iter().enumerate() {
+            assert!(!holds(leaf, value), "`{value}` in entry {index}");
+        }
+    }
+    assert!(leaves.iter().any(|leaf| holds(leaf, "customer called")), "the search can find");
+    // Nor does the customer's own id: entries speak pseudonyms.
+    let own: strongroom::id::Id<strongroom::id::Customer> = id.parse().unwrap();
+    let bytes = own.as_bytes();
+    assert!(!leaves.iter().any(|leaf| leaf.windows(16).any(|it| it == bytes)));
+    assert!(!leaves.iter().any(|leaf| holds(leaf, &id)));
+}
+
+fn holds(leaf: &[u8], value: &str) -> bool {
+    let (leaf, value) = (leaf.to_ascii_lowercase(), value.to_ascii_lowercase());
+    leaf.windows(value.len()).any(|window| window == value.as_bytes())
+}

@@ -1,0 +1,69 @@
+//! The ledger as a test reads it: entry by entry, decoded, past every right.
+
+use strongroom::ctx::Outcome;
+use strongroom::ledger::{self, Leaf};
+
+use super::{Answer, Shop};
+
+impl Shop {
+    /// How many entries there are.
+    pub(crate) fn ledger_size(&self) -> u64 {
+        self.desk().published.newest().map_or(0, |newest| newest.size)
+    }
+
+    /// Every entry, in order: its place in the list is its index.
+    pub(crate) async fn entries(&self) -> Vec<Leaf> {
+        self.entries_from(0).await
+    }
+
+    /// Every entry from this index on.
+    pub(crate) async fn entries_from(&self, first: u64) -> Vec<Leaf> {
+        let mut snapshot = self.desk().data.snapshot().await.unwrap();
+        let mut entries = Vec::new();
+        while let Some(leaf) =
+            ledger::find(&mut snapshot, first + entries.len() as u64).await.unwrap()
+        {
+            entries.push(leaf);
+        }
+        entries
+    }
+
+    /// Customers there are rows of.
+    pub(crate) fn count_customers(&self) -> u64 {
+        count(&self.data_file(), "SELECT count(*) FROM customer")
+    }
+
+    /// Data keys there are rows of.
+    pub(crate) fn count_data_keys(&self) -> u64 {
+        count(&self.keys_file(), "SELECT count(*) FROM dek")
+    }
+}
+
+impl Answer {
+    /// Where the act stands, as its receipt says.
+    pub(crate) fn index(&self) -> u64 {
+        let receipt = self.headers["strongroom-receipt"].to_str().unwrap();
+        let index = receipt.strip_prefix("index=").and_then(|rest| rest.split(',').next());
+        index.unwrap().parse().unwrap()
+    }
+
+    /// The stable code of a problem; empty for a success.
+    pub(crate) fn code(&self) -> &str {
+        self.json["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// Entries of refused acts with this name and reason.
+pub(crate) fn refusals(entries: &[Leaf], verb: &str, reason: &str) -> usize {
+    let is_one = |leaf: &&Leaf| {
+        leaf.outcome == Outcome::Refused && leaf.verb == verb && leaf.reason == reason
+    };
+    entries.iter().filter(is_one).count()
+}
+
+/// Reads beside the running installation, as another process would.
+fn count(file: &std::path::Path, sql: &str) -> u64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let db = rusqlite::Connection::open_with_flags(file, flags).unwrap();
+    db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().try_into().unwrap()
+}
