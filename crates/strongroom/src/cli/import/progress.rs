@@ -1,8 +1,9 @@
 //! How far an import is: a bar on a terminal, a line now and then elsewhere.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::report::grouped;
 use crate::cli::output::warn;
@@ -39,7 +40,11 @@ impl Progress {
             Self::Bar(bar) => {
                 let new = ProgressBar::new(rows).with_position(done);
                 if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-                    new.set_style(style.progress_chars("━━─"));
+                    let rate = |state: &ProgressState, text: &mut dyn Write| {
+                        // A bar that cannot be drawn is not worth a word.
+                        let _ = text.write_str(&grouped(state.per_sec() as u64));
+                    };
+                    new.set_style(style.progress_chars("━━─").with_key("rate", rate));
                 }
                 // Rows of an earlier run took none of this one's time.
                 new.reset_eta();
@@ -93,4 +98,4 @@ fn steps(done: u64, rows: u64) -> u64 {
 }
 
 const TEMPLATE: &str =
-    "{bar:36} {human_pos} of {human_len} rows ({percent} %), {per_sec}, {eta} left";
+    "{bar:36} {human_pos} of {human_len} rows ({percent} %), {rate} rows/s, {eta} left";
