@@ -123,7 +123,10 @@ impl Customer {
             Self::Keep { id } => {
                 let call = Call::delete(format!("/v1/customers/{id}/erasure"));
                 let answer = Transport::open(common).await?.call(call).await?;
-                output.done(&answer, "The erasure is taken back; the customer is there as before.")
+                output.done(
+                    answer.receipt(),
+                    "The erasure is taken back; the customer is there as before.",
+                )
             }
         }
     }

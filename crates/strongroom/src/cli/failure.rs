@@ -2,11 +2,9 @@
 
 use std::fmt::Write;
 use std::io;
-use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::cli::output::{Output, warn};
 use crate::error::Error;
 
 /// A command that failed.
@@ -85,15 +83,13 @@ impl Failure {
         self
     }
 
-    /// Prints it to standard error and gives the exit code.
-    pub(super) fn tell(&self, output: &Output) -> ExitCode {
-        if !self.sentence.is_empty() {
-            warn(&if output.is_json() { self.as_json() } else { self.as_words() });
-        }
-        ExitCode::from(self.exit)
+    /// The exit code.
+    pub(super) fn exit(&self) -> u8 {
+        self.exit
     }
 
-    fn as_words(&self) -> String {
+    /// For people.
+    pub(super) fn as_words(&self) -> String {
         let mut text = format!("strongroom: {}", self.sentence);
         for (field, detail) in &self.fields {
             // Writing to a String does not fail.
@@ -105,7 +101,8 @@ impl Failure {
         text
     }
 
-    fn as_json(&self) -> String {
+    /// For programs.
+    pub(super) fn as_json(&self) -> String {
         let errors: Vec<Value> = self
             .fields
             .iter()

@@ -40,11 +40,11 @@ pub fn run() -> ExitCode {
     let output = Output::new(arguments.common.json);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(cause) => return Failure::from(cause).tell(&output),
+        Err(cause) => return output::tell(&Failure::from(cause), &output),
     };
     match runtime.block_on(dispatch(&arguments, &output)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(&output),
+        Err(failure) => output::tell(&failure, &output),
     }
 }
 

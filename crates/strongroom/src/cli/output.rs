@@ -2,11 +2,11 @@
 //! output, everything about how it goes to standard error.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
-use crate::cli::transport::Answer;
 
 /// How results are printed.
 pub(super) struct Output {
@@ -44,9 +44,9 @@ impl Output {
     }
 
     /// That something without an answer of its own is done.
-    pub(super) fn done(&self, answer: &Answer, sentence: &str) -> Result<(), Failure> {
+    pub(super) fn done(&self, receipt: Option<&str>, sentence: &str) -> Result<(), Failure> {
         if self.json {
-            return self.value(&json!({ "done": true, "receipt": answer.receipt() }));
+            return self.value(&json!({ "done": true, "receipt": receipt }));
         }
         self.line(sentence)
     }
@@ -84,6 +84,14 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// What a failed command leaves behind: a sentence on standard error, and the exit code.
+pub(super) fn tell(failure: &Failure, output: &Output) -> ExitCode {
+    if !failure.sentence().is_empty() {
+        warn(&if output.is_json() { failure.as_json() } else { failure.as_words() });
+    }
+    ExitCode::from(failure.exit())
 }
 
 /// A value in a cell: a list with commas, an absent one as a dash.

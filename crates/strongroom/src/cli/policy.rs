@@ -64,7 +64,10 @@ impl Policy {
             Self::Cancel => {
                 let call = Call::delete("/v1/policy/pending");
                 let answer = Transport::open(common).await?.call(call).await?;
-                output.done(&answer, "The waiting policy is cancelled; the one in force stays.")
+                output.done(
+                    answer.receipt(),
+                    "The waiting policy is cancelled; the one in force stays.",
+                )
             }
         }
     }

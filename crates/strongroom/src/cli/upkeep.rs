@@ -45,7 +45,8 @@ impl Hold {
                 "Released; the customer can be erased again.",
             ),
         };
-        output.done(&Transport::open(common).await?.call(call).await?, sentence)
+        let answer = Transport::open(common).await?.call(call).await?;
+        output.done(answer.receipt(), sentence)
     }
 }
 
@@ -68,8 +69,10 @@ pub(super) async fn doctor(
     let mut transport = Transport::open(common).await?;
     if confirm_clock {
         let answer = transport.call(Call::post("/v1/clock/confirm")).await?;
-        return output
-            .done(&answer, "The clock is confirmed; erasures and waiting policies go on.");
+        return output.done(
+            answer.receipt(),
+            "The clock is confirmed; erasures and waiting policies go on.",
+        );
     }
     let ready = transport.call(Call::get("/readyz")).await;
     let findings = transport.call(Call::get("/v1/findings")).await?.json()?;
@@ -101,7 +104,7 @@ pub(super) async fn seal(common: &Common, output: &Output) -> Result<(), Failure
         return Err(Failure::usage(sentence));
     }
     let answer = Transport::open(common).await?.call(Call::post("/v1/seal")).await?;
-    output.done(&answer, "Sealed: nothing is shown until the server is started again.")
+    output.done(answer.receipt(), "Sealed: nothing is shown until the server is started again.")
 }
 
 /// Prints the description of the API; needs no installation.

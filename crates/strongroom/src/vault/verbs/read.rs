@@ -98,6 +98,8 @@ async fn show(
         };
         fields.insert(name.to_owned(), shown);
     }
+    // Records come in the order of their random compartment ids, which is nobody's business.
+    masked.sort();
     let entry = entry
         .about(Subjects::One(opened.core.pseudonym))
         .of_fields(FieldSet::of(permission.fields.keys().copied()))
