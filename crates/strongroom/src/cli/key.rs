@@ -99,10 +99,8 @@ impl NewKey {
             }
         };
         if output.is_json() {
-            let mut value = json!({ "id": made.id, "expires": made.expires });
-            if self.out.is_none() {
-                value["secret"] = made.secret.into();
-            }
+            let secret = self.out.is_none().then_some(made.secret);
+            let value = json!({ "id": made.id, "expires": made.expires, "secret": secret });
             return output.value(&value);
         }
         if self.quiet {
