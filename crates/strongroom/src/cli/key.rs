@@ -99,7 +99,7 @@ impl NewKey {
             }
         };
         if output.is_json() {
-            let secret = self.out.is_none().then_some(&made.secret);
+            let secret = self.out.is_none().then_some(made.secret);
             let value = json!({ "id": made.id, "expires": made.expires, "secret": secret });
             return output.value(&value);
         }

@@ -19,6 +19,7 @@ use super::{Installation, POLICY, Running, Told, run, text};
 use crate::support::send;
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the seed and the times are there to be read")]
 fn import_killed_five_times_keeps_every_row_once() {
     let list = List::of(rows_from_environment());
     let mut random = Random::new();
