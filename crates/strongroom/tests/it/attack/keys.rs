@@ -1,7 +1,7 @@
 //! Data keys changed by SQL on keys.db. A missing key is never taken for an erasure.
 
 use super::{Kept, assert_code, findings, look_up, one, read};
-use crate::support::{Shop, intrude};
+use crate::support::{Shop, intrude, person};
 
 #[tokio::test]
 async fn a_wrapped_data_key_moved_to_another_customer_opens_nothing() {
@@ -87,6 +87,25 @@ async fn a_deleted_data_key_is_missed_and_nothing_is_deleted() {
         }
         shop.stop();
     }
+}
+
+#[tokio::test]
+async fn with_the_keys_of_eleven_customers_missing_nothing_is_written() {
+    let shop = Shop::open().await;
+    let mut ids = Vec::new();
+    for number in 0..11 {
+        ids.push(shop.customer(number).await);
+    }
+    intrude(&shop.keys_file(), "DELETE FROM dek");
+    for (number, id) in ids.iter().enumerate() {
+        let made = shop.call("shop", "POST", "/v1/customers", Some(person(100 + number))).await;
+        assert_eq!(made.status, 201, "after {number} missing: {:?}", made.json);
+        assert_code(&read(&shop, id).await, 503, "key_missing");
+    }
+    let refused = shop.call("shop", "POST", "/v1/customers", Some(person(200))).await;
+    assert_code(&refused, 503, "keys_missing");
+    let path = format!("/v1/customers/{}", ids[0]);
+    assert_code(&shop.call("privacy", "DELETE", &path, None).await, 503, "keys_missing");
 }
 
 #[tokio::test]
