@@ -4,6 +4,9 @@
 //! to `?N`; and an error of one statement must be told apart from an error of the disk.
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::types::ValueRef;
@@ -31,6 +34,9 @@ impl Connection {
     /// Opens, and for a writer creates, the file.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if durability == Durability::Durable {
+            create_private(path)?;
+        }
         let raw = match durability {
             Durability::ReadOnly => rusqlite::Connection::open_with_flags(path, flags)?,
             Durability::Durable => {
@@ -164,6 +170,19 @@ fn read_row(row: &rusqlite::Row<'_>, columns: usize) -> Result<Row, Error> {
     Ok(Row(values))
 }
 
+/// A new file is readable by its owner only; the write-ahead log takes its mode from it.
+fn create_private(path: &Path) -> Result<(), Error> {
+    let mut options = OpenOptions::new();
+    match options.create_new(true).write(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(known) if known.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(cause) => {
+            let detail = "a database file cannot be made; check the folder and the disk";
+            Err(Error::unavailable("storage", detail).caused_by(cause).retry_after(1))
+        }
+    }
+}
+
 /// Rewrites `$N` to `?N` once per statement. Statements are our own constants and never hold a
 /// dollar sign in a literal.
 fn portable_parameters<'a>(
@@ -206,6 +225,19 @@ mod tests {
         let mut db = Connection::open(&folder.path().join("t.db"), Durability::Durable).unwrap();
         let rows = db.query("SELECT $2, $1", &[Value::from(1), Value::from("two")]).unwrap();
         assert_eq!((rows[0].text(0).unwrap(), rows[0].integer(1).unwrap()), ("two", 1));
+    }
+
+    #[test]
+    fn nobody_but_the_owner_reads_a_new_file_or_its_log() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut db = Connection::open(&path, Durability::Durable).unwrap();
+        db.run("CREATE TABLE t (a BIGINT)").unwrap();
+        for name in ["t.db", "t.db-wal", "t.db-shm"] {
+            let mode = folder.path().join(name).metadata().unwrap().mode();
+            assert_eq!(mode & 0o077, 0, "{name}");
+        }
     }
 
     #[test]

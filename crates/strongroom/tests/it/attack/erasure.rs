@@ -22,7 +22,7 @@ async fn pass_days(shop: &Shop, days: i64) {
 }
 
 #[tokio::test]
-async fn nothing_is_destroyed_before_the_grace_is_over() {
+async fn no_cheap_destruction_before_the_grace_is_over() {
     let shop = Shop::open().await;
     let id = enquirer(&shop, 1).await;
     let keys = keys_of(&shop);

@@ -52,7 +52,7 @@ async fn a_data_key_bound_to_another_customer_does_not_unwrap_under_the_id_of_th
 }
 
 #[tokio::test]
-async fn a_deleted_data_key_is_missed_and_nothing_is_deleted() {
+async fn absence_is_not_erasure_a_deleted_data_key_is_missed_and_nothing_is_deleted() {
     let mut shop = Shop::open().await;
     let ids = [shop.customer(1).await, shop.customer(2).await, shop.customer(3).await];
     shop.stop();

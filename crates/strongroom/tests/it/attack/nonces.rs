@@ -91,7 +91,7 @@ async fn patch(shop: &Shop, id: &str, version: u64, email: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_constant_random_source_never_gives_one_key_and_nonce_to_two_texts() {
+async fn one_nonce_one_text_with_a_constant_random_source() {
     let mut shop = Shop::open().await;
     let id = shop.customer(1).await;
     shop.stop();

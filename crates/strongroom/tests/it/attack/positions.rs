@@ -27,7 +27,7 @@ async fn in_order(
 }
 
 #[tokio::test]
-async fn an_act_of_a_key_that_was_revoked_below_it_is_not_done() {
+async fn position_decides_an_act_of_a_key_revoked_below_it_is_not_done() {
     for revoked_by in ["DELETE /v1/keys/own", "operator"] {
         let shop = Shop::open().await;
         let id = shop.customer(1).await;

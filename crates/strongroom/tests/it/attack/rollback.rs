@@ -86,7 +86,7 @@ async fn keys_db_put_back_alone_is_refused_once_it_is_a_minute_older_than_the_lo
 }
 
 #[tokio::test]
-async fn keys_db_put_back_within_the_minute_after_an_erasure_is_refused() {
+async fn erased_stays_erased_keys_db_put_back_within_the_minute_is_refused() {
     let mut shop = Shop::open().await;
     let id = enquirer(&shop, 1).await;
     shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;

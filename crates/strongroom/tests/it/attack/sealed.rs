@@ -63,7 +63,7 @@ impl Pair {
 }
 
 #[tokio::test]
-async fn a_sealed_record_moved_altered_or_put_back_does_not_open() {
+async fn bound_a_sealed_record_moved_altered_or_put_back_does_not_open() {
     let mut pair = Pair::open().await;
     for attack in RECORD_ATTACKS {
         pair.check_tampered(attack).await;

@@ -13,7 +13,7 @@ use crate::support::canary::{Canaries, collect_log_lines, fresh_digits, fresh_wo
 use crate::support::{Answer, Shop, intrude, send_raw};
 
 #[tokio::test]
-async fn no_marked_value_stands_where_it_must_not() {
+async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
     collect_log_lines();
     let mut aviary =
         Aviary { shop: Shop::open().await, canaries: Canaries::default(), seen: vec![] };

@@ -9,7 +9,7 @@ use strongroom::ledger::Leaf;
 use crate::support::{Answer, POLICY, Readers, Shop, person};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn erase_racing_sixty_four_readers_shows_nothing_above_the_ask_nor_the_begin() {
+async fn nothing_after_erase_is_shown_to_sixty_four_racing_readers() {
     let shop = Shop::open().await;
     // Ten erasures a day are a caller's limit.
     for round in 0..10 {

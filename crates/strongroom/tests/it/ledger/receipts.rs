@@ -32,7 +32,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn every_receipt_stays_true_through_failed_batches_and_restarts() {
+async fn one_history_every_receipt_stays_true_through_failed_batches_and_restarts() {
     let mut shop = Shop::open().await;
     let id = shop.customer(1).await;
     let mut client = Client::default();
@@ -63,7 +63,7 @@ async fn every_receipt_stays_true_through_failed_batches_and_restarts() {
 
 /// Entry first: no value and no acknowledgement leaves while the ledger cannot be written.
 #[tokio::test]
-async fn nothing_is_shown_while_the_ledger_cannot_be_written() {
+async fn entry_first_nothing_is_shown_while_the_ledger_cannot_be_written() {
     let shop = Shop::open().await;
     let id = shop.customer(1).await;
     intrude(&shop.data_file(), &trigger("ledger_head"));
