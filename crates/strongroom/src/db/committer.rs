@@ -52,6 +52,8 @@ pub trait Keeper: Send {
     fn committed(&mut self, db: &mut Connection) -> Result<(), Error>;
     /// The transaction is gone: what was tentative never was.
     fn discard(&mut self);
+    /// The committer ends, and everything it answered is durable.
+    fn close(&mut self, now: Time) -> Result<(), Error>;
 }
 
 /// How a budget answered.
@@ -174,6 +176,9 @@ impl Writer {
             }
             last_batch = batch.len();
             self.run(batch);
+        }
+        if let Err(error) = self.keeper.close(self.clock.now()) {
+            tracing::warn!(code = error.code, "the end of the log could not be anchored");
         }
         if let Some(db) = &mut self.db {
             // A clean end leaves no write-ahead log; after a failure the next start replays it.

@@ -35,6 +35,19 @@ async fn strongroom_db_put_back_alone_is_refused_once_the_anchor_has_moved() {
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
 
+#[tokio::test]
+async fn strongroom_db_put_back_alone_within_the_minute_is_refused_after_a_clean_end() {
+    let mut shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    shop.stop();
+    let before = Kept::of(&shop);
+    shop.start().await.unwrap();
+    assert_eq!(read(&shop, &id).await.status, 200);
+    shop.stop();
+    before.put_back_only(&shop, "strongroom.db");
+    assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
+}
+
 /// The same size, another history: the shorter log is made longer again.
 #[tokio::test]
 async fn a_strongroom_db_with_another_history_is_refused_by_the_anchor() {
