@@ -168,6 +168,15 @@ impl ClockTrust {
         self.suspect.load(Ordering::SeqCst)
     }
 
+    /// What the wall clock would show had it not parted from the monotonic one: the time of acts while
+    /// it is suspect. A time once written cannot be taken back, so one jump forward would end every
+    /// credential for good.
+    pub fn believed(&self, clock: &dyn Clock) -> Time {
+        let passed =
+            clock.monotonic_ms().saturating_sub(self.first_monotonic_ms.load(Ordering::SeqCst));
+        Time(self.first_wall_ms.load(Ordering::SeqCst)).plus_ms(passed)
+    }
+
     /// A person says the wall clock is right.
     pub fn confirm(&self, clock: &dyn Clock) {
         self.first_wall_ms.store(clock.now().0, Ordering::SeqCst);

@@ -221,8 +221,11 @@ impl Writer {
         }
         let db = self.db.as_mut().ok_or_else(|| Error::internal("no connection to write on"))?;
         let keeper = self.keeper.as_mut();
-        let now = self.clock.now().later(keeper.head_time());
-        let moment = Moment { now, suspect: self.trust.is_suspect(self.clock.as_ref()) };
+        let clock = self.clock.as_ref();
+        let suspect = self.trust.is_suspect(clock);
+        let wall = if suspect { self.trust.believed(clock) } else { clock.now() };
+        let now = wall.later(keeper.head_time());
+        let moment = Moment { now, suspect };
         db.begin()?;
         let mut tried = Vec::with_capacity(changes.len());
         let mut acts = Vec::with_capacity(changes.len());

@@ -95,6 +95,11 @@ impl Connection {
         Ok(self.raw.execute_batch(text)?)
     }
 
+    /// How long it waits for others before it gives up.
+    pub(super) fn wait_at_most(&mut self, time: std::time::Duration) -> Result<(), Error> {
+        Ok(self.raw.busy_timeout(time)?)
+    }
+
     /// Starts a transaction that may write.
     pub fn begin(&mut self) -> Result<(), Error> {
         self.run("BEGIN IMMEDIATE")

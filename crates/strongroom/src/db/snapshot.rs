@@ -22,14 +22,16 @@ struct Pool {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
+    scans: Arc<Semaphore>,
 }
 
 impl Database {
     /// Over an existing file.
     pub fn over(path: &Path) -> Self {
         let permits = Arc::new(Semaphore::new(READERS_MAX));
+        let scans = Arc::new(Semaphore::new(SCANS_MAX));
         let idle = Mutex::new(Vec::new());
-        Self { pool: Arc::new(Pool { path: path.to_owned(), idle, permits }) }
+        Self { pool: Arc::new(Pool { path: path.to_owned(), idle, permits, scans }) }
     }
 
     /// One consistent view, until it is dropped.
@@ -51,8 +53,11 @@ impl Database {
         &self,
         read: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        let scan = Arc::clone(&self.pool.scans).acquire_owned().await.map_err(Error::internal)?;
         let mut snapshot = self.snapshot().await?;
         tokio::task::spawn_blocking(move || {
+            // Held to the end of the scan, which goes on when its caller has gone away.
+            let _scan = scan;
             let connection = snapshot.connection.as_mut();
             read(connection.ok_or_else(|| Error::internal("a snapshot without connection"))?)
         })
@@ -97,3 +102,42 @@ impl Drop for Snapshot {
 /// More than the threads that can read at once on a large machine; fewer would make scans starve
 /// short reads.
 const READERS_MAX: usize = 64;
+
+/// Scans may take minutes; the other connections stay free for short reads.
+const SCANS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn scans_without_end_leave_room_for_short_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        Connection::open(&path, Durability::Durable).unwrap();
+        let database = Database::over(&path);
+        // Opens when the sender is gone; until then one waits inside, all others for the lock.
+        let (closed, gate) = std::sync::mpsc::channel::<()>();
+        let (gate, begun) = (Arc::new(Mutex::new(gate)), Arc::new(AtomicUsize::new(0)));
+        for _ in 0..READERS_MAX {
+            let (database, gate, begun) = (database.clone(), Arc::clone(&gate), Arc::clone(&begun));
+            tokio::spawn(async move {
+                let wait = move |_: &mut Connection| {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    let _ = gate.lock().unwrap().recv();
+                    Ok(())
+                };
+                database.scan(wait).await
+            });
+        }
+        while begun.load(Ordering::SeqCst) < SCANS_MAX {
+            tokio::task::yield_now().await;
+        }
+        let mut short = database.snapshot().await.unwrap();
+        assert!(short.one("SELECT 1", &[]).await.unwrap().is_some());
+        assert_eq!(begun.load(Ordering::SeqCst), SCANS_MAX);
+        drop(closed);
+    }
+}

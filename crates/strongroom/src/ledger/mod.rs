@@ -288,22 +288,24 @@ pub struct Placed {
 }
 
 /// Entries about a subject below `before`, newest first, at most `limit`.
-pub async fn about(
-    snapshot: &mut Snapshot,
+///
+/// Looks into every run of the log, so it belongs on a thread that may block.
+pub fn about(
+    db: &mut Connection,
     subject: Pseudonym,
     before: Option<u64>,
     limit: usize,
 ) -> Result<Vec<Placed>, Error> {
     // Whoever asks chooses `before`; runs beyond the end would be walked one by one for ever.
-    let size = store::size(snapshot).await?;
+    let size = store::size(db)?;
     let end = before.map_or(size, |before| before.min(size));
     let mut found = Vec::new();
     for run in (0..=rules::run_of(end)).rev() {
-        for index in store::subject_in_run(snapshot, run, &subject).await? {
+        for index in store::subject_in_run(db, run, &subject)? {
             if index >= end {
                 continue;
             }
-            found.push(Placed { index, leaf: placed(snapshot, index).await? });
+            found.push(Placed { index, leaf: placed(db, index)? });
             if found.len() == limit {
                 return Ok(found);
             }
@@ -371,8 +373,10 @@ pub(in crate::ledger) fn open_set(
     rules::decode_set(plain.expose()).ok_or_else(|| altered("a set of subjects is damaged"))
 }
 
-async fn placed(snapshot: &mut Snapshot, index: u64) -> Result<Leaf, Error> {
-    find(snapshot, index).await?.ok_or_else(|| altered("an index row points to no entry"))
+fn placed(db: &mut Connection, index: u64) -> Result<Leaf, Error> {
+    let stored = store::read_entries(db, index, 1)?.pop();
+    let stored = stored.ok_or_else(|| altered("an index row points to no entry"))?;
+    Leaf::decode(&stored.leaf)
 }
 
 /// The newest entry and the newest tile must be the ones under the signed root.

@@ -191,19 +191,19 @@ pub(super) async fn find_leaf(snapshot: &mut Snapshot, index: u64) -> Result<Opt
     row.map(|row| Leaf::decode(row.bytes(0)?)).transpose()
 }
 
-pub(super) async fn size(snapshot: &mut Snapshot) -> Result<u64, Error> {
-    let row = snapshot.one(READ_SIZE, &[]).await?;
+pub(super) fn size(db: &mut Connection) -> Result<u64, Error> {
+    let row = db.one(READ_SIZE, &[])?;
     row.map_or(Ok(0), |row| unsigned(row.integer(0)?))
 }
 
 /// Entries about a subject in one run, newest first.
-pub(super) async fn subject_in_run(
-    snapshot: &mut Snapshot,
+pub(super) fn subject_in_run(
+    db: &mut Connection,
     run: u64,
     subject: &Pseudonym,
 ) -> Result<Vec<u64>, Error> {
     let args = [signed(run)?.into(), subject.0.into(), Value::from(RUN_ROWS_MAX)];
-    indexes(&snapshot.query(SUBJECT_IN_RUN, &args).await?)
+    indexes(&db.query(SUBJECT_IN_RUN, &args)?)
 }
 
 /// Entries of an actor in one run, newest first.

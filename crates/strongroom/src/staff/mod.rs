@@ -60,6 +60,16 @@ pub fn issue_key(
     Ok(IssuedKey { row, secret: presented.to_text(), change })
 }
 
+/// All rows are read whole, so one row more than that would never be read, and the state hash could
+/// never hold again: the key before it is the last one.
+pub fn refuse_one_too_many(keys: usize) -> Result<(), Error> {
+    if i64::try_from(keys).is_ok_and(|keys| keys < store::KEYS_MAX) {
+        return Ok(());
+    }
+    let detail = "10,000 API keys were made, revoked ones too; no more are kept in this version";
+    Err(Error::unprocessable("keys_used_up", detail))
+}
+
 /// Prepares the end of a key, from this entry on and for good.
 pub fn revoke_key(
     ctx: &Ctx,

@@ -165,6 +165,13 @@ fn a_key_has_an_end_and_a_name_that_is_no_person_s() {
     }
 }
 
+/// A row more than are read would leave a state hash that never holds again.
+#[test]
+fn the_last_key_that_is_ever_read_is_the_last_one_made() {
+    assert!(refuse_one_too_many(9_999).is_ok());
+    assert_eq!(refuse_one_too_many(10_000).unwrap_err().code, "keys_used_up");
+}
+
 proptest! {
     #[test]
     fn no_text_but_ours_is_a_key(text in ".{0,120}") {

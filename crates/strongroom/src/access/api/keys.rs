@@ -80,6 +80,7 @@ pub(super) async fn create(
 
 async fn make(desk: &Desk, ctx: &Ctx, input: NewKey) -> Result<(Receipt, MadeKey), Error> {
     let grant = permit(desk, ctx, Right::Keys)?;
+    staff::refuse_one_too_many(desk.rights.now()?.keys.len())?;
     refuse_unknown(desk, &input)?;
     let NewKey { name, role, purposes, days } = input;
     let input = NewKeyInput { name, role, purposes, days };

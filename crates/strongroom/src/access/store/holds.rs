@@ -3,7 +3,7 @@
 use strongroom_crypto::Encoder;
 
 use crate::ctx::Time;
-use crate::db::{Connection, Row, Statement, Value};
+use crate::db::{Connection, Row, Snapshot, Statement, Value};
 use crate::error::Error;
 
 pub(in crate::access) const TABLE: &str = "legal_hold";
@@ -32,6 +32,10 @@ impl HoldRow {
 
 pub(in crate::access) fn list(db: &mut Connection) -> Result<Vec<HoldRow>, Error> {
     db.query(LIST, &[Value::from(HOLDS_MAX)])?.iter().map(read).collect()
+}
+
+pub(in crate::access) async fn count(snapshot: &mut Snapshot) -> Result<i64, Error> {
+    snapshot.one(COUNT, &[]).await?.map_or(Ok(0), |row| row.integer(0))
 }
 
 pub(in crate::access) fn insert(row: &HoldRow) -> Statement {
@@ -70,6 +74,8 @@ const LIST: &str = "SELECT id, customer, reason, placed_ms, mac FROM legal_hold
 ORDER BY id
 LIMIT $1";
 
+const COUNT: &str = "SELECT COUNT(*) FROM legal_hold";
+
 const INSERT: &str = "INSERT INTO legal_hold (id, customer, reason, placed_ms, mac)
 VALUES ($1, $2, $3, $4, $5)";
 
@@ -78,4 +84,4 @@ const DELETE: &str = "DELETE FROM legal_hold WHERE id = $1 AND mac = $2";
 const NONE_FOR: &str = "SELECT 1 FROM legal_hold WHERE customer = $1";
 
 /// All holds are held in memory, so their number is bounded.
-const HOLDS_MAX: i64 = 100_000;
+pub(in crate::access) const HOLDS_MAX: i64 = 100_000;

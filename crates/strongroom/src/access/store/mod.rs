@@ -8,5 +8,6 @@ pub use book::{BROKEN_ROW, Book, RegisterMacs};
 pub(super) use budgets::{any_day_before, forget_days_before, seen_hash};
 pub use holds::none_for;
 pub(super) use holds::{
-    HoldRow, TABLE as HOLD_TABLE, delete as delete_hold, insert as insert_hold, list as list_holds,
+    HOLDS_MAX, HoldRow, TABLE as HOLD_TABLE, count as count_holds, delete as delete_hold,
+    insert as insert_hold, list as list_holds,
 };

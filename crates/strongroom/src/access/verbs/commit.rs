@@ -40,7 +40,8 @@ pub async fn refuse(
     verb: &'static str,
     error: Error,
 ) -> Error {
-    // A value that is taken tells that somebody is a customer, as a hit of a look-up does.
+    // A value that is taken tells that somebody is a customer, as a hit of a look-up does: each one
+    // has its entry, however many there are.
     let tells = error.code == "taken";
     if !tells
         && !matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany)
@@ -48,7 +49,11 @@ pub async fn refuse(
         return error;
     }
     let minute = ctx.now.as_ms() / 60_000;
-    match desk.refusals.count(&ctx.actor.reference(), minute) {
+    let metered = match tells {
+        true => Metered::Write(0),
+        false => desk.refusals.count(&ctx.actor.reference(), minute),
+    };
+    match metered {
         Metered::Drop => error,
         Metered::Write(dropped) => {
             let entry = Entry::new(ctx, kind, verb).counting(dropped);
@@ -80,8 +85,8 @@ pub fn refusal_of(miss: Miss) -> Error {
             Error::unavailable("changed_meanwhile", detail).retry_after(1)
         }
         Miss::BudgetSpent { kind: BudgetKind::Erase, retry_after_s } => {
-            let detail = "this caller has asked for 10 erasures today; more in one day need a \
-                          second person";
+            let detail = "this caller has asked for 10 erasures today, or all callers together for \
+                          as many as go in one day; more need a second person";
             Error::forbidden("second_person_needed", detail).retry_after(retry_after_s)
         }
         Miss::BudgetSpent { retry_after_s, .. } => {

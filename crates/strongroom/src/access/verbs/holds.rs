@@ -26,6 +26,11 @@ pub async fn place_hold(
         return Err(Error::unprocessable("bad_reason", detail));
     }
     let grant = permit(desk, ctx, Right::Policy)?;
+    // Counted after the decision, whose epoch every other hold placed meanwhile would end.
+    if store::count_holds(&mut desk.data.snapshot().await?).await? >= store::HOLDS_MAX {
+        let detail = "100,000 legal holds stand; no more are kept in this version";
+        return Err(Error::unprocessable("holds_used_up", detail));
+    }
     let mut row = HoldRow {
         id: random_array(ctx.rng.as_ref())?,
         customer: *customer.as_bytes(),
@@ -55,6 +60,7 @@ pub async fn release_hold(
     }
     let mut change = grant.change(Entry::new(ctx, EntryKind::Admin, "hold.release"));
     for row in rows {
+        refuse_broken(desk, &row)?;
         let statement = store::delete_hold(&row);
         let delta = StateDelta { part: StatePart::Rights, before: Some(row.mac), after: None };
         change = change
@@ -62,6 +68,17 @@ pub async fn release_hold(
             .with_state(delta);
     }
     commit(desk, change).await
+}
+
+/// What leaves the state hash is the MAC in the row, so the row must be ours: one put there by SQL with
+/// the MAC of another row would let that other row vanish unnoticed.
+fn refuse_broken(desk: &Desk, row: &HoldRow) -> Result<(), Error> {
+    if desk.keyring.is_row_intact(store::HOLD_TABLE, &row.columns(), &row.mac)? {
+        return Ok(());
+    }
+    let detail = "a legal hold was put into the database by other hands; nothing was released. \
+                  Restore the data from a backup";
+    Err(Error::unavailable("rights_altered", detail))
 }
 
 const REASON_SIZE_MAX: usize = 60;

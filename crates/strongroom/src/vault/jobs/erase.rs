@@ -10,13 +10,13 @@ use crate::access::{self, BROKEN_ROW, Desk, system_grant};
 use crate::ctx::{Ctx, Destruction, Entry, EntryKind, Guard, Miss, Pseudonym, Subjects, Written};
 use crate::db::{Connection, Statement};
 use crate::error::Error;
-use crate::findings;
+use crate::findings::{self, FindingKind};
 use crate::keys::Keyring;
 use crate::vault::model::{Core, CustomerState, IndexEntry, IndexKind};
 use crate::vault::rules::{self, Remainder};
 use crate::vault::store::{self, JobRow, JobState};
-use crate::vault::verbs::erase::{hold_guard, register};
-use crate::vault::verbs::open::{Opened, Which, open};
+use crate::vault::verbs::erase::{hold_guard, refuse_broken, register};
+use crate::vault::verbs::open::{Opened, Which, open, raise};
 
 /// What a run erased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,23 +27,35 @@ pub struct Erased {
     pub waiting: u64,
 }
 
-/// Erases everyone whose grace is over.
+/// Erases everyone whose grace is over. Who cannot be erased, because a key is missing or rows were
+/// changed by other hands, keeps nobody else waiting.
 pub async fn erase_due(desk: &Desk, ctx: &Ctx) -> Result<Erased, Error> {
     desk.rights.now()?;
     let mut erased = Erased::default();
-    let now = ctx.now;
-    let due = desk.data.scan(move |db| store::list_jobs(db, JobState::Asked, now)).await?;
-    for job in due {
-        refuse_broken(&desk.keyring, &job)?;
-        match begin(desk, ctx, &job).await? {
-            Some(begun) => {
-                finish(desk, ctx, &begun).await?;
-                erased.done += 1;
+    let (now, mut after) = (ctx.now, None);
+    loop {
+        let from = after.take();
+        let page = move |db: &mut Connection| store::list_jobs(db, JobState::Asked, now, from);
+        let due = desk.data.scan(page).await?;
+        let Some(last) = due.last() else { return Ok(erased) };
+        after = Some((last.due, last.id));
+        for job in due {
+            refuse_broken(&desk.keyring, &job)?;
+            match begin(desk, ctx, &job).await {
+                Ok(Some(begun)) => {
+                    finish(desk, ctx, &begun).await?;
+                    erased.done += 1;
+                }
+                Ok(None) => erased.waiting += 1,
+                Err(error) if desk.committer.stall().is_stalled() => return Err(error),
+                Err(error) => {
+                    tracing::error!(code = error.code, cause = ?error.cause(),
+                        "a customer who is due cannot be erased");
+                    erased.waiting += 1;
+                }
             }
-            None => erased.waiting += 1,
         }
     }
-    Ok(erased)
 }
 
 /// Finishes erasures that were past their begin when the process ended. Runs before anything is
@@ -53,8 +65,10 @@ pub async fn finish_begun(desk: &Desk, ctx: &Ctx) -> Result<u64, Error> {
     let mut finished = 0;
     loop {
         let end_of_time = crate::ctx::Time::from_ms(i64::MAX);
-        let begun =
-            desk.data.scan(move |db| store::list_jobs(db, JobState::Begun, end_of_time)).await?;
+        let begun = desk
+            .data
+            .scan(move |db| store::list_jobs(db, JobState::Begun, end_of_time, None))
+            .await?;
         if begun.is_empty() {
             return Ok(finished);
         }
@@ -83,6 +97,7 @@ struct Plan {
 async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, Error> {
     let Some(opened) = open(desk, ctx, Which::Key(job.customer)).await? else { return Ok(None) };
     if opened.row.state != CustomerState::Restricted {
+        raise_if_put_back(desk, ctx, job, &opened).await?;
         return Ok(None);
     }
     let authority = desk.rights.now()?;
@@ -124,6 +139,10 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
         sealing.core(ctx, row.key, &opened.core_key, &core, row.version)?;
         change =
             change.write_all(plan.compartments.iter().map(|it| store::delete_record(row.key, it)));
+        // At once, because the customer is shown again from here on: a value set anew before the end
+        // must not lose its row to the plan.
+        change =
+            change.write_all(plan.indexes.iter().map(|entry| store::delete_index(entry, row.key)));
     }
     row.mac = opened.core_key.mac_row(&row.columns());
     let written = Written { sealed_hash: sealing.hash, row_mac: row.mac };
@@ -136,6 +155,24 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
         Err(error) if WAITS.contains(&error.code) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// A customer is restricted while their job is asked: both change in one act. Where the job still
+/// stands and the customer is shown, their rows were put back to before the asking.
+async fn raise_if_put_back(
+    desk: &Desk,
+    ctx: &Ctx,
+    job: &JobRow,
+    opened: &Opened,
+) -> Result<(), Error> {
+    let stands = {
+        let mut data = desk.data.snapshot().await?;
+        store::find_job(&mut data, job.customer, JobState::Asked).await?
+    };
+    if stands.is_some_and(|stands| stands.mac == job.mac) {
+        raise(desk, ctx, FindingKind::Tampered, &opened.row, PUT_BACK).await;
+    }
+    Ok(())
 }
 
 /// Destroys the keys of a begun job, deletes what they sealed, and says so.
@@ -176,8 +213,8 @@ fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
         statements.push(store::delete_subject(&plan.subject_hash, key));
         statements.push(store::delete_customer(key));
         statements.extend(findings::forget(&plan.customer));
+        statements.extend(plan.indexes.iter().map(|entry| store::delete_index(entry, key)));
     }
-    statements.extend(plan.indexes.iter().map(|entry| store::delete_index(entry, key)));
     statements
 }
 
@@ -311,16 +348,6 @@ pub async fn refuse_returned_keys(desk: &Desk) -> Result<(), Error> {
     }
 }
 
-/// A job row that was changed by other hands destroys nothing.
-fn refuse_broken(keyring: &Keyring, job: &JobRow) -> Result<(), Error> {
-    if keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)? {
-        return Ok(());
-    }
-    let detail = "an erasure job was changed in the database by other hands; nothing is erased \
-                  until the data is restored from a backup";
-    Err(Error::unavailable("rights_altered", detail))
-}
-
 fn length(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
@@ -328,3 +355,7 @@ fn length(count: usize) -> u32 {
 /// What an erasure waits out instead of failing.
 const WAITS: [&str; 5] =
     ["changed_meanwhile", "clock_suspect", "legal_hold", "state_changed", "too_early"];
+
+const PUT_BACK: &str = "this customer asked to be forgotten and is shown again: their rows were put \
+                        back to an older state by other hands. Ask for their erasure again, and \
+                        find out who can write to the database";

@@ -79,13 +79,21 @@ pub(in crate::vault) fn update_job(row: &JobRow, mac_before: &[u8; 32]) -> State
     Statement::new(UPDATE_JOB, args)
 }
 
-/// Jobs in a state that are due, the oldest first.
+/// Jobs in a state that are due, the oldest first, after a place.
 pub(in crate::vault) fn list_jobs(
     db: &mut Connection,
     state: JobState,
     due: Time,
+    after: Option<(Time, [u8; 16])>,
 ) -> Result<Vec<JobRow>, Error> {
-    let args = [state.as_str().into(), due.as_ms().into(), Value::from(JOBS_PAGE_MAX)];
+    let (after_ms, after_id) = after.map_or((i64::MIN, [0; 16]), |(due, id)| (due.as_ms(), id));
+    let args = [
+        state.as_str().into(),
+        due.as_ms().into(),
+        after_ms.into(),
+        after_id.into(),
+        Value::from(JOBS_PAGE_MAX),
+    ];
     db.query(LIST_JOBS, &args)?.iter().map(read_job).collect()
 }
 
@@ -106,6 +114,12 @@ pub(in crate::vault) async fn asked_since(
 ) -> Result<u64, Error> {
     let row = snapshot.one(ASKED_SINCE, &[since.as_ms().into()]).await?;
     row.map_or(Ok(0), |row| u64::try_from(row.integer(0)?).map_err(Error::internal))
+}
+
+/// Meets one row where at least so many erasures were asked for since a moment.
+pub(in crate::vault) fn asked_at_least(since: Time, count: u64) -> Statement {
+    let before = i64::try_from(count.saturating_sub(1)).unwrap_or(i64::MAX);
+    Statement::new(ASKED_AT_LEAST, vec![since.as_ms().into(), before.into()])
 }
 
 /// How many customers there are.
@@ -200,9 +214,9 @@ WHERE id = $1 AND mac = $9";
 
 const LIST_JOBS: &str = "SELECT id, state, customer, asked_ms, due_ms, plan, version, mac
 FROM erasure_job
-WHERE state = $1 AND due_ms <= $2
-ORDER BY due_ms
-LIMIT $3";
+WHERE state = $1 AND due_ms <= $2 AND (due_ms > $3 OR (due_ms = $3 AND id > $4))
+ORDER BY due_ms, id
+LIMIT $5";
 
 const FIND_JOB: &str = "SELECT id, state, customer, asked_ms, due_ms, plan, version, mac
 FROM erasure_job
@@ -217,6 +231,10 @@ LIMIT $2";
 const ASKED_SINCE: &str = "SELECT COUNT(*) FROM erasure_job
 WHERE asked_ms >= $1 AND state <> 'cancelled'";
 
+const ASKED_AT_LEAST: &str = "SELECT id FROM erasure_job
+WHERE asked_ms >= $1 AND state <> 'cancelled'
+LIMIT 1 OFFSET $2";
+
 const COUNT_CUSTOMERS: &str = "SELECT COUNT(*) FROM customer";
 
 const INSERT_REGISTER: &str = "INSERT INTO erasure_register (dek, destroyed_ms, mac)
@@ -230,7 +248,7 @@ WHERE dek > $1
 ORDER BY dek
 LIMIT $2";
 
-/// One sweep begins at most so many erasures; the next one goes on.
+/// So many are read at a time.
 const JOBS_PAGE_MAX: i64 = 200;
 
 const REGISTER_PAGE_MAX: i64 = 10_000;

@@ -4,10 +4,12 @@ use strongroom_crypto::random_array;
 
 use crate::access::{self, Attempt, Desk, commit_or_retry, no_legal_hold};
 use crate::ctx::{
-    Change, Ctx, Entry, EntryKind, Guard, Miss, Receipt, StateDelta, StatePart, Subjects, Time,
+    BudgetKind, Change, Ctx, Entry, EntryKind, Guard, Miss, Receipt, StateDelta, StatePart,
+    Subjects, Time,
 };
 use crate::error::{Error, ErrorKind};
 use crate::id::{Customer, Id};
+use crate::keys::Keyring;
 use crate::policy::Right;
 use crate::vault::model::{CustomerRow, CustomerState};
 use crate::vault::rules::{self, Kept};
@@ -36,7 +38,7 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
             return Err(access::refusal_of(Miss::LegalHold));
         }
         let applied = std::sync::Arc::clone(authority.applied()?);
-        refuse_too_many(desk, ctx).await?;
+        let fewer = daily_limit(desk, ctx).await?;
         let grace_days = i64::from(applied.policy.business().erase_grace.days());
         let due = ctx.now.plus_days(grace_days);
         let mut job = JobRow {
@@ -55,6 +57,7 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
         let change = grant
             .change(entry)
             .guard(hold_guard(&opened.row))
+            .guard(fewer)
             .guard(access::erase_claim(desk, ctx)?)
             .write(store::insert_job(&job))
             .with_state(register(None, Some(job.mac)));
@@ -83,6 +86,7 @@ pub async fn cancel_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<
             let detail = "no erasure of this customer is waiting; once begun it cannot be undone";
             return Err(Error::new(ErrorKind::NotFound, "no_erasure", detail));
         };
+        refuse_broken(&desk.keyring, &job)?;
         let mut cancelled = job.clone();
         cancelled.state = JobState::Cancelled;
         cancelled.customer = 0;
@@ -122,6 +126,16 @@ pub(in crate::vault) fn change_state(
     Ok(change.guard(guard).write_all(sealing.writes))
 }
 
+/// A job row that was changed by other hands destroys nothing, and its MAC stands for another row.
+pub(in crate::vault) fn refuse_broken(keyring: &Keyring, job: &JobRow) -> Result<(), Error> {
+    if keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)? {
+        return Ok(());
+    }
+    let detail = "an erasure job was changed in the database by other hands; nothing is erased \
+                  until the data is restored from a backup";
+    Err(Error::unavailable("rights_altered", detail))
+}
+
 /// No legal hold stands against erasing this customer.
 pub(in crate::vault) fn hold_guard(row: &CustomerRow) -> Guard {
     let statement = no_legal_hold(row.id.as_bytes());
@@ -133,13 +147,17 @@ pub(in crate::vault) fn register(before: Option<[u8; 32]>, after: Option<[u8; 32
     StateDelta { part: StatePart::Register, before, after }
 }
 
-/// Beyond 1 % of all customers a day, at least 100, a second person is needed.
-async fn refuse_too_many(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
+/// Beyond 1 % of all customers a day, at least 100, a second person is needed. The guard says it again
+/// when it counts: many callers may ask at one moment.
+async fn daily_limit(desk: &Desk, ctx: &Ctx) -> Result<Guard, Error> {
+    let since = ctx.now.plus_days(-1);
     let mut data = desk.data.snapshot().await?;
-    let asked = store::asked_since(&mut data, ctx.now.plus_days(-1)).await?;
+    let asked = store::asked_since(&mut data, since).await?;
     let max = rules::erasures_a_day_max(store::count_customers(&mut data).await?);
     if asked < max {
-        return Ok(());
+        let miss = Miss::BudgetSpent { kind: BudgetKind::Erase, retry_after_s: DAY_S };
+        let statement = store::asked_at_least(since, max);
+        return Ok(Guard::Rows { statement, expected: 0, miss });
     }
     let detail = format!(
         "{asked} erasures were asked for within a day; beyond {max} a second person is needed. \
@@ -147,3 +165,5 @@ async fn refuse_too_many(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
     );
     Err(Error::forbidden("second_person_needed", detail))
 }
+
+const DAY_S: u64 = 86_400;

@@ -2,6 +2,7 @@
 
 use crate::access::{self, Attempt, Desk, commit_or_retry};
 use crate::ctx::{Ctx, Entry, EntryKind, Pseudonym, Receipt, Subjects, Time};
+use crate::db::Connection;
 use crate::error::Error;
 use crate::id::{Customer, Id};
 use crate::ledger::{self, Leaf, Placed};
@@ -44,10 +45,8 @@ pub async fn who_looked(
         let opened = open_active(desk, ctx, &id).await?;
         let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
         let subject = opened.core.pseudonym;
-        let mut found = {
-            let mut data = desk.data.snapshot().await?;
-            ledger::about(&mut data, subject, before, limit + 1).await?
-        };
+        let read = move |db: &mut Connection| ledger::about(db, subject, before, limit + 1);
+        let mut found = desk.data.scan(read).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|placed| placed.index);

@@ -162,7 +162,13 @@ async fn registered(
 }
 
 /// A finding that cannot be written is logged: the caller's answer is an error either way.
-async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, row: &CustomerRow, detail: &str) {
+pub(in crate::vault) async fn raise(
+    desk: &Desk,
+    ctx: &Ctx,
+    kind: FindingKind,
+    row: &CustomerRow,
+    detail: &str,
+) {
     let customer = Some(*row.id.as_bytes());
     let finding = Finding { kind, detail: detail.to_owned(), customer };
     let raised = raise_finding(desk, ctx, "vault.open", &finding).await;

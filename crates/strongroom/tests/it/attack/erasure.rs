@@ -3,7 +3,7 @@
 use serde_json::json;
 use strongroom::jobs;
 
-use super::{Kept, assert_code, enquirer, findings, one, read};
+use super::{Kept, assert_code, enquirer, findings, look_up, one, read};
 use crate::support::{Shop, intrude};
 
 async fn ask(shop: &Shop, id: &str) {
@@ -183,5 +183,95 @@ async fn time_in_the_ledger_never_runs_backwards() {
     assert!(times.is_sorted(), "{times:?}");
     assert_eq!(super::flaws(&shop).await, []);
 }
+
+/// One row that does not open is found again at every run, as the oldest that is due.
+#[tokio::test]
+async fn a_customer_who_cannot_be_erased_keeps_nobody_else_waiting() {
+    let shop = Shop::open().await;
+    let (damaged, other) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
+    ask(&shop, &damaged).await;
+    shop.clock.pass_ms(60_000);
+    ask(&shop, &other).await;
+    let damage = "UPDATE customer SET mac = zeroblob(32)
+        WHERE key = (SELECT customer FROM erasure_job ORDER BY asked_ms LIMIT 1)";
+    intrude(&shop.data_file(), damage);
+    let keys = keys_of(&shop);
+    pass_days(&shop, 8).await;
+    assert!(keys_of(&shop) < keys, "the other one is erased");
+    assert_eq!(findings(&shop).await, ["key_file_only", "tampered"]);
+}
+
+/// Row, core and records of one customer from before they asked to be forgotten fit together; the job
+/// says what is missing.
+#[tokio::test]
+async fn a_customer_put_back_to_before_they_asked_to_be_forgotten_is_noticed_when_they_are_due() {
+    let mut shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    shop.stop();
+    let before = Kept::of(&shop);
+    shop.start().await.unwrap();
+    ask(&shop, &id).await;
+    shop.stop();
+    let old = "DELETE FROM customer; INSERT INTO customer SELECT * FROM old.customer;
+        DELETE FROM sealed_record; INSERT INTO sealed_record SELECT * FROM old.sealed_record;";
+    intrude(&shop.data_file(), &before.attached(old));
+    shop.start().await.unwrap();
+    assert_eq!(findings(&shop).await, ["key_file_only"]);
+    pass_days(&shop, 8).await;
+    assert_eq!(findings(&shop).await, ["key_file_only", "tampered"]);
+    let keys = keys_of(&shop);
+    ask(&shop, &id).await;
+    pass_days(&shop, 8).await;
+    assert!(keys_of(&shop) < keys, "asked again, they are forgotten");
+}
+
+/// Between begin and done the customer of whom a part stays is shown and changed like any other.
+#[tokio::test]
+async fn a_value_set_anew_before_an_erasure_is_done_is_still_found_afterwards() {
+    let shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    ask(&shop, &id).await;
+    let reader = rusqlite::Connection::open(shop.keys_file()).unwrap();
+    reader.execute_batch("BEGIN; SELECT COUNT(*) FROM dek").unwrap();
+    pass_days(&shop, 8).await;
+    assert_eq!(one::<i64>(&shop.data_file(), BEGUN), 1, "a reader keeps the keys from going");
+    let touch = json!({ "name": "enquiry", "act": "touch" });
+    let path = format!("/v1/customers/{id}/relations");
+    assert_eq!(shop.call("shop", "POST", &path, Some(touch)).await.status, 200);
+    let path = format!("/v1/customers/{id}");
+    for (version, number) in [(4, 1), (5, 2)] {
+        let phone = format!("+44 20 7946 {number:04}");
+        let fields = json!({ "fields": { "phone": phone } });
+        let matching = format!("\"{version}\"");
+        let headers = [("if-match", matching.as_str())];
+        let set = shop.call_with("shop", "PATCH", &path, Some(fields), &headers).await;
+        assert_eq!(set.status, 200, "{:?}", set.json);
+        let found = look_up(&shop, "phone", &phone).await;
+        assert_eq!(found.json["customers"], json!([id]), "{:?}", found.json);
+        drop(reader.execute_batch("ROLLBACK"));
+        pass_days(&shop, 0).await;
+        assert_eq!(one::<i64>(&shop.data_file(), BEGUN), 0);
+        let found = look_up(&shop, "phone", &phone).await;
+        assert_eq!(found.json["customers"], json!([id]), "{:?}", found.json);
+    }
+}
+
+/// A jump of the clock and back again: what is written in between must not carry its time, or every
+/// key would be past its end for as long as the jump was.
+#[tokio::test]
+async fn a_clock_that_jumped_a_year_and_back_ends_no_key() {
+    let shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    shop.clock.step_ms(400 * DAY_MS);
+    let path = format!("/v1/customers/{id}/hold");
+    let placed = shop.as_operator("PUT", &path, Some(json!({ "reason": "case 7" }))).await;
+    assert_eq!(placed.status, 204, "{:?}", placed.json);
+    shop.clock.step_ms(-400 * DAY_MS);
+    assert_eq!(read(&shop, &id).await.status, 200);
+    assert_eq!(shop.as_operator("POST", "/v1/clock/confirm", None).await.status, 204);
+    assert_eq!(read(&shop, &id).await.status, 200);
+}
+
+const BEGUN: &str = "SELECT COUNT(*) FROM erasure_job WHERE state = 'begun'";
 
 const DAY_MS: i64 = 86_400_000;

@@ -141,3 +141,45 @@ async fn an_entry_put_at_the_end_by_sql_stops_the_server_until_it_is_gone() {
     assert_eq!(super::flaws(&shop).await, []);
     assert_eq!(findings(&shop).await, ["key_file_only"]);
 }
+
+/// What leaves the state hash with a released hold is the MAC in its row: with the MAC of another row
+/// there, that one would vanish for good and the sum still hold.
+#[tokio::test]
+async fn a_legal_hold_put_there_with_the_mac_of_another_is_not_released_in_its_stead() {
+    let mut shop = Shop::open().await;
+    let (kept, other) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
+    for (id, case) in [(&kept, "case 7"), (&other, "case 8")] {
+        let path = format!("/v1/customers/{id}/hold");
+        let placed = shop.as_operator("PUT", &path, Some(json!({ "reason": case }))).await;
+        assert_eq!(placed.status, 204, "{:?}", placed.json);
+    }
+    intrude(
+        &shop.data_file(),
+        "INSERT INTO legal_hold SELECT randomblob(16), other.customer, 'case 9', 0, kept.mac
+           FROM legal_hold kept, legal_hold other
+           WHERE kept.reason = 'case 7' AND other.reason = 'case 8';
+         DELETE FROM legal_hold WHERE reason = 'case 7'",
+    );
+    let path = format!("/v1/customers/{other}/hold");
+    assert_code(&shop.as_operator("DELETE", &path, None).await, 503, "rights_altered");
+    let asked = shop.call("privacy", "DELETE", &format!("/v1/customers/{kept}"), None).await;
+    assert_code(&asked, 423, "legal_hold");
+    shop.stop();
+    shop.start().await.unwrap();
+    assert_code(&read(&shop, &kept).await, 503, "rights_altered");
+}
+
+/// All holds are read whole: one more than that would leave a state hash that never holds again.
+#[tokio::test]
+async fn more_legal_holds_than_are_ever_read_are_refused_at_a_hundred_thousand() {
+    let shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    intrude(
+        &shop.data_file(),
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+         INSERT INTO legal_hold SELECT randomblob(16), randomblob(16), 'case', 0, zeroblob(32) FROM n",
+    );
+    let path = format!("/v1/customers/{id}/hold");
+    let refused = shop.as_operator("PUT", &path, Some(json!({ "reason": "case 7" }))).await;
+    assert_code(&refused, 422, "holds_used_up");
+}

@@ -217,3 +217,28 @@ fn count_statuses(answers: &[Answer]) -> BTreeMap<u16, usize> {
 }
 
 const ROUNDS: usize = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn parallel_asks_for_erasure_stay_within_what_goes_in_one_day() {
+    let shop = Shop::open().await;
+    let mut callers = Vec::new();
+    for _ in 0..20 {
+        let key = shop.new_key("privacy", &["support"]).await;
+        callers.push(shop.client_with(&key));
+    }
+    let mut asks = Vec::new();
+    for number in 0..110 {
+        let (id, caller) = (shop.customer(number).await, callers[number % callers.len()].clone());
+        let path = format!("/v1/customers/{id}");
+        asks.push(async move { caller.call("DELETE", &path, None).await });
+    }
+    let last = asks.split_off(95);
+    for ask in asks {
+        assert_eq!(ask.await.status, 202);
+    }
+    let answers = together(last).await;
+    let asked = answers.iter().filter(|answer| answer.status == 202).count();
+    assert_eq!(asked, 5, "100 a day in all");
+    let refused = answers.iter().filter(|answer| answer.status != 202);
+    refused.for_each(|answer| assert_eq!(answer.code(), "second_person_needed"));
+}

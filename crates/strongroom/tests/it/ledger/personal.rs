@@ -69,3 +69,26 @@ fn holds(leaf: &[u8], value: &str) -> bool {
     let (leaf, value) = (leaf.to_ascii_lowercase(), value.to_ascii_lowercase());
     leaf.windows(value.len()).any(|window| window == value.as_bytes())
 }
+
+/// Runs far beyond the log would be looked into one by one, for ever, on a thread of the server.
+#[tokio::test]
+async fn a_page_of_looks_begun_beyond_the_log_begins_at_its_end() {
+    let shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    let path = format!("/v1/customers/{id}/ledger?limit=1&cursor=7777777777776");
+    let looks = shop.call("privacy", "GET", &path, None).await;
+    assert_eq!(looks.status, 200, "{:?}", looks.json);
+    assert_eq!(looks.json["items"][0]["act"], "customer.create");
+}
+
+#[tokio::test]
+async fn every_value_said_to_be_taken_has_its_entry_however_many_are_asked_for() {
+    let shop = Shop::open().await;
+    shop.customer(1).await;
+    let before = super::leaves(&shop).len();
+    for _ in 0..130 {
+        let twin = shop.call("shop", "POST", "/v1/customers", Some(person(1))).await;
+        assert_eq!(twin.status, 409, "{:?}", twin.json);
+    }
+    assert_eq!(super::leaves(&shop).len() - before, 130);
+}
