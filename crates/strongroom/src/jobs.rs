@@ -80,7 +80,7 @@ async fn sweep(desk: &Desk) -> Result<(), Error> {
 }
 
 fn ctx(desk: &Desk, job: &'static str) -> Result<Ctx, Error> {
-    Ctx::system(job, desk.clock.now(), Arc::clone(&desk.random))
+    Ctx::system(job, desk.now(), Arc::clone(&desk.random))
 }
 
 /// Summaries are a minute wide; erasures and policies need no finer step.

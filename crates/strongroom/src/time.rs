@@ -168,10 +168,15 @@ impl ClockTrust {
         self.suspect.load(Ordering::SeqCst)
     }
 
+    /// The time that acts go by: the wall clock, or what it would show while it is suspect.
+    pub fn now(&self, clock: &dyn Clock) -> Time {
+        if self.is_suspect(clock) { self.believed(clock) } else { clock.now() }
+    }
+
     /// What the wall clock would show had it not parted from the monotonic one: the time of acts while
     /// it is suspect. A time once written cannot be taken back, so one jump forward would end every
     /// credential for good.
-    pub fn believed(&self, clock: &dyn Clock) -> Time {
+    fn believed(&self, clock: &dyn Clock) -> Time {
         let passed =
             clock.monotonic_ms().saturating_sub(self.first_monotonic_ms.load(Ordering::SeqCst));
         Time(self.first_wall_ms.load(Ordering::SeqCst)).plus_ms(passed)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use strongroom_crypto::Random;
 
-use crate::ctx::{Clock, ClockTrust, See};
+use crate::ctx::{Clock, ClockTrust, See, Time};
 use crate::db::{Committer, Database};
 use crate::error::Error;
 use crate::id::{ApiKey, Id};
@@ -101,6 +101,13 @@ pub struct Desk {
     pub missing_keys: MissingKeys,
     /// Counts requests without a valid key until their summary is written.
     pub strangers: StrangerMeter,
+}
+
+impl Desk {
+    /// The time that acts go by.
+    pub fn now(&self) -> Time {
+        self.trust.now(self.clock.as_ref())
+    }
 }
 
 /// Counts requests without a valid key by network. They write no entry of their own: a hundred a

@@ -121,7 +121,7 @@ impl App {
 
     /// A context of a job of the system.
     pub fn job_ctx(desk: &Desk, job: &'static str) -> Result<Ctx, Error> {
-        Ctx::system(job, desk.clock.now(), Arc::clone(&desk.random))
+        Ctx::system(job, desk.now(), Arc::clone(&desk.random))
     }
 
     async fn start_up(&self) -> Result<(), Error> {

@@ -177,7 +177,7 @@ impl Writer {
             last_batch = batch.len();
             self.run(batch);
         }
-        if let Err(error) = self.keeper.close(self.clock.now()) {
+        if let Err(error) = self.keeper.close(self.trust.now(self.clock.as_ref())) {
             tracing::warn!(code = error.code, "the end of the log could not be anchored");
         }
         if let Some(db) = &mut self.db {
@@ -222,10 +222,9 @@ impl Writer {
         let db = self.db.as_mut().ok_or_else(|| Error::internal("no connection to write on"))?;
         let keeper = self.keeper.as_mut();
         let clock = self.clock.as_ref();
-        let suspect = self.trust.is_suspect(clock);
-        let wall = if suspect { self.trust.believed(clock) } else { clock.now() };
+        let wall = self.trust.now(clock);
         let now = wall.later(keeper.head_time());
-        let moment = Moment { now, suspect };
+        let moment = Moment { wall, suspect: self.trust.is_suspect(clock) };
         db.begin()?;
         let mut tried = Vec::with_capacity(changes.len());
         let mut acts = Vec::with_capacity(changes.len());
@@ -264,8 +263,10 @@ impl Writer {
     }
 }
 
+/// What guards of time are held against: the clock, not the ledger's time. A server that was once
+/// started with its clock years ahead has entries from then, and they must not end every key.
 struct Moment {
-    now: Time,
+    wall: Time,
     suspect: bool,
 }
 
@@ -339,8 +340,8 @@ fn apply_guards<'a>(
         let miss = match guard {
             Guard::Budget(_) => continue,
             Guard::Epoch(epoch) => (!keeper.honours(*epoch)).then_some(Miss::AuthorityChanged),
-            Guard::NotAfter(end) => (moment.now > *end).then_some(Miss::Expired),
-            Guard::NotBefore(start) => (moment.now < *start).then_some(Miss::TooEarly),
+            Guard::NotAfter(end) => (moment.wall > *end).then_some(Miss::Expired),
+            Guard::NotBefore(start) => (moment.wall < *start).then_some(Miss::TooEarly),
             Guard::Rows { statement, expected, miss } => match db.execute(statement) {
                 Ok(rows) => (rows != *expected).then(|| miss.clone()),
                 Err(error) if error.kind == ErrorKind::Conflict => Some(miss.clone()),

@@ -30,7 +30,7 @@ impl FromRequestParts<Arc<Desk>> for Caller {
         let mut ctx = Ctx {
             actor: Actor::Operator,
             network: call.peer.map(|peer| peer.network),
-            now: call.now,
+            now: desk.now(),
             request: call.request,
             rng: Arc::clone(&desk.random),
         };

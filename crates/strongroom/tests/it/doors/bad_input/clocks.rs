@@ -103,3 +103,31 @@ async fn time_never_falls(shop: &Shop) {
 
 const DAY_MS: i64 = 86_400_000;
 const YEAR_MS: i64 = 365 * DAY_MS;
+
+/// A time once written to the ledger cannot be taken back; credentials go by the clock.
+#[tokio::test]
+async fn a_clock_years_ahead_ends_no_key_for_good() {
+    let mut shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    let path = format!("/v1/customers/{id}?fields=name");
+    let years_ms = 3 * 366 * 86_400_000;
+
+    shop.clock.step_ms(years_ms);
+    strongroom::jobs::run_once(&shop.desk()).await;
+    assert_eq!(shop.call("desk", "GET", &path, None).await.status, 200, "while it is suspect");
+    shop.clock.step_ms(-years_ms);
+    confirm(&shop).await;
+    assert_eq!(shop.call("desk", "GET", &path, None).await.status, 200, "once it is confirmed");
+
+    // Started with the clock years ahead, it believes it: the keys are past their end.
+    shop.stop();
+    shop.clock.step_ms(years_ms);
+    shop.start().await.unwrap();
+    assert_eq!(shop.call("desk", "GET", &path, None).await.status, 401);
+    shop.as_operator("POST", "/v1/ledger/verify", None).await;
+    shop.stop();
+    shop.clock.step_ms(-years_ms);
+    shop.start().await.unwrap();
+    assert_eq!(shop.call("desk", "GET", &path, None).await.status, 200, "the clock is right again");
+    time_never_falls(&shop).await;
+}
