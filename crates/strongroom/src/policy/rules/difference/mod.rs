@@ -43,7 +43,8 @@ fn summary(lines: &mut Lines, policy: &Policy) {
         let rights = role.may.iter().map(|right| right.as_str()).collect::<Vec<_>>().join(", ");
         let grants = policy.grants.iter().filter(|grant| grant.role == *name).count();
         let rights = if rights.is_empty() { "no rights" } else { &rights };
-        lines.say(Effect::Neutral, format!("Role `{name}` has {rights}; {grants} grants"));
+        let plural = if grants == 1 { "" } else { "s" };
+        lines.say(Effect::Neutral, format!("Role `{name}` has {rights}; {grants} grant{plural}"));
     }
 }
 
