@@ -14,26 +14,37 @@ use crate::{policy, vault};
 pub async fn run(desk: Arc<Desk>) {
     let mut minutes = tokio::time::interval(Duration::from_millis(MINUTE_MS));
     minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for minute in 0_u64.. {
         minutes.tick().await;
         run_once(&desk).await;
+        if minute % MINUTES_A_DAY == 0 {
+            run_daily(&desk).await;
+        }
     }
 }
 
-/// Runs all jobs once.
+/// Runs the jobs of a day once: those that read whole tables.
+pub async fn run_daily(desk: &Desk) {
+    tell("keys.sweep", sweep(desk).await);
+}
+
+/// Runs the jobs of a minute once.
 pub async fn run_once(desk: &Desk) {
-    let jobs: [(&'static str, Result<(), Error>); 6] = [
+    let jobs: [(&'static str, Result<(), Error>); 5] = [
         ("clock.watch", watch_clock(desk).await),
         ("auth.strangers", summarise_strangers(desk).await),
         ("policy.due", apply_due_policy(desk).await),
         ("erase.due", erase_due(desk).await),
         ("budget.forget", forget_past_days(desk).await),
-        ("keys.sweep", sweep(desk).await),
     ];
     for (job, done) in jobs {
-        if let Err(error) = done {
-            tracing::error!(job, code = error.code, cause = ?error.cause(), "a job failed");
-        }
+        tell(job, done);
+    }
+}
+
+fn tell(job: &'static str, done: Result<(), Error>) {
+    if let Err(error) = done {
+        tracing::error!(job, code = error.code, cause = ?error.cause(), "a job failed");
     }
 }
 
@@ -82,6 +93,8 @@ async fn sweep(desk: &Desk) -> Result<(), Error> {
 fn ctx(desk: &Desk, job: &'static str) -> Result<Ctx, Error> {
     Ctx::system(job, desk.now(), Arc::clone(&desk.random))
 }
+
+const MINUTES_A_DAY: u64 = 1_440;
 
 /// Summaries are a minute wide; erasures and policies need no finer step.
 const MINUTE_MS: u64 = 60_000;

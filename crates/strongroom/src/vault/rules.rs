@@ -142,6 +142,28 @@ pub(super) fn due_day(policy: &Policy, relations: &[Relation]) -> i64 {
     })
 }
 
+/// A relation that a legal duty rests on ends by its time alone: ended by hand, the next erasure would
+/// destroy what the law keeps.
+pub(super) fn refuse_ending_a_duty(
+    policy: &Policy,
+    relations: &[Relation],
+    name: &str,
+    now: Time,
+) -> Result<(), Error> {
+    let Some(relation) = relations.iter().find(|relation| relation.name == name) else {
+        return Ok(());
+    };
+    let Some(rule) = policy.relations().get(name) else { return Ok(()) };
+    let Some(basis) = &rule.basis else { return Ok(()) };
+    let ends = relation_ends(relation.last, rule.keep, &policy.business().timezone);
+    let Some(until) = ends.filter(|end| *end > now) else { return Ok(()) };
+    let detail = format!(
+        "this relation rests on a legal duty ({basis}) until {}; it ends by itself then",
+        until.to_rfc3339()
+    );
+    Err(Error::conflict("kept_by_law", detail))
+}
+
 /// What an erasure leaves: the relations with a legal duty that is not over, and the compartments
 /// they need.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -112,6 +112,11 @@ async fn apply_text(
 ) -> Result<(Receipt, PolicyDifference), Error> {
     let grant = permit(desk, ctx, Right::Policy)?;
     let authority = desk.rights.now()?;
+    if authority.pending.is_some() {
+        let detail = "a policy is waiting to be applied and would undo this one when its day is \
+                      over; cancel it first with `strongroom policy cancel`";
+        return Err(Error::conflict("policy_pending", detail));
+    }
     let current = authority.applied.as_deref();
     match policy::apply(ctx, &desk.keyring, grant, current, text)? {
         Applying::Now { change, version, lines } => {

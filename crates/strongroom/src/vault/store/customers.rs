@@ -99,7 +99,7 @@ fn read(row: &Row) -> Result<CustomerRow, Error> {
     Ok(CustomerRow {
         key: row.integer(0)?,
         id: Id::from_bytes(row.array(1)?),
-        state: state.ok_or_else(|| Error::internal("a customer in an unknown state"))?,
+        state: state.ok_or(strongroom_crypto::CryptoError::Tampered)?,
         version: u64::try_from(row.integer(3)?).map_err(Error::internal)?,
         life: u64::try_from(row.integer(4)?).map_err(Error::internal)?,
         due_day: row.integer(5)?,

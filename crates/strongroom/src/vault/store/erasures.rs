@@ -220,7 +220,9 @@ LIMIT $5";
 
 const FIND_JOB: &str = "SELECT id, state, customer, asked_ms, due_ms, plan, version, mac
 FROM erasure_job
-WHERE customer = $1 AND state = $2";
+WHERE customer = $1 AND state = $2
+ORDER BY due_ms, id
+LIMIT 1";
 
 const READ_JOBS: &str = "SELECT id, state, customer, asked_ms, due_ms, plan, version, mac
 FROM erasure_job

@@ -56,7 +56,7 @@ pub(in crate::vault) async fn open(
     ctx: &Ctx,
     which: Which<'_>,
 ) -> Result<Option<Opened>, Error> {
-    let (row, records) = {
+    let (row, records, returned) = {
         let mut data = desk.data.snapshot().await?;
         let row = match which {
             Which::Id(id) => store::find_row(&mut data, id).await?,
@@ -64,8 +64,13 @@ pub(in crate::vault) async fn open(
         };
         let Some(row) = row else { return Ok(None) };
         let records = store::read_records(&mut data, row.key).await?;
-        (row, records)
+        let returned = any_registered(desk, &mut data, &records).await?;
+        (row, records, returned)
     };
+    if returned {
+        raise(desk, ctx, FindingKind::Tampered, &row, RETURNED).await;
+        return Ok(None);
+    }
     match open_records(desk, &row, records).await {
         Ok(opened) => Ok(Some(opened)),
         Err(Closed::Failed(error)) if error.code == "tampered" => {
@@ -137,7 +142,10 @@ async fn key_missing(
     let mut data = desk.data.snapshot().await?;
     let begun = store::find_job(&mut data, row.key, JobState::Begun).await?;
     let begun = match begun {
-        Some(job) => desk.keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?,
+        Some(job) => {
+            job.plan.windows(dek.len()).any(|named| named == dek)
+                && desk.keyring.is_row_intact(store::JOB_TABLE, &job.columns(), &job.mac)?
+        }
         None => false,
     };
     if begun || registered(desk, &mut data, dek).await? {
@@ -149,6 +157,23 @@ async fn key_missing(
     let detail = "a key of this customer is missing although nobody erased them; nothing was \
                   deleted. Put back the keys.db that belongs to this data, see the findings";
     Err(Error::unavailable("key_missing", detail))
+}
+
+/// Whether a record names a key that the register calls destroyed: rows and keys of somebody who was
+/// erased were put back by other hands. They stay erased.
+async fn any_registered(
+    desk: &Desk,
+    data: &mut crate::db::Snapshot,
+    records: &[([u8; 16], Vec<u8>)],
+) -> Result<bool, Error> {
+    for (_, sealed) in records {
+        // A record that does not even name a key is told when it is opened.
+        let Ok(binding) = peek_binding(sealed) else { continue };
+        if registered(desk, data, &binding.dek).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn registered(
@@ -186,6 +211,9 @@ fn tampered(cause: &str) -> Error {
 const TAMPERED: &str = "a stored value of this customer was moved, altered or put back by other \
                         hands; nothing of it is shown. Restore the customer from a backup and find \
                         out who can write to the database";
+const RETURNED: &str = "rows or keys of a customer who was erased were put back by other hands. They \
+                        are not shown; put back the newest keys.db, and find out who can write to \
+                        the database";
 const KEY_MISSING: &str = "a key of this customer is missing although nobody erased them: keys.db \
                            is older than the data or was damaged. Put back the one that belongs to \
                            the data; until then this customer cannot be shown";

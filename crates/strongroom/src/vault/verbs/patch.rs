@@ -83,6 +83,7 @@ pub async fn relate(
         let mut relations = opened.core.relations.clone();
         match change {
             RelationChange::End { name } => {
+                rules::refuse_ending_a_duty(&applied.policy, &relations, name, ctx.now)?;
                 let before = relations.len();
                 relations.retain(|relation| relation.name != *name);
                 if relations.len() == before {

@@ -272,6 +272,35 @@ async fn a_clock_that_jumped_a_year_and_back_ends_no_key() {
     assert_eq!(read(&shop, &id).await.status, 200);
 }
 
+/// Rows and keys of somebody who was erased, put back under a running server: the register says that
+/// they are gone, whatever else is there.
+#[tokio::test]
+async fn erased_stays_erased_although_rows_and_keys_are_put_back() {
+    let mut shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    shop.stop();
+    let before = Kept::of(&shop);
+    shop.start().await.unwrap();
+    ask(&shop, &id).await;
+    pass_days(&shop, 8).await;
+    let rows = "INSERT INTO customer SELECT * FROM old.customer;
+        INSERT INTO sealed_record SELECT * FROM old.sealed_record;
+        INSERT INTO lookup_unique SELECT * FROM old.lookup_unique;
+        INSERT INTO subject SELECT * FROM old.subject;";
+    intrude(&shop.data_file(), &before.attached(rows));
+    let keys = format!(
+        "ATTACH '{}' AS old; INSERT INTO dek SELECT * FROM old.dek;",
+        before.keys().display()
+    );
+    intrude(&shop.keys_file(), &keys);
+    assert_eq!(read(&shop, &id).await.status, 404);
+    let found = look_up(&shop, "email", "ada.1@mail.example").await;
+    assert_eq!(found.json["customers"], json!([]), "{:?}", found.json);
+    assert!(findings(&shop).await.contains(&"tampered".to_owned()));
+    shop.stop();
+    assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
+}
+
 const BEGUN: &str = "SELECT COUNT(*) FROM erasure_job WHERE state = 'begun'";
 
 const DAY_MS: i64 = 86_400_000;

@@ -123,3 +123,28 @@ async fn everything_survives_a_restart() {
     let verified = shop.as_operator("POST", "/v1/ledger/verify", None).await;
     assert_eq!(verified.json["intact"], true, "{:?}", verified.json);
 }
+
+#[tokio::test]
+async fn a_relation_that_rests_on_a_legal_duty_does_not_end_by_hand() {
+    let shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    let path = format!("/v1/customers/{id}/relations");
+    let end = json!({ "name": "purchase", "act": "end" });
+    let refused = shop.call("shop", "POST", &path, Some(end.clone())).await;
+    assert_eq!((refused.status.as_u16(), &refused.json["code"]), (409, &json!("kept_by_law")));
+    let free = json!({ "name": "enquiry", "act": "end" });
+    assert_eq!(shop.call("shop", "POST", &path, Some(free)).await.status, 200);
+}
+
+#[tokio::test]
+async fn while_a_policy_waits_no_other_is_applied() {
+    let shop = Shop::open().await;
+    let wider = crate::support::POLICY.replacen("per_day = 30 }", "per_day = 31 }", 1);
+    let narrower = crate::support::POLICY.replacen("per_day = 30 }", "per_day = 29 }", 1);
+    shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": wider }))).await;
+    let body = json!({ "policy": narrower });
+    let refused = shop.as_operator("POST", "/v1/policy", Some(body.clone())).await;
+    assert_eq!((refused.status.as_u16(), &refused.json["code"]), (409, &json!("policy_pending")));
+    assert_eq!(shop.as_operator("DELETE", "/v1/policy/pending", None).await.status, 204);
+    assert_eq!(shop.as_operator("POST", "/v1/policy", Some(body)).await.status, 200);
+}
