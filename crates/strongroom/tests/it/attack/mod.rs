@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answer, Shop, person};
+use crate::support::{Answer, Shop, intrude, person};
 
-/// Copies of both databases of a closed installation.
+/// Copies of both databases of an installation.
 pub(crate) struct Kept(TempDir);
 
 impl Kept {
@@ -29,6 +29,17 @@ impl Kept {
         for name in DATABASES {
             settle(&shop.data_folder().join(name));
             std::fs::copy(shop.data_folder().join(name), folder.path().join(name)).unwrap();
+        }
+        Self(folder)
+    }
+
+    /// Copies of both databases as they are while it runs: what is left where the power fails, since
+    /// a clean end anchors the log once more.
+    pub(crate) fn of_running(shop: &Shop) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in DATABASES {
+            let copy = format!("VACUUM INTO '{}'", folder.path().join(name).display());
+            intrude(&shop.data_folder().join(name), &copy);
         }
         Self(folder)
     }

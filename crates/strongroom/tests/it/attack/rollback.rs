@@ -14,7 +14,9 @@ async fn strongroom_db_put_back_to_just_before_a_revocation_is_refused() {
     shop.start().await.unwrap();
     // No time passes at all between the copy and the revocation.
     assert_eq!(shop.call("desk", "DELETE", "/v1/keys/own", None).await.status, 204);
+    let cut_off = Kept::of_running(&shop);
     shop.stop();
+    cut_off.put_back_only(&shop, "keys.db");
     before.put_back_only(&shop, "strongroom.db");
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
@@ -30,7 +32,9 @@ async fn strongroom_db_put_back_alone_is_refused_once_the_anchor_has_moved() {
         shop.clock.pass_ms(61_000);
         assert_eq!(read(&shop, &id).await.status, 200);
     }
+    let cut_off = Kept::of_running(&shop);
     shop.stop();
+    cut_off.put_back_only(&shop, "keys.db");
     before.put_back_only(&shop, "strongroom.db");
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
