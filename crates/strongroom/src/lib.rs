@@ -17,6 +17,7 @@ pub mod keys;
 pub mod ledger;
 pub mod policy;
 pub mod router;
+pub mod sql;
 pub mod staff;
 pub mod time;
 pub mod vault;

@@ -1,7 +1,7 @@
 //! A change: the entry, what must hold, what is written, which keys are put.
 
 use crate::ctx::{Entry, Time};
-use crate::db::Statement;
+use crate::sql::Statement;
 
 /// Everything one act does, committed as a whole or not at all.
 #[derive(Debug)]

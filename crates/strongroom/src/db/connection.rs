@@ -12,8 +12,8 @@ use std::path::Path;
 use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, OpenFlags};
 
-use crate::db::value::{NullOf, Row, Statement, Value};
 use crate::error::Error;
+use crate::sql::{NullOf, Row, Statement, Value};
 
 /// One connection. Never shared between threads at the same time.
 pub struct Connection {

@@ -6,11 +6,10 @@ mod committer;
 mod connection;
 mod migrate;
 mod snapshot;
-mod value;
 
+pub use crate::sql::{NullOf, Row, Statement, Value};
 pub use checkpointer::Checkpointer;
 pub use committer::{Act, Charged, Committer, Fate, Keeper, Stall};
 pub use connection::{Connection, Durability};
 pub use migrate::{DATA, Migration, migrate};
 pub use snapshot::{Database, Snapshot};
-pub use value::{NullOf, Row, Statement, Value};

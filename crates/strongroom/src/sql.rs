@@ -28,13 +28,13 @@ pub enum NullOf {
 
 /// One row, owned: no cursor of a database outlives the call that read it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row(pub(super) Vec<Value>);
+pub struct Row(pub(crate) Vec<Value>);
 
 /// A fixed text with numbered parameters (`$1`, `$2`, …) and what stands in for them.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    pub(super) sql: &'static str,
-    pub(super) args: Vec<Value>,
+    pub(crate) sql: &'static str,
+    pub(crate) args: Vec<Value>,
 }
 
 impl Statement {
@@ -44,7 +44,7 @@ impl Statement {
     }
 
     /// Whether it only asks.
-    pub(super) fn is_question(&self) -> bool {
+    pub(crate) fn is_question(&self) -> bool {
         self.sql.starts_with("SELECT")
     }
 }
