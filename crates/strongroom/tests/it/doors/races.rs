@@ -227,7 +227,7 @@ async fn parallel_asks_for_erasure_stay_within_what_goes_in_one_day() {
         callers.push(shop.client_with(&key));
     }
     let mut asks = Vec::new();
-    for number in 0..110 {
+    for number in 0..140 {
         let (id, caller) = (shop.customer(number).await, callers[number % callers.len()].clone());
         let path = format!("/v1/customers/{id}");
         asks.push(async move { caller.call("DELETE", &path, None).await });
