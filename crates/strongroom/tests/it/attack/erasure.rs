@@ -78,6 +78,23 @@ async fn a_clock_that_jumped_erases_nobody_until_a_person_confirms_it() {
     assert!(keys_of(&shop) < keys, "confirmed, ten days are ten days");
 }
 
+/// Which days of a clock that jumped are true only a person knows, those before the jump as well.
+#[tokio::test]
+async fn a_suspect_clock_erases_nobody_who_was_due_before_it_jumped() {
+    let shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let keys = keys_of(&shop);
+    ask(&shop, &id).await;
+    shop.clock.pass_ms(8 * DAY_MS);
+    shop.clock.step_ms(2 * DAY_MS);
+    jobs::run_once(&shop.desk()).await;
+    assert_eq!(keys_of(&shop), keys);
+    let back = shop.as_operator("POST", "/v1/clock/confirm", None).await;
+    assert_eq!(back.status, 204, "{:?}", back.json);
+    jobs::run_once(&shop.desk()).await;
+    assert!(keys_of(&shop) < keys, "confirmed, it goes on");
+}
+
 #[tokio::test]
 async fn the_eleventh_erasure_a_day_needs_a_second_person() {
     let shop = Shop::open().await;
