@@ -3,14 +3,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::db::{Connection, Durability};
 use crate::error::Error;
 
-/// Wakes the checkpoint thread; the thread ends with it.
+/// Wakes the checkpoint thread. Dropping it waits for the thread to end, so that a database that was
+/// closed is at rest: no connection of ours, no write-ahead log beside it.
 pub struct Checkpointer {
-    wake: SyncSender<()>,
+    wake: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Checkpointer {
@@ -18,17 +21,27 @@ impl Checkpointer {
     pub fn start(path: PathBuf) -> Result<Self, Error> {
         // One waiting signal is enough: it covers every batch before it.
         let (wake, signals) = sync_channel(1);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("checkpointer".to_owned())
             .spawn(move || run(&path, &signals))
             .map_err(Error::internal)?;
-        Ok(Self { wake })
+        Ok(Self { wake: Some(wake), thread: Some(thread) })
     }
 
     /// Another batch is in the write-ahead log.
     pub fn batch_written(&self) {
         // A full channel means that the thread will look anyway.
-        let _ = self.wake.try_send(());
+        let _ = self.wake.as_ref().map(|wake| wake.try_send(()));
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has closed its connection as well.
+            let _ = thread.join();
+        }
     }
 }
 
