@@ -54,8 +54,11 @@ proptest! {
 
     #[test]
     fn no_error_repeats_its_input(text in INPUT) {
+        // ` @ ` stands in a fixed sentence too: only what holds a letter or digit tells anything.
+        let told: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
         for error in errors(&text) {
-            prop_assert!(repeated_chars(&error, &text) <= 2, "{}", error);
+            let bare: String = error.chars().filter(|c| c.is_alphanumeric()).collect();
+            prop_assert!(repeated_chars(&bare, &told) <= 2, "{}", error);
         }
     }
 
