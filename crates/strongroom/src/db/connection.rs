@@ -21,6 +21,14 @@ pub struct Connection {
     rewritten: HashMap<&'static str, String>,
 }
 
+/// Pages of the write-ahead log.
+pub(super) struct WalPages {
+    /// Since it was started anew.
+    pub(super) in_log: i64,
+    /// Of these, how many stand in the file.
+    pub(super) copied: i64,
+}
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -118,19 +126,35 @@ impl Connection {
     /// Copies the write-ahead log into the file and cuts it to nothing, so that no deleted byte
     /// survives there. An error where a reader stands in the way.
     pub fn checkpoint_truncating(&mut self) -> Result<(), Error> {
-        let busy: i64 =
-            self.raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if busy == 0 {
-            return Ok(());
-        }
-        let detail = "a reader keeps the write-ahead log open; it is tried again";
-        Err(Error::unavailable("checkpoint_busy", detail).retry_after(1))
+        self.copy_log("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// Copies the write-ahead log into the file, so that the next writer starts it anew. An error where
+    /// a reader stands in the way.
+    pub(super) fn checkpoint_restarting(&mut self) -> Result<(), Error> {
+        self.copy_log("PRAGMA wal_checkpoint(RESTART)")
+    }
+
+    /// How much of the write-ahead log there is, and how much of it stands in the file already.
+    pub(super) fn wal_pages(&mut self) -> Result<WalPages, Error> {
+        Ok(self.raw.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+            Ok(WalPages { in_log: row.get(1)?, copied: row.get(2)? })
+        })?)
     }
 
     /// Copies what it can of the write-ahead log into the file without waiting for anyone.
     pub(super) fn checkpoint_passive(&mut self) -> Result<(), Error> {
         self.raw.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
         Ok(())
+    }
+
+    fn copy_log(&mut self, pragma: &str) -> Result<(), Error> {
+        let busy: i64 = self.raw.query_row(pragma, [], |row| row.get(0))?;
+        if busy == 0 {
+            return Ok(());
+        }
+        let detail = "a reader keeps the write-ahead log open; it is tried again";
+        Err(Error::unavailable("checkpoint_busy", detail).retry_after(1))
     }
 }
 
