@@ -1,6 +1,6 @@
 //! A change: the entry, what must hold, what is written, which keys are put.
 
-use crate::ctx::{Entry, Time};
+use crate::ctx::{Entry, Subjects, Time};
 use crate::sql::Statement;
 
 /// Everything one act does, committed as a whole or not at all.
@@ -50,6 +50,22 @@ impl Change {
     pub fn put_key(mut self, key: NewKey) -> Self {
         self.keys.push(key);
         self
+    }
+
+    /// About how much memory it takes while it waits.
+    pub fn size_bytes(&self) -> usize {
+        let guards = self.guards.iter().map(|guard| match guard {
+            Guard::Rows { statement, .. } => statement.size_bytes(),
+            _ => GUARD_SIZE_BYTES,
+        });
+        let writes = self.writes.iter().map(Statement::size_bytes);
+        let keys = self.keys.iter().map(|key| size_of::<NewKey>() + key.wrapped.len());
+        let subjects = match &self.entry.subjects {
+            Subjects::Set(set) => size_of_val(set.as_slice()),
+            Subjects::None | Subjects::One(_) => 0,
+        };
+        let fixed = size_of::<Self>() + subjects;
+        guards.chain(writes).chain(keys).fold(fixed, usize::saturating_add)
     }
 
     /// Replaces one row of authority by another in the state hash.
@@ -176,3 +192,6 @@ pub enum Miss {
     /// The customer has moved on to another version.
     VersionChanged,
 }
+
+/// A budget's holder and day are the longest of them.
+const GUARD_SIZE_BYTES: usize = 256;

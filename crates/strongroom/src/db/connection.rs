@@ -12,6 +12,7 @@ use std::path::Path;
 use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, OpenFlags};
 
+use crate::db::stall::{Stall, scan_ended};
 use crate::error::Error;
 use crate::sql::{NullOf, Row, Statement, Value};
 
@@ -19,6 +20,7 @@ use crate::sql::{NullOf, Row, Statement, Value};
 pub struct Connection {
     raw: rusqlite::Connection,
     rewritten: HashMap<&'static str, String>,
+    gives_way_to: Option<Stall>,
 }
 
 /// Pages of the write-ahead log.
@@ -57,11 +59,14 @@ impl Connection {
             Durability::Durable => WRITER_SETTINGS,
         };
         raw.execute_batch(settings)?;
-        Ok(Self { raw, rewritten: HashMap::new() })
+        Ok(Self { raw, rewritten: HashMap::new(), gives_way_to: None })
     }
 
     /// All rows that come back.
     pub fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Error> {
+        if self.gives_way_to.as_ref().is_some_and(Stall::ends_scans) {
+            return Err(scan_ended());
+        }
         let sql = portable_parameters(&mut self.rewritten, sql);
         let mut statement = self.raw.prepare_cached(sql)?;
         let columns = statement.column_count();
@@ -106,6 +111,24 @@ impl Connection {
     /// How long it waits for others before it gives up.
     pub(super) fn wait_at_most(&mut self, time: std::time::Duration) -> Result<(), Error> {
         Ok(self.raw.busy_timeout(time)?)
+    }
+
+    /// From now on what it reads ends with an error, between statements and inside of one, as soon as
+    /// scans have to end.
+    pub(super) fn give_way_to(&mut self, stall: Stall) -> Result<(), Error> {
+        let watched = stall.clone();
+        let ends = move || watched.ends_scans();
+        self.raw.progress_handler(STEPS_BETWEEN_LOOKS, Some(ends))?;
+        self.gives_way_to = Some(stall);
+        Ok(())
+    }
+
+    /// It reads to the end again, whoever waits.
+    pub(super) fn give_way_to_nobody(&mut self) -> Result<(), Error> {
+        if self.gives_way_to.take().is_some() {
+            self.raw.progress_handler(0, None::<fn() -> bool>)?;
+        }
+        Ok(())
     }
 
     /// Starts a transaction that may write.
@@ -164,6 +187,9 @@ impl From<rusqlite::Error> for Error {
             let detail = "this clashes with what is stored; read it again and decide once more";
             return Self::conflict("conflict", detail).caused_by(cause);
         }
+        if cause.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+            return scan_ended();
+        }
         let detail = "the database did not take it; nothing was changed or shown. Check the disk \
                       (space, errors), then try again";
         Self::unavailable("storage", detail).caused_by(cause).retry_after(1)
@@ -220,6 +246,9 @@ fn portable_parameters<'a>(
 ) -> &'a str {
     rewritten.entry(sql).or_insert_with(|| sql.replace('$', "?"))
 }
+
+/// Steps of the engine between two looks whether scans have to end: well under a millisecond.
+const STEPS_BETWEEN_LOOKS: std::ffi::c_int = 10_000;
 
 /// More than the number of statements all rooms have together.
 const STATEMENTS_CACHED_MAX: usize = 256;

@@ -18,7 +18,7 @@ use strongroom_crypto::{
 };
 
 use crate::ctx::{Destruction, NewKey, Time};
-use crate::db::{Checkpointer, Connection, Database, Durability, Snapshot, migrate};
+use crate::db::{Checkpointer, Connection, Database, Durability, Snapshot, Stall, migrate};
 use crate::error::Error;
 
 use model::Unsealed;
@@ -88,7 +88,8 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         installation,
         unsealed: RwLock::new(Some(Arc::new(unsealed))),
         writer: Mutex::new(db),
-        readers: Database::over(&path),
+        // Nothing reads keys.db for long.
+        readers: Database::over(&path, Stall::default()),
         checkpointer: Checkpointer::start(path.clone())?,
         path,
         random,
