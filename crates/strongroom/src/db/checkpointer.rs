@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use crate::db::{Connection, Durability};
+use crate::db::Connection;
 use crate::error::Error;
 
 /// Wakes the checkpoint thread. Dropping it waits for the thread to end, so that a database that was
@@ -54,7 +53,7 @@ fn run(path: &Path, signals: &Receiver<()>) {
         }
         let copied = match &mut connection {
             Some(db) => copy(db, size),
-            None => open(path).and_then(|db| copy(connection.insert(db), size)),
+            None => Connection::open_to_cut(path).and_then(|db| copy(connection.insert(db), size)),
         };
         if let Err(error) = copied {
             // The log only grows until the next attempt; the committer sees a full disk itself.
@@ -62,13 +61,6 @@ fn run(path: &Path, signals: &Receiver<()>) {
             connection = None;
         }
     }
-}
-
-/// Cutting the log keeps every writer out while it waits for readers, and a scan may read for minutes.
-fn open(path: &Path) -> Result<Connection, Error> {
-    let mut db = Connection::open(path, Durability::Durable)?;
-    db.wait_at_most(READER_TIME_MAX)?;
-    Ok(db)
 }
 
 /// Usually whatever readers leave free; past the limit the log is cut, which waits for readers.
@@ -88,13 +80,11 @@ const WAL_SIZE_BYTES: u64 = 4 << 20;
 /// Under steady load the log stays below 64 MiB (`specs/performance.md`).
 const WAL_SIZE_BYTES_MAX: u64 = 32 << 20;
 
-/// A thousand times what a short read takes.
-const READER_TIME_MAX: Duration = Duration::from_millis(20);
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ctx::{Clock, SystemClock};
+    use crate::db::Durability;
 
     #[test]
     fn a_scan_that_goes_on_keeps_no_writer_waiting_for_the_checkpoint() {
@@ -106,7 +96,7 @@ mod tests {
         scan.run("BEGIN; SELECT a FROM t").unwrap();
         writer.run("INSERT INTO t VALUES (1)").unwrap();
         let clock = SystemClock::new();
-        let cut = copy(&mut open(&path).unwrap(), WAL_SIZE_BYTES_MAX);
+        let cut = copy(&mut Connection::open_to_cut(&path).unwrap(), WAL_SIZE_BYTES_MAX);
         assert_eq!(cut.unwrap_err().code, "checkpoint_busy");
         assert!(clock.monotonic_ms() < 2_000, "it holds writers off for as long as it waits");
     }

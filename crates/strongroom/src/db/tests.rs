@@ -50,8 +50,14 @@ impl Keeper for Plain {
         if self.fails.load(Ordering::SeqCst) {
             return Err(Error::unavailable("storage", "the disk is said to fail"));
         }
-        let receipt =
-            Receipt { index: 0, size: 1, time: now, epoch: 0, root: [0; 32], checkpoint: "".into() };
+        let receipt = Receipt {
+            index: 0,
+            size: 1,
+            time: now,
+            epoch: 0,
+            root: [0; 32],
+            checkpoint: "".into(),
+        };
         Ok(acts.iter().map(|_| receipt.clone()).collect())
     }
     fn put_keys(&mut self, _keys: &[NewKey], _now: Time) -> Result<(), Error> {
