@@ -32,6 +32,9 @@ pub struct Import;
 /// One request, as logs and errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request;
+/// One verification of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Verification;
 
 impl Kind for ApiKey {
     const PREFIX: &'static str = "key";
@@ -44,6 +47,9 @@ impl Kind for Import {
 }
 impl Kind for Request {
     const PREFIX: &'static str = "req";
+}
+impl Kind for Verification {
+    const PREFIX: &'static str = "ver";
 }
 
 /// 128 bits that name one `K`; written as `prefix_` and 26 letters and digits.

@@ -17,7 +17,7 @@ use crate::db::{Committer, Connection, DATA, Database, Durability, Stall, migrat
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::keys::{self, Places};
-use crate::ledger::Published;
+use crate::ledger::{Published, Verifications};
 use crate::{ledger, vault};
 
 use keeper::AppKeeper;
@@ -100,6 +100,7 @@ impl App {
             refusals: RefusalMeter::default(),
             missing_keys: MissingKeys::default(),
             strangers: StrangerMeter::default(),
+            verifications: Verifications::default(),
         };
         let app = Self {
             desk: Some(Arc::new(desk)),

@@ -1,10 +1,13 @@
 //! `strongroom ledger`: what happened, and that nobody changed it since.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::cli::Common;
 use crate::cli::failure::Failure;
+use crate::cli::import::Progress;
 use crate::cli::output::Output;
 use crate::cli::transport::{Call, Transport, id, names};
 
@@ -91,7 +94,7 @@ impl Ledger {
 }
 
 async fn verify(transport: &mut Transport, output: &Output) -> Result<(), Failure> {
-    let verified = transport.call(Call::post("/v1/ledger/verify")).await?.json()?;
+    let verified = wait_for(transport, output).await?;
     let intact = verified.get("intact").and_then(Value::as_bool) == Some(true);
     if output.is_json() {
         output.value(&verified)?;
@@ -107,6 +110,33 @@ async fn verify(transport: &mut Transport, output: &Output) -> Result<(), Failur
         }
     }
     if intact { Ok(()) } else { Err(Failure::told()) }
+}
+
+/// Asks how far the verification is until it has ended.
+async fn wait_for(transport: &mut Transport, output: &Output) -> Result<Value, Failure> {
+    let mut told = transport.call(Call::post("/v1/ledger/verify")).await?.json()?;
+    let text = |told: &Value, name: &str| {
+        told.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let path = format!("/v1/ledger/verify/{}", text(&told, "id"));
+    let number = |told: &Value, name: &str| told.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let mut progress =
+        if output.is_json() { Progress::Quiet } else { Progress::for_people("entries") };
+    let mut size = 0;
+    while text(&told, "state") == "running" {
+        tokio::time::sleep(ASK_AGAIN).await;
+        told = transport.call(Call::get(path.clone())).await?.json()?;
+        if size == 0 && number(&told, "size") > 0 {
+            size = number(&told, "size");
+            progress.begin(number(&told, "done"), size);
+        }
+        progress.at(number(&told, "done"));
+    }
+    progress.end();
+    match told.get("problem").filter(|problem| !problem.is_null()) {
+        Some(problem) => Err(Failure::new(&text(problem, "code"), text(problem, "detail"))),
+        None => Ok(told),
+    }
 }
 
 async fn who(transport: &mut Transport, path: String, output: &Output) -> Result<(), Failure> {
@@ -134,3 +164,6 @@ fn scope(scope: &Value, output: &Output) -> Result<(), Failure> {
         Some(count) => output.line(&format!("And {count} who were erased since.")),
     }
 }
+
+/// Fine enough for a bar that moves; a verification of a small log is over before.
+const ASK_AGAIN: Duration = Duration::from_millis(100);

@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use crate::db::{Connection, Durability};
+use crate::db::Connection;
 use crate::error::Error;
 
 /// Wakes the checkpoint thread. Dropping it waits for the thread to end, so that a database that was
@@ -50,7 +49,7 @@ fn run(path: &Path, signals: &Receiver<()>) {
     while signals.recv().is_ok() {
         let copied = match &mut connection {
             Some(db) => copy(db),
-            None => open(path).and_then(|db| copy(connection.insert(db))),
+            None => Connection::open_to_cut(path).and_then(|db| copy(connection.insert(db))),
         };
         if let Err(error) = copied {
             // The log only grows until the next attempt; the committer sees a full disk itself.
@@ -58,14 +57,6 @@ fn run(path: &Path, signals: &Receiver<()>) {
             connection = None;
         }
     }
-}
-
-/// Starting the log anew keeps every writer out while it waits for readers, and a scan may read for
-/// minutes.
-fn open(path: &Path) -> Result<Connection, Error> {
-    let mut db = Connection::open(path, Durability::Durable)?;
-    db.wait_at_most(READER_TIME_MAX)?;
-    Ok(db)
 }
 
 /// Usually whatever readers leave free; past the limit the log is started anew, which waits for them.
@@ -89,13 +80,11 @@ const PAGES_WORTH_COPYING: i64 = 512;
 /// 32 MiB: under steady load the log stays below 64 MiB (`specs/performance.md`).
 const PAGES_MAX: i64 = 4096;
 
-/// A thousand times what a short read takes.
-const READER_TIME_MAX: Duration = Duration::from_millis(20);
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ctx::{Clock, SystemClock};
+    use crate::db::Durability;
 
     fn fill(writer: &mut Connection, pages: i64) {
         writer.run("BEGIN").unwrap();
@@ -115,7 +104,7 @@ mod tests {
         scan.run("BEGIN; SELECT a FROM t").unwrap();
         fill(&mut writer, PAGES_MAX);
         let clock = SystemClock::new();
-        let cut = copy(&mut open(&path).unwrap());
+        let cut = copy(&mut Connection::open_to_cut(&path).unwrap());
         assert_eq!(cut.unwrap_err().code, "checkpoint_busy");
         assert!(clock.monotonic_ms() < 2_000, "it holds writers off for as long as it waits");
     }
@@ -126,7 +115,7 @@ mod tests {
         let path = folder.path().join("t.db");
         let mut writer = Connection::open(&path, Durability::Durable).unwrap();
         writer.run("CREATE TABLE t (a BLOB)").unwrap();
-        let mut db = open(&path).unwrap();
+        let mut db = Connection::open_to_cut(&path).unwrap();
         fill(&mut writer, PAGES_WORTH_COPYING);
         copy(&mut db).unwrap();
         let log = db.wal_pages().unwrap();

@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, OpenFlags};
@@ -62,6 +63,14 @@ impl Connection {
         Ok(Self { raw, rewritten: HashMap::new(), gives_way_to: None })
     }
 
+    /// Opens a connection that cuts the write-ahead log. Cutting keeps every writer out while it waits
+    /// for readers, so it waits for short ones alone.
+    pub fn open_to_cut(path: &Path) -> Result<Self, Error> {
+        let db = Self::open(path, Durability::Durable)?;
+        db.raw.busy_timeout(READER_TIME_MAX)?;
+        Ok(db)
+    }
+
     /// All rows that come back.
     pub fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Error> {
         if self.gives_way_to.as_ref().is_some_and(Stall::ends_scans) {
@@ -106,11 +115,6 @@ impl Connection {
     /// Runs a text of several statements without parameters.
     pub(super) fn run(&mut self, text: &str) -> Result<(), Error> {
         Ok(self.raw.execute_batch(text)?)
-    }
-
-    /// How long it waits for others before it gives up.
-    pub(super) fn wait_at_most(&mut self, time: std::time::Duration) -> Result<(), Error> {
-        Ok(self.raw.busy_timeout(time)?)
     }
 
     /// From now on what it reads ends with an error, between statements and inside of one, as soon as
@@ -177,7 +181,7 @@ impl Connection {
             return Ok(());
         }
         let detail = "a reader keeps the write-ahead log open; it is tried again";
-        Err(Error::unavailable("checkpoint_busy", detail).retry_after(1))
+        Err(Error::unavailable(CHECKPOINT_BUSY, detail).retry_after(1))
     }
 }
 
@@ -246,6 +250,12 @@ fn portable_parameters<'a>(
 ) -> &'a str {
     rewritten.entry(sql).or_insert_with(|| sql.replace('$', "?"))
 }
+
+/// The code of a log that cannot be cut yet.
+pub const CHECKPOINT_BUSY: &str = "checkpoint_busy";
+
+/// A thousand times what a short read takes.
+const READER_TIME_MAX: Duration = Duration::from_millis(20);
 
 /// Steps of the engine between two looks whether scans have to end: well under a millisecond.
 const STEPS_BETWEEN_LOOKS: std::ffi::c_int = 10_000;

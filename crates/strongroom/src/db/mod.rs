@@ -13,7 +13,7 @@ mod tests;
 pub use crate::sql::{NullOf, Row, Statement, Value};
 pub use checkpointer::Checkpointer;
 pub use committer::{Act, Charged, Committer, Fate, Keeper};
-pub use connection::{Connection, Durability};
+pub use connection::{CHECKPOINT_BUSY, Connection, Durability};
 pub use migrate::{DATA, Migration, migrate};
 pub use snapshot::{Database, Snapshot};
 pub use stall::Stall;

@@ -29,6 +29,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::proof))
         .routes(routes!(ledger::verify))
+        .routes(routes!(ledger::verification))
         .routes(routes!(upkeep::place_hold, upkeep::release_hold))
         .routes(routes!(upkeep::findings))
         .routes(routes!(upkeep::seal))

@@ -178,7 +178,7 @@ async fn raise_if_put_back(
 /// Destroys the keys of a begun job, deletes what they sealed, and says so.
 async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
     let plan = Plan::decode(&job.plan)?;
-    desk.keyring.destroy_forever(&Destruction::issue(plan.deks.clone()))?;
+    desk.keyring.destroy_forever(Destruction::issue(plan.deks.clone())).await?;
     let mut done = job.clone();
     done.state = JobState::Done;
     done.customer = 0;

@@ -183,6 +183,26 @@ impl Shop {
         send(self.router(), method, path, body, &[], true).await
     }
 
+    /// Verifies the ledger as the operator and gives what it saw.
+    pub(crate) async fn verify(&self) -> Value {
+        let begun = self.as_operator("POST", "/v1/ledger/verify", None).await;
+        assert_eq!(begun.status, 202, "{:?}", begun.json);
+        self.verified(&begun).await
+    }
+
+    /// Waits for the end of a verification that was begun.
+    pub(crate) async fn verified(&self, begun: &Answer) -> Value {
+        let path = format!("/v1/ledger/verify/{}", begun.json["id"].as_str().unwrap());
+        loop {
+            let told = self.as_operator("GET", &path, None).await;
+            assert_eq!(told.status, 200, "{:?}", told.json);
+            if told.json["state"] != "running" {
+                return told.json;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Makes a customer with a unique e-mail and gives the id.
     pub(crate) async fn customer(&self, number: usize) -> String {
         let answer = self.call("shop", "POST", "/v1/customers", Some(person(number))).await;
