@@ -26,6 +26,9 @@ pub struct ApiKey;
 /// A customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Customer;
+/// What of whose is at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Holding;
 /// An import job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Import;
@@ -41,6 +44,9 @@ impl Kind for ApiKey {
 }
 impl Kind for Customer {
     const PREFIX: &'static str = "cus";
+}
+impl Kind for Holding {
+    const PREFIX: &'static str = "hld";
 }
 impl Kind for Import {
     const PREFIX: &'static str = "imp";

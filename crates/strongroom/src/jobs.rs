@@ -7,7 +7,7 @@ use crate::access::{self, Desk, system_grant};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
-use crate::{policy, vault};
+use crate::{places, policy, vault};
 
 /// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
 /// again a minute later; it stops no other.
@@ -26,6 +26,7 @@ pub async fn run(desk: Arc<Desk>) {
 /// Runs the jobs of a day once: those that read whole tables.
 pub async fn run_daily(desk: &Desk) {
     tell("keys.sweep", sweep(desk).await);
+    tell("places.overdue", tell_overdue(desk).await);
 }
 
 /// Runs the jobs of a minute once.
@@ -84,6 +85,10 @@ async fn erase_due(desk: &Desk) -> Result<(), Error> {
 
 async fn forget_past_days(desk: &Desk) -> Result<(), Error> {
     access::forget_past_days(desk, &ctx(desk, "budget.forget")?).await
+}
+
+async fn tell_overdue(desk: &Desk) -> Result<(), Error> {
+    places::tell_overdue(desk, &ctx(desk, "places.overdue")?).await
 }
 
 async fn sweep(desk: &Desk) -> Result<(), Error> {

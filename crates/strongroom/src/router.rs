@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::access::{self, Desk};
 use crate::error::Error;
 use crate::web::Problem;
-use crate::{vault, web};
+use crate::{places, vault, web};
 
 /// The whole server, ready to be served.
 pub fn router(desk: &Arc<Desk>) -> Router {
@@ -45,6 +45,7 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
         Some(vec![utoipa::openapi::SecurityRequirement::new("api_key", [] as [&str; 0])]);
     OpenApiRouter::with_openapi(api)
         .merge(access::routes())
+        .merge(places::routes())
         .merge(vault::routes())
         .routes(routes!(healthz))
         .routes(routes!(readyz))

@@ -32,13 +32,16 @@ pub(super) enum Ledger {
         #[arg(long, value_parser = names)]
         cursor: Option<String>,
     },
-    /// Whose data an actor touched between two moments
+    /// Whose data an actor touched, or was at a place, between two moments
     ///
     /// Example: strongroom ledger scope --actor key_06gzz… --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z
     Scope {
         /// A key's id, `operator`, or `system:` and a job
+        #[arg(long, required_unless_present = "place", conflicts_with = "place")]
+        actor: Option<String>,
+        /// A place: a vendor, a laptop, a folder; `strongroom places list` names them
         #[arg(long)]
-        actor: String,
+        place: Option<String>,
         /// The first moment
         #[arg(long, value_name = "TIME")]
         from: String,
@@ -72,8 +75,8 @@ impl Ledger {
                 }
                 who(&mut transport, path, output).await
             }
-            Self::Scope { actor, from, to } => {
-                let body = json!({ "actor": actor, "from": from, "to": to });
+            Self::Scope { actor, place, from, to } => {
+                let body = json!({ "actor": actor, "place": place, "from": from, "to": to });
                 let call = Call::post("/v1/ledger/scope").json(&body);
                 scope(&transport.call(call).await?.json()?, output)
             }
@@ -159,9 +162,16 @@ fn scope(scope: &Value, output: &Output) -> Result<(), Failure> {
     let columns = ["customer", "times", "first", "last", "fields"];
     let customers = scope.get("customers").unwrap_or(&Value::Null);
     output.list(customers, &columns, "No customer that is still there.")?;
-    match scope.get("erased_since").and_then(Value::as_u64) {
+    let number = |name: &str| scope.get(name).and_then(Value::as_u64);
+    if let Some(count) = number("erased_since").filter(|count| *count > 0) {
+        output.line(&format!("And {count} who were erased since."))?;
+    }
+    if let Some(index) = number("everyone_as_of") {
+        output.line(&format!("And everyone who was a customer at entry {index} of the ledger."))?;
+    }
+    match number("strangers") {
         None | Some(0) => Ok(()),
-        Some(count) => output.line(&format!("And {count} who were erased since.")),
+        Some(count) => output.line(&format!("And {count} people nobody can name.")),
     }
 }
 

@@ -202,6 +202,28 @@ impl Keyring {
         Ok(strongroom_crypto::unwrap_key(&self.keys()?.sets, &self.set_binding(entry), sealed)?)
     }
 
+    /// Seals the pseudonyms of a holding for exactly this holding at this place.
+    pub fn seal_holding(
+        &self,
+        holding: &[u8; 16],
+        place: &str,
+        set: &Plain,
+    ) -> Result<Vec<u8>, Error> {
+        let aad = rules::holding_binding(&self.installation, holding, place);
+        Ok(strongroom_crypto::wrap(&self.keys()?.sets, self.random.as_ref(), &aad, set)?)
+    }
+
+    /// Opens such a set.
+    pub fn open_holding(
+        &self,
+        holding: &[u8; 16],
+        place: &str,
+        sealed: &[u8],
+    ) -> Result<Plain, Error> {
+        let aad = rules::holding_binding(&self.installation, holding, place);
+        Ok(strongroom_crypto::unwrap_key(&self.keys()?.sets, &aad, sealed)?)
+    }
+
     /// A network address as the ledger keeps it: searchable while the key of its month lives.
     pub fn network_tag(&self, month: &str, address: &str) -> Result<[u8; 16], Error> {
         let key = self.month_key(month)?;

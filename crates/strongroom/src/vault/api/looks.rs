@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 use crate::access::{Caller, Desk, refuse};
 use crate::ctx::{EntryKind, Outcome};
 use crate::error::Error;
+use crate::places::PlaceName;
 use crate::vault::api::read_time;
-use crate::vault::{self, Look};
+use crate::vault::{self, Look, Scope, ScopeOf};
 use crate::web::{Body, Cursor, Page, Paging, Problem, Receipted};
 
 /// One look.
@@ -58,24 +59,33 @@ pub(super) async fn who_looked(
     }
 }
 
-/// An actor and a span of time.
+/// An actor or a place, and a span of time.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScopeInput {
     /// An API key's id, `operator`, or `system:` and a job.
-    actor: String,
+    #[serde(default)]
+    actor: Option<String>,
+    /// Instead of an actor: a place, as `GET /v1/places` names it.
+    #[serde(default)]
+    place: Option<String>,
     /// RFC 3339.
     from: String,
     /// RFC 3339.
     to: String,
 }
 
-/// Whose data an actor touched.
+/// Whose data an actor touched, or was at a place.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ScopeView {
     customers: Vec<ScopeLineView>,
     /// Customers erased since, who cannot be named.
     erased_since: u64,
+    /// Everyone who was a customer at this entry of the ledger as well: a backup or an export of all
+    /// was there.
+    everyone_as_of: Option<u64>,
+    /// And so many people whom nobody can name.
+    strangers: u64,
 }
 
 /// One customer.
@@ -88,7 +98,7 @@ pub(super) struct ScopeLineView {
     last: String,
 }
 
-/// Whose data an actor touched between two moments
+/// Whose data an actor touched, or was at a place, between two moments
 #[utoipa::path(post, path = "/v1/ledger/scope", tag = "ledger", request_body = ScopeInput,
     responses((status = 200, body = ScopeView), (status = "default", body = Problem)))]
 pub(super) async fn scope(
@@ -98,11 +108,24 @@ pub(super) async fn scope(
 ) -> Result<Receipted<Json<ScopeView>>, Error> {
     let done = async {
         let span = (read_time(&input.from, "from")?, read_time(&input.to, "to")?);
-        vault::scope(&desk, &ctx, &input.actor, span).await
+        let of = match (input.actor, input.place) {
+            (Some(actor), None) => ScopeOf::Actor(actor),
+            (None, Some(place)) => ScopeOf::Place(PlaceName::parse(&place)?),
+            (None, None) => {
+                let detail = "name `actor` or `place`";
+                return Err(Error::bad_request("missing_member", detail));
+            }
+            (Some(_), Some(_)) => {
+                let detail = "name `actor` or `place`, not both";
+                return Err(Error::bad_request("bad_scope", detail));
+            }
+        };
+        vault::scope(&desk, &ctx, of, span).await
     };
     match done.await {
-        Ok((lines, receipt)) => {
-            let mut view = ScopeView { customers: Vec::new(), erased_since: 0 };
+        Ok(Scope { lines, everyone_as_of, strangers, receipt }) => {
+            let customers = Vec::new();
+            let mut view = ScopeView { customers, erased_since: 0, everyone_as_of, strangers };
             for line in lines {
                 let Some(customer) = line.customer else {
                     view.erased_since += 1;

@@ -7,9 +7,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::access::{self, Attempt, Desk, commit_or_retry};
-use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Receipt, Subjects};
+use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receipt, Subjects};
+use crate::db::Statement;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Id, Import};
+use crate::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
 use crate::policy::{Applied, Right};
 use crate::vault::model::IndexEntry;
 use crate::vault::store::{self, ImportRow};
@@ -148,13 +150,14 @@ pub async fn import_chunk(
             prepared.fields.iter().for_each(|field| fields.insert(field));
             subjects.push(prepared.pseudonym);
         }
+        let source = source_of(desk, ctx, &id, &subjects, fields)?;
         let entry = Entry::new(ctx, EntryKind::Import, "import.rows")
             .about(if subjects.is_empty() { Subjects::None } else { Subjects::Set(subjects) })
             .of_fields(fields)
             .counting(sorted.prepared.len() as u64);
         let statement = store::advance_import(&job, &next);
         let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
-        let mut change = grant.change(entry).guard(guard);
+        let mut change = grant.change(entry).guard(guard).write_all(source);
         for prepared in sorted.prepared {
             change = prepared.into_change(change);
         }
@@ -171,6 +174,26 @@ pub async fn import_chunk(
         }
     }
     Err(changed_meanwhile())
+}
+
+/// The file the rows came from still holds them: a copy that has to go.
+fn source_of(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: &Id<Import>,
+    subjects: &[Pseudonym],
+    fields: FieldSet,
+) -> Result<Vec<Statement>, Error> {
+    let new = NewHolding {
+        place: &PlaceName::parse(IMPORT_SOURCES)?,
+        kind: PlaceKind::Folder,
+        whose: Whose::These(subjects.to_vec()),
+        fields,
+        due: Some(ctx.now.plus_days(SOURCE_DAYS_MAX)),
+        act: "import.rows",
+        origin: &id.to_string(),
+    };
+    places::hold(desk, ctx, &new)
 }
 
 struct Sorted {
@@ -262,6 +285,12 @@ fn out_of_step(done: u64) -> Error {
     );
     Error::conflict("import_out_of_step", detail)
 }
+
+/// The place of files that customers were imported from.
+const IMPORT_SOURCES: &str = "import-sources";
+
+/// Time enough to see that everything came over; then the file is only a danger.
+const SOURCE_DAYS_MAX: i64 = 30;
 
 /// The code of a unique value that another customer has.
 const TAKEN: &str = "taken";

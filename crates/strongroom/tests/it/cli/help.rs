@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 34] = [
     "demo",
     "init",
     "serve",
@@ -49,6 +49,10 @@ const COMMANDS: [&str; 30] = [
     "ledger checkpoint",
     "access who",
     "access why",
+    "places list",
+    "places holdings",
+    "places add",
+    "places close",
     "hold place",
     "hold release",
     "findings",

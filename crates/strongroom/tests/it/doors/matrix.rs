@@ -234,6 +234,8 @@ impl Scene {
         self.names.insert("import", begun.json["id"].as_str().unwrap().to_owned());
         let verified = shop.verify().await;
         self.names.insert("verification", verified["id"].as_str().unwrap().to_owned());
+        let cabinet = json!({ "kind": "paper_box", "owner": "front desk" });
+        shop.as_operator("PUT", "/v1/places/cabinet", Some(cabinet)).await;
         let spare = json!({ "name": "spare", "role": "desk" });
         let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
         self.names.insert("key", spare.json["id"].as_str().unwrap().to_owned());
@@ -267,6 +269,7 @@ impl Scene {
             .replace("{id}", &self.names[name])
             .replace("{source}", "shop")
             .replace("{reference}", &format!("order-{}", self.number))
+            .replace("{name}", "cabinet")
             .replace("{index}", "0");
         let path = match (row.method, row.path) {
             ("GET", "/v1/customers/{id}") => path + "?fields=name,email",
@@ -300,6 +303,8 @@ impl Scene {
                 json!({ "fields": ["name"], "reason": "customer called" })
             }
             (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
+            ("PUT", "/v1/places/{name}") => json!({ "kind": "paper_box", "owner": "front desk" }),
+            (_, "/v1/places/{name}/close") => json!({ "evidence": "ticket 4" }),
             (_, "/v1/imports") => json!({ "file_sha256": hash, "map_sha256": hash }),
             (_, "/v1/imports/{id}/rows") => json!({ "first": 0, "rows": [import_row] }),
             (_, "/v1/imports/dry-run") => json!({ "rows": [import_row] }),
@@ -381,6 +386,10 @@ GET    /v1/ledger/proof/{index}                 401 401 401 401 401  200 403 403
 POST   /v1/ledger/verify                        401 401 401 401 401  202 403 403 202 403  entry
 GET    /v1/ledger/verify/{id}                   401 401 401 401 401  200 403 403 200 403  none
 POST   /v1/ledger/scope                         401 401 401 401 401  200 403 403 200 403  entry
+GET    /v1/places                               401 401 401 401 401  200 403 403 200 403  entry
+PUT    /v1/places/{name}                        401 401 401 401 401  403 403 403 403 204  entry
+GET    /v1/places/{name}/holdings               401 401 401 401 401  200 403 403 200 403  entry
+POST   /v1/places/{name}/close                  401 401 401 401 401  403 403 403 403 200  entry
 GET    /v1/policy                               401 401 401 401 401  200 200 200 200 200  none
 POST   /v1/policy                               401 401 401 401 401  403 403 403 403 200  entry
 POST   /v1/policy/check                         401 401 401 401 401  403 403 403 403 200  none

@@ -177,6 +177,25 @@ pub(super) async fn texts(aviary: &mut Aviary, id: &str) {
     let body = json!({ "reason": reason });
     let path = format!("/v1/customers/{id}/hold");
     aviary.send(Probe::new("admin", "PUT", &path).json(&body), 422).await;
+    let owner = aviary.name("place refused/owner");
+    let body = json!({ "kind": "laptop", "owner": owner });
+    aviary.send(Probe::new("admin", "PUT", "/v1/places/laptop-7").json(&body), 422).await;
+    let kind = aviary.word("place refused/kind");
+    let body = json!({ "kind": kind, "owner": "front desk" });
+    aviary.send(Probe::new("admin", "PUT", "/v1/places/laptop-7").json(&body), 422).await;
+    let evidence = aviary.email("close refused/evidence");
+    let body = json!({ "evidence": evidence });
+    let path = "/v1/places/import-sources/close";
+    aviary.send(Probe::new("admin", "POST", path).json(&body), 422).await;
+    let origin = aviary.name("close unknown/origin");
+    let body = json!({ "evidence": "ticket 4", "origin": origin });
+    aviary.send(Probe::new("admin", "POST", path).json(&body), 404).await;
+    for path in ["/v1/places", "/v1/places/import-sources/holdings"] {
+        aviary.send(Probe::new("privacy", "GET", path), 200).await;
+    }
+    let span = json!({ "place": "import-sources", "from": "2026-01-01T00:00:00Z",
+        "to": "2027-01-01T00:00:00Z" });
+    aviary.send(Probe::new("privacy", "POST", "/v1/ledger/scope").json(&span), 200).await;
     let relation = aviary.word("relate refused/name");
     let path = format!("/v1/customers/{id}/relations");
     let body = json!({ "name": relation, "act": "touch" });
@@ -209,6 +228,8 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("admin", "POST", "/v1/keys".to_owned()),
         ("admin", "POST", "/v1/access/why".to_owned()),
         ("admin", "PUT", format!("/v1/customers/{id}/hold")),
+        ("admin", "PUT", "/v1/places/laptop-7".to_owned()),
+        ("admin", "POST", "/v1/places/laptop-7/close".to_owned()),
     ];
     for (role, method, path) in doors {
         let word = aviary.name(&format!("bad body/{method} {path}"));
@@ -247,6 +268,7 @@ pub(super) async fn addresses_and_headers(aviary: &mut Aviary, id: &str) {
         ("shop", "GET", format!("/{word}"), 404),
         ("shop", "POST", format!("/v1/customers/lookup/{word}"), 404),
         ("shop", "PUT", format!("/v1/customers/ref/{word}%20x/order-1"), 400),
+        ("privacy", "GET", format!("/v1/places/{word}%40mail.example/holdings"), 422),
         ("privacy", "DELETE", format!("/v1/customers/{word}"), 400),
         ("privacy", "DELETE", format!("/v1/customers/{word}/erasure"), 400),
         ("admin", "DELETE", format!("/v1/keys/{word}"), 400),
