@@ -171,7 +171,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "[purpose.support]",
         "[purpose.support]\nneeds_consent = 1",
-        "line 14: `needs_consent` of purpose `support` is neither yes nor no",
+        "line 14: `needs_consent` of purpose `support` is neither yes nor no: write `true`",
     ),
     (
         "[\"relate\"]",

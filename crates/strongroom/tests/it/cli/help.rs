@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 33] = [
     "demo",
     "init",
     "serve",
@@ -40,6 +40,9 @@ const COMMANDS: [&str; 30] = [
     "customer find",
     "customer show",
     "customer reveal",
+    "customer consents",
+    "customer consent",
+    "customer withdraw",
     "customer erase",
     "customer keep",
     "ledger verify",
