@@ -21,6 +21,7 @@ pub use rules::{Seer, decide, may, reasons, who};
 pub use store::{BROKEN_ROW, Book, RegisterMacs, none_for as no_legal_hold};
 pub use verbs::{
     Attempt, Permission, begin_verification, commit, commit_or_retry, erase_claim,
-    find_verification, forget_past_days, may_look_up, may_read, may_reveal, permit, permit_own_end,
-    place_hold, raise_finding, refusal_of, refuse, release_hold, system_grant,
+    find_verification, forget_past_days, may_look_up, may_read, may_reveal, may_see_consents,
+    permit, permit_any, permit_own_end, place_hold, raise_finding, refusal_of, refuse,
+    release_hold, system_grant,
 };

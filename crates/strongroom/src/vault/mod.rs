@@ -17,11 +17,13 @@ pub use api::routes;
 pub use jobs::{
     Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
 };
-pub use model::Reference;
+pub use model::{How, Reference};
 pub use rules::Kept;
 pub use verbs::{
-    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
-    NewCustomer, Patched, RelationChange, RelationInput, RevealReason, RowProblem, Scope,
-    ScopeLine, ScopeOf, Shown, Upserted, ask_erasure, begin_import, cancel_erasure, create,
-    import_chunk, look_up, patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
+    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, ConsentInput, ConsentView, Consented, Consents,
+    Created, ImportRowInput, Look, Looks, Match, NewCustomer, Patched, RelationChange,
+    RelationInput, RevealReason, RowProblem, Scope, ScopeLine, ScopeOf, Shown, Upserted,
+    ask_erasure, begin_import, cancel_erasure, consented, create, give_consent, import_chunk,
+    list_consents, look_up, patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
+    withdraw_consent,
 };

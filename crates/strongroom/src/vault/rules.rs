@@ -1,5 +1,7 @@
 //! Pure decisions of the vault: what may be kept, when it falls due, what an erasure leaves.
 
+mod consent;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::ToSpan;
@@ -10,6 +12,10 @@ use crate::ctx::Time;
 use crate::error::{Error, FieldProblem};
 use crate::policy::{Applied, FieldValue, Find, Policy, RetentionPeriod, parse_value};
 use crate::vault::model::{Core, IndexKind, Relation};
+
+pub(super) use self::consent::{
+    give, has_consented, refuse_needless, refuse_without_consent, withdraw,
+};
 
 /// A field of the input that was read into a value.
 pub(super) struct ParsedField {

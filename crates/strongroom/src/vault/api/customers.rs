@@ -184,7 +184,7 @@ impl CustomerInput {
     }
 }
 
-fn changed(patched: Patched) -> Response {
+pub(super) fn changed(patched: Patched) -> Response {
     let answer = answer(StatusCode::OK, patched.id.to_string(), patched.version);
     Receipted(patched.receipt, answer).into_response()
 }

@@ -1,5 +1,6 @@
-//! Routes of the vault: customers, erasures, imports, who looked.
+//! Routes of the vault: customers, consents, erasures, imports, who looked.
 
+mod consents;
 mod customers;
 mod erasures;
 mod imports;
@@ -24,6 +25,8 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(shown::read, customers::patch, erasures::ask))
         .routes(routes!(shown::reveal))
         .routes(routes!(customers::relate))
+        .routes(routes!(consents::list))
+        .routes(routes!(consents::give, consents::withdraw))
         .routes(routes!(erasures::cancel))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))

@@ -256,6 +256,8 @@ fn core_of(opened: &Opened, left: &Remainder, plan: &Plan) -> Core {
     core.relations.clone_from(&left.relations);
     core.compartments.retain(|id, _| left.compartments.contains(id));
     core.indexes.retain(|entry| !plan.indexes.contains(entry));
+    // Who asks to be forgotten takes back whatever they agreed to.
+    core.consents.clear();
     core
 }
 

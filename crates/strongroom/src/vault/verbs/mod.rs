@@ -1,5 +1,6 @@
 //! What can be done with customers, one file a verb.
 
+mod consent;
 pub(super) mod create;
 pub(super) mod erase;
 mod find;
@@ -12,6 +13,10 @@ mod upsert;
 
 use crate::error::Error;
 
+pub use consent::{
+    ConsentInput, ConsentView, Consented, Consents, consented, give_consent, list_consents,
+    withdraw_consent,
+};
 pub use create::{Created, NewCustomer, RelationInput, create};
 pub use erase::{Asked, ask_erasure, cancel_erasure};
 pub use find::{Match, look_up};

@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::id::{Customer, Id};
 use crate::keys::Permit;
 use crate::policy::{FieldValue, mask};
-use crate::vault::store;
 use crate::vault::verbs::open::{Opened, open_active};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+use crate::vault::{rules, store};
 
 /// Values of one customer as they may be shown, once the entry is durable.
 pub struct Shown {
@@ -83,6 +83,7 @@ async fn show(
     entry: Entry,
 ) -> Result<Option<Shown>, Error> {
     let applied = std::sync::Arc::clone(&permission.applied);
+    rules::refuse_without_consent(&applied.policy, &opened.core, permission.grant.purpose())?;
     let mut fields = Map::new();
     let mut masked = Vec::new();
     for (number, value) in open_fields(&permission, opened)? {

@@ -270,6 +270,7 @@ impl Scene {
             .replace("{source}", "shop")
             .replace("{reference}", &format!("order-{}", self.number))
             .replace("{name}", "cabinet")
+            .replace("{purpose}", "marketing")
             .replace("{index}", "0");
         let path = match (row.method, row.path) {
             ("GET", "/v1/customers/{id}") => path + "?fields=name,email",
@@ -305,6 +306,7 @@ impl Scene {
             (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
             ("PUT", "/v1/places/{name}") => json!({ "kind": "paper_box", "owner": "front desk" }),
             (_, "/v1/places/{name}/close") => json!({ "evidence": "ticket 4" }),
+            ("PUT", "/v1/customers/{id}/consents/{purpose}") => json!({ "how": "phone" }),
             (_, "/v1/imports") => json!({ "file_sha256": hash, "map_sha256": hash }),
             (_, "/v1/imports/{id}/rows") => json!({ "first": 0, "rows": [import_row] }),
             (_, "/v1/imports/dry-run") => json!({ "rows": [import_row] }),
@@ -374,6 +376,9 @@ PATCH  /v1/customers/{id}                       401 401 401 401 401  200 403 403
 DELETE /v1/customers/{id}                       401 401 401 401 401  403 403 403 202 403  entry
 POST   /v1/customers/{id}/reveal                401 401 401 401 401  403 200 403 403 403  entry
 POST   /v1/customers/{id}/relations             401 401 401 401 401  200 200 403 403 403  entry
+GET    /v1/customers/{id}/consents              401 401 401 401 401  200 200 403 200 403  entry
+PUT    /v1/customers/{id}/consents/{purpose}    401 401 401 401 401  200 200 403 403 403  entry
+DELETE /v1/customers/{id}/consents/{purpose}    401 401 401 401 401  200 200 403 200 403  entry
 DELETE /v1/customers/{id}/erasure               401 401 401 401 401  403 403 403 204 403  entry
 GET    /v1/customers/{id}/ledger                401 401 401 401 401  200 403 403 200 403  entry
 PUT    /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry

@@ -200,6 +200,13 @@ pub(super) async fn texts(aviary: &mut Aviary, id: &str) {
     let path = format!("/v1/customers/{id}/relations");
     let body = json!({ "name": relation, "act": "touch" });
     aviary.send(Probe::new("desk", "POST", &path).json(&body), 422).await;
+    let consent = format!("/v1/customers/{id}/consents/marketing");
+    let how = aviary.name("consent refused/how");
+    aviary.send(Probe::new("desk", "PUT", &consent).json(&json!({ "how": how })), 400).await;
+    let body = json!({ "how": "form", "at": aviary.word("consent refused/at") });
+    aviary.send(Probe::new("desk", "PUT", &consent).json(&body), 422).await;
+    aviary.send(Probe::new("desk", "PUT", &consent).json(&json!({ "how": "form" })), 200).await;
+    aviary.send(Probe::new("desk", "DELETE", &consent), 200).await;
     let act = aviary.word("relate refused/act");
     let body = json!({ "name": "enquiry", "act": act });
     aviary.send(Probe::new("desk", "POST", &path).json(&body), 400).await;
@@ -219,6 +226,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("desk", "POST", "/v1/customers/lookup".to_owned()),
         ("desk", "POST", format!("/v1/customers/{id}/reveal")),
         ("desk", "POST", format!("/v1/customers/{id}/relations")),
+        ("desk", "PUT", format!("/v1/customers/{id}/consents/marketing")),
         ("importer", "POST", "/v1/imports".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
         ("importer", "POST", "/v1/imports/imp_00000000000000000000000000/rows".to_owned()),
@@ -271,6 +279,8 @@ pub(super) async fn addresses_and_headers(aviary: &mut Aviary, id: &str) {
         ("privacy", "GET", format!("/v1/places/{word}%40mail.example/holdings"), 422),
         ("privacy", "DELETE", format!("/v1/customers/{word}"), 400),
         ("privacy", "DELETE", format!("/v1/customers/{word}/erasure"), 400),
+        ("desk", "GET", format!("/v1/customers/{word}/consents"), 400),
+        ("desk", "DELETE", format!("/v1/customers/{id}/consents/{word}"), 422),
         ("admin", "DELETE", format!("/v1/keys/{word}"), 400),
         ("admin", "DELETE", format!("/v1/customers/{word}/hold"), 400),
         ("admin", "GET", format!("/v1/access/who?field={word}"), 404),
