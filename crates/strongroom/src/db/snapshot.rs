@@ -74,6 +74,25 @@ impl Database {
     }
 }
 
+impl Database {
+    /// Work of many short reads that go through doors of their own, on a thread that may block. It
+    /// counts as one scan, so it must not begin another: all of them could wait for each other.
+    pub async fn apart<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>>,
+    {
+        let scan = Arc::clone(&self.pool.scans).acquire_owned().await.map_err(Error::internal)?;
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            let _scan = scan;
+            runtime.block_on(work())
+        })
+        .await
+        .map_err(Error::internal)?
+    }
+}
+
 /// One consistent view of the database.
 pub struct Snapshot {
     connection: Option<Connection>,

@@ -22,8 +22,8 @@ pub use rules::Kept;
 pub use verbs::{
     Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, ConsentInput, ConsentView, Consented, Consents,
     Created, ImportRowInput, Look, Looks, Match, NewCustomer, Patched, RelationChange,
-    RelationInput, RevealReason, RowProblem, Scope, ScopeLine, ScopeOf, Shown, Upserted,
-    ask_erasure, begin_import, cancel_erasure, consented, create, give_consent, import_chunk,
-    list_consents, look_up, patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
-    withdraw_consent,
+    RelationInput, RevealReason, RowProblem, Scope, ScopeLine, ScopeOf, Shown, ShownOne, ShownPage,
+    Upserted, ask_erasure, begin_import, cancel_erasure, consented, create, give_consent,
+    import_chunk, list_consents, look_up, patch, read, read_many, relate, reveal, scope, try_chunk,
+    upsert, who_looked, withdraw_consent,
 };

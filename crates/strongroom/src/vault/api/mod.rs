@@ -23,6 +23,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(customers::upsert))
         .routes(routes!(shown::look_up))
         .routes(routes!(shown::read, customers::patch, erasures::ask))
+        .routes(routes!(shown::read_many))
         .routes(routes!(shown::reveal))
         .routes(routes!(customers::relate))
         .routes(routes!(consents::list))

@@ -170,7 +170,7 @@ async fn raise_if_put_back(
         store::find_job(&mut data, job.customer, JobState::Asked).await?
     };
     if stands.is_some_and(|stands| stands.mac == job.mac) {
-        raise(desk, ctx, FindingKind::Tampered, &opened.row, PUT_BACK).await;
+        raise(desk, ctx, FindingKind::Tampered, &opened.row.id, PUT_BACK).await;
     }
     Ok(())
 }

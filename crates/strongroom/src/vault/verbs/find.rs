@@ -50,7 +50,7 @@ pub async fn look_up(
         // Who has not consented is not found, as if they were not there.
         found.retain(|it| rules::has_consented(&applied.policy, &it.core, purpose));
         let entry = Entry::new(ctx, EntryKind::Search, "customer.lookup")
-            .about(subjects(&found))
+            .about(subjects(found.iter()))
             .of_fields(FieldSet::of([number]))
             .counting(found.len() as u64);
         let mut change = permission.grant.change(entry);
@@ -82,8 +82,9 @@ async fn found_under(desk: &Desk, ctx: &Ctx, entry: &IndexEntry) -> Result<Vec<O
     Ok(found)
 }
 
-fn subjects(found: &[Opened]) -> Subjects {
-    let pseudonyms: Vec<Pseudonym> = found.iter().map(|opened| opened.core.pseudonym).collect();
+/// Whose data an entry about these touches.
+pub(super) fn subjects<'a>(found: impl Iterator<Item = &'a Opened>) -> Subjects {
+    let pseudonyms: Vec<Pseudonym> = found.map(|opened| opened.core.pseudonym).collect();
     match pseudonyms.as_slice() {
         [] => Subjects::None,
         [one] => Subjects::One(*one),

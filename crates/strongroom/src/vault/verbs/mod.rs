@@ -9,6 +9,7 @@ mod looks;
 pub(super) mod open;
 mod patch;
 mod read;
+mod read_many;
 mod upsert;
 
 use crate::error::Error;
@@ -27,6 +28,7 @@ pub use import::{
 pub use looks::{Look, Looks, Scope, ScopeLine, ScopeOf, scope, who_looked};
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
+pub use read_many::{ShownOne, ShownPage, read_many};
 pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.

@@ -306,6 +306,9 @@ impl Scene {
             (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
             ("PUT", "/v1/places/{name}") => json!({ "kind": "paper_box", "owner": "front desk" }),
             (_, "/v1/places/{name}/close") => json!({ "evidence": "ticket 4" }),
+            (_, "/v1/customers/read") => {
+                json!({ "ids": [self.names["customer"]], "fields": ["name", "email"] })
+            }
             ("PUT", "/v1/customers/{id}/consents/{purpose}") => json!({ "how": "phone" }),
             (_, "/v1/imports") => json!({ "file_sha256": hash, "map_sha256": hash }),
             (_, "/v1/imports/{id}/rows") => json!({ "first": 0, "rows": [import_row] }),
@@ -374,6 +377,7 @@ POST   /v1/customers/lookup                     401 401 401 401 401  200 200 403
 GET    /v1/customers/{id}                       401 401 401 401 401  200 200 403 200 403  entry
 PATCH  /v1/customers/{id}                       401 401 401 401 401  200 403 403 403 403  entry
 DELETE /v1/customers/{id}                       401 401 401 401 401  403 403 403 202 403  entry
+POST   /v1/customers/read                       401 401 401 401 401  200 200 403 200 403  entry
 POST   /v1/customers/{id}/reveal                401 401 401 401 401  403 200 403 403 403  entry
 POST   /v1/customers/{id}/relations             401 401 401 401 401  200 200 403 403 403  entry
 GET    /v1/customers/{id}/consents              401 401 401 401 401  200 200 403 200 403  entry

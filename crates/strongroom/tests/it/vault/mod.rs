@@ -2,3 +2,4 @@
 
 mod basics;
 mod consent;
+mod read_many;

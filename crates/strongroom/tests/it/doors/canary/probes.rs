@@ -104,6 +104,13 @@ pub(super) async fn looks(aviary: &mut Aviary, customer: &Marked) {
     for role in ["shop", "desk"] {
         aviary.send(Probe::new(role, "GET", &masked), 200).await;
     }
+    let page = |body: Value| Probe::new("desk", "POST", "/v1/customers/read").json(&body);
+    let fields = ["name", "email", "phone", "address", "note"];
+    aviary.send(page(json!({ "ids": [customer.id], "fields": fields })), 200).await;
+    let bad = aviary.email("page refused/id");
+    aviary.send(page(json!({ "ids": [bad], "fields": fields })), 400).await;
+    let field = aviary.word("page refused/field");
+    aviary.send(page(json!({ "ids": [customer.id], "fields": [field] })), 403).await;
     // What was there before the patch must not come back either.
     let clear = Probe::new("shop", "GET", &format!("{path}?fields=name,address"))
         .header("strongroom-purpose", "delivery")
@@ -224,6 +231,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("shop", "PUT", "/v1/customers/ref/shop/order-1".to_owned()),
         ("shop", "PATCH", format!("/v1/customers/{id}")),
         ("desk", "POST", "/v1/customers/lookup".to_owned()),
+        ("desk", "POST", "/v1/customers/read".to_owned()),
         ("desk", "POST", format!("/v1/customers/{id}/reveal")),
         ("desk", "POST", format!("/v1/customers/{id}/relations")),
         ("desk", "PUT", format!("/v1/customers/{id}/consents/marketing")),
