@@ -29,6 +29,9 @@ pub struct Customer;
 /// An import job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Import;
+/// A record of a customer: an invoice, an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Record;
 /// One request, as logs and errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request;
@@ -41,6 +44,9 @@ impl Kind for Customer {
 }
 impl Kind for Import {
     const PREFIX: &'static str = "imp";
+}
+impl Kind for Record {
+    const PREFIX: &'static str = "rec";
 }
 impl Kind for Request {
     const PREFIX: &'static str = "req";
