@@ -22,7 +22,7 @@ use crate::db::{Checkpointer, Connection, Database, Durability, Snapshot, migrat
 use crate::error::Error;
 
 use model::Unsealed;
-pub use model::{CORE, KeyBinding, KeyHandle, Permit, Versions};
+pub use model::{ABOUT, CORE, KeyBinding, KeyHandle, Permit, Versions};
 pub use store::Anchor;
 
 /// Every key of an installation, and the file they live in.
@@ -147,6 +147,17 @@ impl Keyring {
     ) -> Result<Found, Error> {
         // A record without a readable header was written by other hands.
         let dek = peek_binding(sealed).map_err(|_| CryptoError::Tampered)?.dek;
+        self.find_called(snapshot, customer, compartment, dek).await
+    }
+
+    /// The data key with this id, for where nothing is sealed under it yet that was read.
+    pub async fn find_called(
+        &self,
+        snapshot: &mut Snapshot,
+        customer: &[u8; 16],
+        compartment: &[u8; 16],
+        dek: [u8; 16],
+    ) -> Result<Found, Error> {
         let Some(row) = snapshot.one(store::READ_DEK, &[dek.into()]).await? else {
             return Ok(Found::Missing);
         };

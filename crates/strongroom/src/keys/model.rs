@@ -101,6 +101,17 @@ impl KeyHandle {
         Ok(strongroom_crypto::open_record(&self.key, &binding, sealed, Wanted::All)?)
     }
 
+    /// Opens what a record says about itself, which is no field of the policy.
+    pub fn open_about(&self, version: u64, sealed: &[u8]) -> Result<Plain, Error> {
+        if self.binding.compartment == CORE {
+            return Err(Error::internal("the core says nothing about itself"));
+        }
+        let (binding, wanted) = (self.binding.at(version), Wanted::Only(&[ABOUT]));
+        let opened = strongroom_crypto::open_record(&self.key, &binding, sealed, wanted)?;
+        let about = opened.into_iter().next().map(|(_, plain)| plain);
+        about.ok_or_else(|| CryptoError::Tampered.into())
+    }
+
     /// Seals the next version with some cells replaced or removed. What the others hold is opened
     /// and sealed again without leaving this room.
     pub fn reseal(
@@ -166,5 +177,8 @@ pub struct Versions {
 
 /// The compartment that seals what holds a customer together, and dies last.
 pub const CORE: [u8; 16] = [0; 16];
+
+/// The cell in which a record says what it is: no field of the policy ever has this number.
+pub const ABOUT: u8 = u8::MAX;
 
 const ROW_LABEL: &str = "strongroom/customer/row/v1";

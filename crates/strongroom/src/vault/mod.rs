@@ -21,7 +21,8 @@ pub use model::Reference;
 pub use rules::Kept;
 pub use verbs::{
     Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
-    NewCustomer, Patched, RelationChange, RelationInput, RevealReason, RowProblem, ScopeLine,
-    Shown, Upserted, ask_erasure, begin_import, cancel_erasure, create, import_chunk, look_up,
-    patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
+    NewCustomer, NewRecord, Patched, RecordShown, RecordWritten, RecordsShown, RelationChange,
+    RelationInput, RevealReason, RowProblem, ScopeLine, Shown, Upserted, add_record, ask_erasure,
+    begin_import, cancel_erasure, create, import_chunk, list_records, look_up, patch, patch_record,
+    read, read_record, relate, reveal, reveal_record, scope, try_chunk, upsert, who_looked,
 };

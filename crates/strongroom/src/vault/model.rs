@@ -8,6 +8,10 @@ use crate::ctx::{Pseudonym, Time};
 use crate::error::Error;
 use crate::id::{Customer, Id};
 
+mod record;
+
+pub(super) use record::{About, Rows, Shelf};
+
 /// The plain columns: they say nothing about a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CustomerRow {
@@ -72,6 +76,8 @@ pub(super) struct Core {
     /// Compartment id to the version its record has.
     pub(super) compartments: BTreeMap<[u8; 16], u64>,
     pub(super) indexes: Vec<IndexEntry>,
+    /// Where the customer's records stand.
+    pub(super) shelves: Vec<Shelf>,
 }
 
 /// Why a customer is known, and when that last happened.
@@ -118,13 +124,17 @@ impl Core {
             indexes.u8(entry.kind.number()).u8(entry.field).bytes(&entry.hash);
         }
         let created = self.created.as_ms().to_be_bytes();
-        vec![
+        let mut cells = vec![
             (0, Plain::copy_of(&self.pseudonym.0)),
             (1, Plain::copy_of(&created)),
             (2, Plain::new(relations.finish())),
             (3, Plain::new(compartments.finish())),
             (4, Plain::new(indexes.finish())),
-        ]
+        ];
+        if !self.shelves.is_empty() {
+            cells.push((SHELVES_CELL, Plain::new(record::encode_shelves(&self.shelves))));
+        }
+        cells
     }
 
     /// Reads an opened core record.
@@ -155,7 +165,12 @@ impl Core {
             indexes.push(IndexEntry { kind, field: decoder.u8()?, hash: decoder.array()? });
         }
         decoder.finish()?;
-        Ok(Self { pseudonym, created: Time::from_ms(created), relations, compartments, indexes })
+        let shelves = match cell(SHELVES_CELL) {
+            Ok(cell) => record::decode_shelves(cell)?,
+            Err(_) => Vec::new(),
+        };
+        let created = Time::from_ms(created);
+        Ok(Self { pseudonym, created, relations, compartments, indexes, shelves })
     }
 }
 
@@ -211,6 +226,9 @@ impl Reference {
         format!("{}/{}", self.source, self.key)
     }
 }
+
+/// Absent in the core of a customer without records.
+const SHELVES_CELL: u8 = 6;
 
 /// The field number under which references are hashed: no policy field may look them up.
 pub(super) const REFERENCE_FIELD: u8 = 255;

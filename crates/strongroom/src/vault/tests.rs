@@ -6,7 +6,9 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use strongroom_crypto::SystemRandom;
 
-use super::model::{Core, CustomerRow, CustomerState, IndexEntry, IndexKind, Reference, Relation};
+use super::model::{
+    Core, CustomerRow, CustomerState, IndexEntry, IndexKind, Reference, Relation, Shelf,
+};
 use super::rules::{due_day, erasures_a_day_max, relation_ends, remainder};
 use crate::ctx::{Pseudonym, Time};
 use crate::id::Id;
@@ -97,7 +99,14 @@ fn core(applied: &Applied, relations: Vec<Relation>) -> Core {
         .collect::<BTreeMap<_, _>>();
     assert_eq!(compartments.len(), 3);
     let created = at("2026-01-01T00:00:00Z");
-    Core { pseudonym: Pseudonym([1; 16]), created, relations, compartments, indexes: Vec::new() }
+    Core {
+        pseudonym: Pseudonym([1; 16]),
+        created,
+        relations,
+        compartments,
+        indexes: Vec::new(),
+        shelves: Vec::new(),
+    }
 }
 
 #[test]
@@ -184,6 +193,11 @@ proptest! {
         relations in prop::collection::vec(("[a-z]{1,12}", any::<i64>()), 0..5),
         compartments: BTreeMap<[u8; 16], u64>,
         indexes in prop::collection::vec((any::<bool>(), any::<u8>(), any::<[u8; 16]>()), 0..9),
+        shelves in prop::collection::vec(
+            (any::<[u8; 16]>(), "[a-z]{1,12}", 1970_i16..9_999, any::<[u8; 16]>(), any::<u32>(),
+                any::<[u8; 32]>()),
+            0..4,
+        ),
     ) {
         let core = Core {
             pseudonym: Pseudonym(pseudonym),
@@ -198,6 +212,12 @@ proptest! {
                 .map(|(unique, field, hash)| {
                     let kind = if unique { IndexKind::Unique } else { IndexKind::Exact };
                     IndexEntry { kind, field, hash }
+                })
+                .collect(),
+            shelves: shelves
+                .into_iter()
+                .map(|(id, kind, end_year, dek, count, digest)| {
+                    Shelf { id, kind, end_year, dek, count, digest }
                 })
                 .collect(),
         };

@@ -4,6 +4,7 @@ mod customers;
 mod erasures;
 mod imports;
 mod looks;
+mod records;
 mod shown;
 
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(erasures::cancel))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
+        .routes(routes!(records::add, records::list))
+        .routes(routes!(records::read, records::patch))
+        .routes(routes!(records::reveal))
         .routes(routes!(imports::begin))
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))

@@ -8,6 +8,9 @@ mod looks;
 pub(super) mod open;
 mod patch;
 mod read;
+mod records;
+mod shelves;
+mod show_records;
 mod upsert;
 
 use crate::error::Error;
@@ -22,6 +25,8 @@ pub use import::{
 pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
+pub use records::{NewRecord, RecordWritten, add_record, patch_record};
+pub use show_records::{RecordShown, RecordsShown, list_records, read_record, reveal_record};
 pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.

@@ -1,3 +1,4 @@
 //! Customers, end to end.
 
 mod basics;
+mod records;
