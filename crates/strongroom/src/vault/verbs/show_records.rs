@@ -62,7 +62,7 @@ pub async fn list_records(
         let mut more = false;
         let page = |mut all: Vec<Place>| {
             all.retain(|(_, id)| before.is_none_or(|before| id < before.as_bytes()));
-            all.sort_by(|one, other| other.1.cmp(&one.1));
+            all.sort_by_key(|(_, id)| std::cmp::Reverse(*id));
             more = all.len() > limit;
             all.truncate(limit);
             all
