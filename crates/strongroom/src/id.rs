@@ -32,6 +32,9 @@ pub struct Import;
 /// A record of a customer: an invoice, an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Record;
+/// What stands for one value of a customer in another system; written with a check character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token;
 /// One request, as logs and errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request;
@@ -47,6 +50,9 @@ impl Kind for Import {
 }
 impl Kind for Record {
     const PREFIX: &'static str = "rec";
+}
+impl Kind for Token {
+    const PREFIX: &'static str = "tok";
 }
 impl Kind for Request {
     const PREFIX: &'static str = "req";

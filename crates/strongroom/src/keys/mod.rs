@@ -193,6 +193,11 @@ impl Keyring {
         Ok(first_half(tag.as_bytes()))
     }
 
+    /// The hash a token is found under.
+    pub fn token_index(&self, token: &[u8; 16]) -> Result<[u8; 32], Error> {
+        Ok(*self.keys()?.index.mac("strongroom/token/v1", token).as_bytes())
+    }
+
     /// The way back from a pseudonym.
     pub fn subject_index(&self, pseudonym: &[u8; 16]) -> Result<[u8; 32], Error> {
         Ok(*self.keys()?.subject.mac("strongroom/subject/v1", pseudonym).as_bytes())

@@ -17,12 +17,13 @@ pub use api::routes;
 pub use jobs::{
     Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
 };
-pub use model::Reference;
+pub use model::{Reference, Token};
 pub use rules::Kept;
 pub use verbs::{
     Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
     NewCustomer, NewRecord, Patched, RecordShown, RecordWritten, RecordsShown, RelationChange,
-    RelationInput, RevealReason, RowProblem, ScopeLine, Shown, Upserted, add_record, ask_erasure,
-    begin_import, cancel_erasure, create, import_chunk, list_records, look_up, patch, patch_record,
-    read, read_record, relate, reveal, reveal_record, scope, try_chunk, upsert, who_looked,
+    RelationInput, RevealReason, RowProblem, ScopeLine, Shown, TokenInput, TokenShown, TokenShows,
+    Upserted, add_record, ask_erasure, begin_import, cancel_erasure, create, detokenize,
+    import_chunk, list_records, look_up, make_tokens, patch, patch_record, read, read_record,
+    relate, reveal, reveal_record, scope, try_chunk, upsert, who_looked,
 };

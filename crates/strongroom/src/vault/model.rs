@@ -9,8 +9,11 @@ use crate::error::Error;
 use crate::id::{Customer, Id};
 
 mod record;
+mod token;
 
 pub(super) use record::{About, Rows, Shelf};
+pub use token::Token;
+pub(super) use token::{Standing, TOKEN_VERSION};
 
 /// The plain columns: they say nothing about a person.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,3 +10,14 @@ CREATE TABLE shelf_record (
   data {bytes} NOT NULL,
   PRIMARY KEY (customer, shelf, id)
 ) {clustered};
+-- Tokens: what stands for one value of a customer in another system. Only a keyed hash of the token stands
+-- here; what it stands for is sealed under the key of the field's compartment, and dies with it. The slot
+-- says, keyed by the customer's core, which field and consumer it is for: one token each.
+CREATE TABLE token (
+  hash {bytes} NOT NULL PRIMARY KEY,
+  customer BIGINT NOT NULL,
+  compartment {bytes} NOT NULL,
+  slot {bytes} NOT NULL,
+  data {bytes} NOT NULL
+) {clustered};
+CREATE UNIQUE INDEX token_slot ON token (customer, slot);

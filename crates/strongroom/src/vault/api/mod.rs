@@ -6,6 +6,7 @@ mod imports;
 mod looks;
 mod records;
 mod shown;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(records::add, records::list))
         .routes(routes!(records::read, records::patch))
         .routes(routes!(records::reveal))
+        .routes(routes!(tokens::make))
+        .routes(routes!(tokens::detokenize))
         .routes(routes!(imports::begin))
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))

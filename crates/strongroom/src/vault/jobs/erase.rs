@@ -141,6 +141,8 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
         sealing.core(ctx, row.key, &opened.core_key, &core, row.version)?;
         change =
             change.write_all(plan.compartments.iter().map(|it| store::delete_record(row.key, it)));
+        let tokens = plan.compartments.iter().map(|it| store::delete_tokens_in(row.key, it));
+        change = change.write_all(tokens);
         change = change.write_all(plan.shelves.iter().map(|it| store::delete_shelf(row.key, it)));
         // At once, because the customer is shown again from here on: a value set anew before the end
         // must not lose its row to the plan.
@@ -214,6 +216,7 @@ fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
         statements.extend(plan.compartments.iter().map(|it| store::delete_record(key, it)));
         statements.push(store::delete_record(key, &crate::keys::CORE));
         statements.push(store::delete_shelves(key));
+        statements.push(store::delete_tokens(key));
         statements.push(store::delete_subject(&plan.subject_hash, key));
         statements.push(store::delete_customer(key));
         statements.extend(findings::forget(&plan.customer));

@@ -5,6 +5,7 @@ mod erasures;
 mod imports;
 mod indexes;
 mod records;
+mod tokens;
 
 pub(super) use customers::{
     active_and_alive, delete_customer, delete_record, find_row, insert_customer, list_deks_page,
@@ -23,4 +24,8 @@ pub(super) use indexes::{
 pub(super) use records::{
     SHELF_RECORDS_MAX, ShelfPlace, delete_shelf, delete_shelves, list_shelf_deks_page,
     put_shelf_record, read_shelf, read_shelf_record, shelf_of,
+};
+pub(super) use tokens::{
+    TokenRow, count_tokens, delete_tokens, delete_tokens_in, find_token, insert_token,
+    reseal_token, token_in_slot, unchanged,
 };

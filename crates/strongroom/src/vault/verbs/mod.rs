@@ -11,6 +11,7 @@ mod read;
 mod records;
 mod shelves;
 mod show_records;
+mod tokens;
 mod upsert;
 
 use crate::error::Error;
@@ -27,6 +28,7 @@ pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
 pub use records::{NewRecord, RecordWritten, add_record, patch_record};
 pub use show_records::{RecordShown, RecordsShown, list_records, read_record, reveal_record};
+pub use tokens::{TokenInput, TokenShown, TokenShows, detokenize, make_tokens};
 pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.

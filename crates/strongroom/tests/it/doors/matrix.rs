@@ -221,6 +221,9 @@ impl Scene {
         self.number += 1;
         let recorded = shop.customer(self.number).await;
         let records = format!("/v1/customers/{recorded}/records");
+        let token = json!({ "customer": recorded, "field": "name" });
+        let token = shop.call("shop", "POST", "/v1/tokens", Some(token)).await;
+        self.names.insert("token", token.json["tokens"][0].as_str().unwrap().to_owned());
         self.names.insert("recorded", recorded);
         for (kind, field) in [("invoice", "number"), ("message", "body")] {
             let body = json!({ "kind": kind, "fields": { field: "4711" } });
@@ -318,6 +321,8 @@ impl Scene {
             (_, "/v1/customers/{id}/records/{record}/reveal") => {
                 json!({ "fields": ["invoice.number"], "reason": "return" })
             }
+            (_, "/v1/tokens") => json!({ "customer": self.names["customer"], "field": "name" }),
+            (_, "/v1/tokens/detokenize") => json!({ "token": self.names["token"] }),
             (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
             (_, "/v1/imports") => json!({ "file_sha256": hash, "map_sha256": hash }),
             (_, "/v1/imports/{id}/rows") => json!({ "first": 0, "rows": [import_row] }),
@@ -391,6 +396,8 @@ GET    /v1/customers/{id}/records               401 401 401 401 401  200 200 403
 GET    /v1/customers/{id}/records/{record}      401 401 401 401 401  200 200 403 403 403  entry
 PATCH  /v1/customers/{id}/records/{record}      401 401 401 401 401  200 403 403 403 403  entry
 POST   /v1/customers/{id}/records/{record}/reveal 401 401 401 401 401  403 200 403 403 403  entry
+POST   /v1/tokens                               401 401 401 401 401  200 403 403 403 403  entry
+POST   /v1/tokens/detokenize                    401 401 401 401 401  200 200 403 200 403  entry
 DELETE /v1/customers/{id}/erasure               401 401 401 401 401  403 403 403 204 403  entry
 GET    /v1/customers/{id}/ledger                401 401 401 401 401  200 403 403 200 403  entry
 PUT    /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry

@@ -2,3 +2,4 @@
 
 mod basics;
 mod records;
+mod tokens;

@@ -171,6 +171,32 @@ pub(super) async fn records(aviary: &mut Aviary, id: &str) {
     aviary.send(Probe::new("shop", "GET", &format!("{path}/{word}?{all}")), 400).await;
 }
 
+/// Tokens: made, shown masked and clear, refused.
+pub(super) async fn tokens(aviary: &mut Aviary, id: &str) {
+    let word = aviary.word("token refused");
+    for (field, pinned) in [("name", true), ("email", false)] {
+        let body = json!({ "customer": id, "field": field, "pinned": pinned });
+        let made = aviary.send(Probe::new("shop", "POST", "/v1/tokens").json(&body), 200).await;
+        let token = made.json["tokens"][0].as_str().unwrap().to_owned();
+        // A token is known to its holder alone: it is searched for like a value.
+        aviary.canaries.mark("token", &token);
+        let path = "/v1/tokens/detokenize";
+        let body = json!({ "tokens": [token, word] });
+        aviary.send(Probe::new("desk", "POST", path).json(&body), 200).await;
+        let clear = Probe::new("shop", "POST", path).header("strongroom-purpose", "delivery");
+        let clear = clear.json(&json!({ "token": token })).may_show(&["patch/name"]);
+        aviary.send(clear, if field == "name" { 200 } else { 403 }).await;
+    }
+    for (body, status) in [
+        (json!({ "customer": word, "field": "name" }), 400),
+        (json!({ "customer": id, "field": word }), 422),
+        (json!({ "customer": id, "field": "name", "consumer": format!("{word} & co") }), 422),
+        (json!({ "customer": id, "field": "name", "expires": word }), 422),
+    ] {
+        aviary.send(Probe::new("shop", "POST", "/v1/tokens").json(&body), status).await;
+    }
+}
+
 /// Rows that are taken, refused, and twins; first as a dry run.
 pub(super) async fn imports(aviary: &mut Aviary) {
     let relations = json!([{ "name": "enquiry" }, { "name": "purchase" }]);
@@ -244,6 +270,8 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("desk", "POST", format!("/v1/customers/{id}/reveal")),
         ("desk", "POST", format!("/v1/customers/{id}/relations")),
         ("shop", "POST", format!("/v1/customers/{id}/records")),
+        ("shop", "POST", "/v1/tokens".to_owned()),
+        ("desk", "POST", "/v1/tokens/detokenize".to_owned()),
         ("importer", "POST", "/v1/imports".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
         ("importer", "POST", "/v1/imports/imp_00000000000000000000000000/rows".to_owned()),
