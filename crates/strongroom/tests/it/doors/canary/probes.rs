@@ -176,10 +176,11 @@ pub(super) async fn tokens(aviary: &mut Aviary, id: &str) {
     let word = aviary.word("token refused");
     for (field, pinned) in [("name", true), ("email", false)] {
         let body = json!({ "customer": id, "field": field, "pinned": pinned });
-        let made = aviary.send(Probe::new("shop", "POST", "/v1/tokens").json(&body), 200).await;
+        let make = Probe::new("shop", "POST", "/v1/tokens").json(&body).may_show(&["token made"]);
+        let made = aviary.send(make, 200).await;
         let token = made.json["tokens"][0].as_str().unwrap().to_owned();
         // A token is known to its holder alone: it is searched for like a value.
-        aviary.canaries.mark("token", &token);
+        aviary.canaries.mark("token made", &token);
         let path = "/v1/tokens/detokenize";
         let body = json!({ "tokens": [token, word] });
         aviary.send(Probe::new("desk", "POST", path).json(&body), 200).await;
