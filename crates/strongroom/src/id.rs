@@ -32,6 +32,12 @@ pub struct Holding;
 /// An import job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Import;
+/// A record of a customer: an invoice, an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Record;
+/// What stands for one value of a customer in another system; written with a check character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token;
 /// One request, as logs and errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request;
@@ -50,6 +56,12 @@ impl Kind for Holding {
 }
 impl Kind for Import {
     const PREFIX: &'static str = "imp";
+}
+impl Kind for Record {
+    const PREFIX: &'static str = "rec";
+}
+impl Kind for Token {
+    const PREFIX: &'static str = "tok";
 }
 impl Kind for Request {
     const PREFIX: &'static str = "req";

@@ -25,7 +25,7 @@ use crate::db::{
 use crate::error::Error;
 
 use model::Unsealed;
-pub use model::{CORE, KeyBinding, KeyHandle, Permit, Versions};
+pub use model::{ABOUT, CORE, KeyBinding, KeyHandle, Permit, Versions};
 pub use store::Anchor;
 
 /// Every key of an installation, and the file they live in.
@@ -151,6 +151,17 @@ impl Keyring {
     ) -> Result<Found, Error> {
         // A record without a readable header was written by other hands.
         let dek = peek_binding(sealed).map_err(|_| CryptoError::Tampered)?.dek;
+        self.find_called(snapshot, customer, compartment, dek).await
+    }
+
+    /// The data key with this id, for where nothing is sealed under it yet that was read.
+    pub async fn find_called(
+        &self,
+        snapshot: &mut Snapshot,
+        customer: &[u8; 16],
+        compartment: &[u8; 16],
+        dek: [u8; 16],
+    ) -> Result<Found, Error> {
         let Some(row) = snapshot.one(store::READ_DEK, &[dek.into()]).await? else {
             return Ok(Found::Missing);
         };
@@ -184,6 +195,11 @@ impl Keyring {
         let message = Plain::new(rules::index_message(field, normalised));
         let tag = self.keys()?.index.mac(INDEX_LABEL, message.expose());
         Ok(first_half(tag.as_bytes()))
+    }
+
+    /// The hash a token is found under.
+    pub fn token_index(&self, token: &[u8; 16]) -> Result<[u8; 32], Error> {
+        Ok(*self.keys()?.index.mac("strongroom/token/v1", token).as_bytes())
     }
 
     /// The way back from a pseudonym.

@@ -17,13 +17,15 @@ pub use api::routes;
 pub use jobs::{
     Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
 };
-pub use model::{How, Reference};
+pub use model::{How, Reference, Token};
 pub use rules::Kept;
 pub use verbs::{
     Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, ConsentInput, ConsentView, Consented, Consents,
-    Created, ImportRowInput, Look, Looks, Match, NewCustomer, Patched, RelationChange,
-    RelationInput, RevealReason, RowProblem, Scope, ScopeLine, ScopeOf, Shown, ShownOne, ShownPage,
-    Upserted, ask_erasure, begin_import, cancel_erasure, consented, create, give_consent,
-    import_chunk, list_consents, look_up, patch, read, read_many, relate, reveal, scope, try_chunk,
+    Created, ImportRowInput, Look, Looks, Match, NewCustomer, NewRecord, Patched, RecordShown,
+    RecordWritten, RecordsShown, RelationChange, RelationInput, RevealReason, RowProblem, Scope,
+    ScopeLine, ScopeOf, Shown, ShownOne, ShownPage, TokenInput, TokenShown, TokenShows, Upserted,
+    add_record, ask_erasure, begin_import, cancel_erasure, consented, create, detokenize,
+    give_consent, import_chunk, list_consents, list_records, look_up, make_tokens, patch,
+    patch_record, read, read_many, read_record, relate, reveal, reveal_record, scope, try_chunk,
     upsert, who_looked, withdraw_consent,
 };

@@ -1,6 +1,8 @@
 //! Customers as the vault knows them.
 
 mod consent;
+mod record;
+mod token;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +14,9 @@ use crate::id::{Customer, Id};
 
 pub(in crate::vault) use self::consent::Consent;
 pub use self::consent::How;
+pub(super) use self::record::{About, Rows, Shelf};
+pub use self::token::Token;
+pub(super) use self::token::{Standing, TOKEN_VERSION};
 
 /// The plain columns: they say nothing about a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +84,8 @@ pub(super) struct Core {
     pub(super) indexes: Vec<IndexEntry>,
     /// At most one a purpose.
     pub(super) consents: Vec<Consent>,
+    /// Where the customer's records stand.
+    pub(super) shelves: Vec<Shelf>,
 }
 
 /// Why a customer is known, and when that last happened.
@@ -136,6 +143,9 @@ impl Core {
         if !self.consents.is_empty() {
             cells.push((5, Plain::new(consent::encode(&self.consents))));
         }
+        if !self.shelves.is_empty() {
+            cells.push((SHELVES_CELL, Plain::new(record::encode_shelves(&self.shelves))));
+        }
         cells
     }
 
@@ -170,7 +180,11 @@ impl Core {
         let consents = cells.iter().find(|(number, _)| *number == 5);
         let consents = consents.map(|(_, plain)| consent::decode(plain.expose())).transpose()?;
         let (created, consents) = (Time::from_ms(created), consents.unwrap_or_default());
-        Ok(Self { pseudonym, created, relations, compartments, indexes, consents })
+        let shelves = match cell(SHELVES_CELL) {
+            Ok(cell) => record::decode_shelves(cell)?,
+            Err(_) => Vec::new(),
+        };
+        Ok(Self { pseudonym, created, relations, compartments, indexes, consents, shelves })
     }
 }
 
@@ -226,6 +240,9 @@ impl Reference {
         format!("{}/{}", self.source, self.key)
     }
 }
+
+/// Absent in the core of a customer without records.
+const SHELVES_CELL: u8 = 6;
 
 /// The field number under which references are hashed: no policy field may look them up.
 pub(super) const REFERENCE_FIELD: u8 = 255;

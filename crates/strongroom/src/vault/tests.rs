@@ -8,6 +8,7 @@ use strongroom_crypto::SystemRandom;
 
 use super::model::{
     Consent, Core, CustomerRow, CustomerState, How, IndexEntry, IndexKind, Reference, Relation,
+    Shelf,
 };
 use super::rules::{due_day, erasures_a_day_max, relation_ends, remainder};
 use crate::ctx::{Pseudonym, Time};
@@ -100,7 +101,8 @@ fn core(applied: &Applied, relations: Vec<Relation>) -> Core {
     assert_eq!(compartments.len(), 3);
     let created = at("2026-01-01T00:00:00Z");
     let (pseudonym, indexes, consents) = (Pseudonym([1; 16]), Vec::new(), Vec::new());
-    Core { pseudonym, created, relations, compartments, indexes, consents }
+    let shelves = Vec::new();
+    Core { pseudonym, created, relations, compartments, indexes, consents, shelves }
 }
 
 #[test]
@@ -188,6 +190,11 @@ proptest! {
         compartments: BTreeMap<[u8; 16], u64>,
         indexes in prop::collection::vec((any::<bool>(), any::<u8>(), any::<[u8; 16]>()), 0..9),
         consents in prop::collection::vec(("[a-z]{1,12}", any::<Option<i64>>(), any::<Option<i64>>()), 0..4),
+        shelves in prop::collection::vec(
+            (any::<[u8; 16]>(), "[a-z]{1,12}", 1970_i16..9_999, any::<[u8; 16]>(), any::<u32>(),
+                any::<[u8; 32]>()),
+            0..4,
+        ),
     ) {
         let core = Core {
             pseudonym: Pseudonym(pseudonym),
@@ -209,6 +216,12 @@ proptest! {
                 .map(|(purpose, given, withdrawn)| {
                     let given = given.map(|time| (Time::from_ms(time), How::InPerson));
                     Consent { purpose, given, withdrawn: withdrawn.map(Time::from_ms) }
+                })
+                .collect(),
+            shelves: shelves
+                .into_iter()
+                .map(|(id, kind, end_year, dek, count, digest)| {
+                    Shelf { id, kind, end_year, dek, count, digest }
                 })
                 .collect(),
         };

@@ -191,7 +191,7 @@ pub(super) async fn who(
     }
     let authority = desk.rights.now()?;
     let applied = authority.applied()?;
-    if !applied.policy.fields().contains_key(query.field.as_str()) {
+    if applied.policy.field(&query.field).is_none() {
         return Err(Error::not_found());
     }
     let seers = access::who(&applied.policy, &query.field).into_iter().map(|seer| {

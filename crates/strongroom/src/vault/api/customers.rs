@@ -198,7 +198,7 @@ fn answer(status: StatusCode, id: String, version: u64) -> impl IntoResponse {
 }
 
 /// The version in `If-Match`: without it two programs would undo each other's changes unseen.
-fn read_version(headers: &HeaderMap) -> Result<u64, Error> {
+pub(super) fn read_version(headers: &HeaderMap) -> Result<u64, Error> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         let detail = "send the version you read in the header `If-Match`, as in `If-Match: \"3\"`";
         return Err(Error::new(ErrorKind::PreconditionFailed, "if_match_missing", detail));

@@ -5,7 +5,9 @@ mod customers;
 mod erasures;
 mod imports;
 mod looks;
+mod records;
 mod shown;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -31,6 +33,11 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(erasures::cancel))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
+        .routes(routes!(records::add, records::list))
+        .routes(routes!(records::read, records::patch))
+        .routes(routes!(records::reveal))
+        .routes(routes!(tokens::make))
+        .routes(routes!(tokens::detokenize))
         .routes(routes!(imports::begin))
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))

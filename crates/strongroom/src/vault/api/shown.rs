@@ -75,7 +75,7 @@ pub(super) async fn look_up(
 #[serde(deny_unknown_fields)]
 pub(super) struct FieldsQuery {
     /// Field names, separated by commas.
-    fields: String,
+    pub(super) fields: String,
 }
 
 /// Fields of a customer, as the policy shows them for a purpose
@@ -90,7 +90,7 @@ pub(super) async fn read(
     Query(query): Query<FieldsQuery>,
 ) -> Result<Response, Error> {
     let shown = async {
-        let fields = split(&query.fields)?;
+        let fields = own(split(&query.fields)?)?;
         vault::read(&desk, &ctx, id.parse()?, &purpose, &fields).await
     };
     match shown.await {
@@ -163,12 +163,12 @@ pub(super) async fn read_many(
 #[serde(deny_unknown_fields)]
 pub(super) struct RevealInput {
     /// Field names.
-    fields: Vec<String>,
+    pub(super) fields: Vec<String>,
     /// One of the policy's reasons.
-    reason: String,
+    pub(super) reason: String,
     /// Your own ticket, an opaque number.
     #[serde(default)]
-    ticket: String,
+    pub(super) ticket: String,
 }
 
 /// Fields of a customer in clear, for a reason
@@ -184,7 +184,7 @@ pub(super) async fn reveal(
     Body(input): Body<RevealInput>,
 ) -> Result<Response, Error> {
     let shown = async {
-        let fields = split(&input.fields.join(","))?;
+        let fields = own(split(&input.fields.join(","))?)?;
         let why = RevealReason { reason: &input.reason, ticket: &input.ticket };
         vault::reveal(&desk, &ctx, id.parse()?, &purpose, &fields, why).await
     };
@@ -194,7 +194,7 @@ pub(super) async fn reveal(
     }
 }
 
-fn split(names: &str) -> Result<Vec<String>, Error> {
+pub(super) fn split(names: &str) -> Result<Vec<String>, Error> {
     let mut fields: Vec<String> = names.split(',').map(str::trim).map(str::to_owned).collect();
     fields.sort();
     fields.dedup();
@@ -203,6 +203,15 @@ fn split(names: &str) -> Result<Vec<String>, Error> {
         return Err(Error::bad_request("bad_fields", detail));
     }
     Ok(fields)
+}
+
+/// Fields of the customer; those of records are shown with their record.
+fn own(fields: Vec<String>) -> Result<Vec<String>, Error> {
+    if !fields.iter().any(|name| name.contains('.')) {
+        return Ok(fields);
+    }
+    let detail = "fields of records are read at `/v1/customers/{id}/records`";
+    Err(Error::bad_request("bad_fields", detail))
 }
 
 fn answer(shown: Shown) -> Response {

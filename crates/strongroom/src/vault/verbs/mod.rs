@@ -10,6 +10,10 @@ pub(super) mod open;
 mod patch;
 mod read;
 mod read_many;
+mod records;
+mod shelves;
+mod show_records;
+mod tokens;
 mod upsert;
 
 use crate::error::Error;
@@ -29,6 +33,9 @@ pub use looks::{Look, Looks, Scope, ScopeLine, ScopeOf, scope, who_looked};
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
 pub use read_many::{ShownOne, ShownPage, read_many};
+pub use records::{NewRecord, RecordWritten, add_record, patch_record};
+pub use show_records::{RecordShown, RecordsShown, list_records, read_record, reveal_record};
+pub use tokens::{TokenInput, TokenShown, TokenShows, detokenize, make_tokens};
 pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.

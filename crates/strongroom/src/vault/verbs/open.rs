@@ -224,7 +224,7 @@ async fn open_each(
 
 /// A missing key is an erasure only if the register or a begun job says so; otherwise nothing is
 /// deleted and nothing is answered for this customer.
-async fn key_missing(
+pub(super) async fn key_missing(
     desk: &Desk,
     ctx: &Ctx,
     row: &CustomerRow,
@@ -267,7 +267,11 @@ async fn any_registered(
     Ok(false)
 }
 
-async fn registered(desk: &Desk, data: &mut Snapshot, dek: &[u8; 16]) -> Result<bool, Error> {
+pub(super) async fn registered(
+    desk: &Desk,
+    data: &mut Snapshot,
+    dek: &[u8; 16],
+) -> Result<bool, Error> {
     let Some((destroyed, mac)) = store::is_registered(data, dek).await? else { return Ok(false) };
     let columns = store::register_columns(dek, destroyed);
     desk.keyring.is_row_intact(store::REGISTER_TABLE, &columns, &mac)
@@ -289,16 +293,16 @@ pub(in crate::vault) async fn raise(
     }
 }
 
-fn tampered(cause: &str) -> Error {
+pub(super) fn tampered(cause: &str) -> Error {
     let detail = "a stored value does not open where it stands; it was moved, altered or put back. \
                   Nothing is shown; see the findings";
     Error::new(ErrorKind::Unavailable, "tampered", detail).caused_by(cause.to_owned())
 }
 
-const TAMPERED: &str = "a stored value of this customer was moved, altered or put back by other \
+pub(super) const TAMPERED: &str = "a stored value of this customer was moved, altered or put back by other \
                         hands; nothing of it is shown. Restore the customer from a backup and find \
                         out who can write to the database";
-const RETURNED: &str = "rows or keys of a customer who was erased were put back by other hands. They \
+pub(super) const RETURNED: &str = "rows or keys of a customer who was erased were put back by other hands. They \
                         are not shown; put back the newest keys.db, and find out who can write to \
                         the database";
 const KEY_MISSING: &str = "a key of this customer is missing although nobody erased them: keys.db \

@@ -195,7 +195,7 @@ async fn rewrite(
     let mut row = opened.row.clone();
     row.version = next;
     row.life += u64::from(ended);
-    row.due_day = rules::due_day(&applied.policy, &core.relations);
+    row.due_day = rules::due_day_of(&applied.policy, &core);
     row.mac = opened.core_key.mac_row(&row.columns());
     let entry = entry
         .about(Subjects::One(core.pseudonym))

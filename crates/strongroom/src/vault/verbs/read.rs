@@ -152,7 +152,7 @@ fn open_fields(permission: &Permission, opened: &Opened) -> Result<Vec<(u8, Fiel
     Ok(values)
 }
 
-fn refuse_bad_ticket(ticket: &str) -> Result<(), Error> {
+pub(super) fn refuse_bad_ticket(ticket: &str) -> Result<(), Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_#/.".contains(c);
     let opaque = ticket.is_empty()
         || (ticket.len() <= TICKET_SIZE_MAX

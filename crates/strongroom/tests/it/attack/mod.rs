@@ -7,6 +7,7 @@ mod erasure;
 mod keys;
 mod nonces;
 mod positions;
+mod records;
 mod residue;
 mod rights;
 mod rollback;

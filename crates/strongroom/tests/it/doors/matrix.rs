@@ -218,6 +218,18 @@ impl Scene {
             self.number += 1;
             self.names.insert(name, shop.customer(self.number).await);
         }
+        self.number += 1;
+        let recorded = shop.customer(self.number).await;
+        let records = format!("/v1/customers/{recorded}/records");
+        let token = json!({ "customer": recorded, "field": "name" });
+        let token = shop.call("shop", "POST", "/v1/tokens", Some(token)).await;
+        self.names.insert("token", token.json["tokens"][0].as_str().unwrap().to_owned());
+        self.names.insert("recorded", recorded);
+        for (kind, field) in [("invoice", "number"), ("message", "body")] {
+            let body = json!({ "kind": kind, "fields": { field: "4711" } });
+            let added = shop.call("shop", "POST", &records, Some(body)).await;
+            self.names.insert(kind, added.json["id"].as_str().unwrap().to_owned());
+        }
         let held = format!("/v1/customers/{}/hold", self.names["held"]);
         let placed = shop.as_operator("PUT", &held, Some(json!({ "reason": "case 7" }))).await;
         assert_eq!(placed.status, 204, "{:?}", placed.json);
@@ -262,6 +274,7 @@ impl Scene {
             (_, "/v1/keys/{id}") => "key",
             (_, "/v1/imports/{id}/rows") => "import",
             (_, "/v1/ledger/verify/{id}") => "verification",
+            (_, path) if path.starts_with("/v1/customers/{id}/records") => "recorded",
             _ => "customer",
         };
         let path = row
@@ -271,9 +284,16 @@ impl Scene {
             .replace("{reference}", &format!("order-{}", self.number))
             .replace("{name}", "cabinet")
             .replace("{purpose}", "marketing")
+            .replace(
+                "{record}",
+                &self.names[if row.method == "PATCH" { "message" } else { "invoice" }],
+            )
             .replace("{index}", "0");
         let path = match (row.method, row.path) {
             ("GET", "/v1/customers/{id}") => path + "?fields=name,email",
+            ("GET", "/v1/customers/{id}/records" | "/v1/customers/{id}/records/{record}") => {
+                path + "?fields=invoice.number"
+            }
             (_, "/v1/access/who") => path + "?field=email",
             _ => path,
         };
@@ -303,6 +323,17 @@ impl Scene {
             (_, "/v1/customers/{id}/reveal") => {
                 json!({ "fields": ["name"], "reason": "customer called" })
             }
+            (_, "/v1/customers/{id}/records") => {
+                json!({ "kind": "invoice", "fields": { "number": "4712" } })
+            }
+            ("PATCH", "/v1/customers/{id}/records/{record}") => {
+                json!({ "fields": { "body": "rings at noon" } })
+            }
+            (_, "/v1/customers/{id}/records/{record}/reveal") => {
+                json!({ "fields": ["invoice.number"], "reason": "return" })
+            }
+            (_, "/v1/tokens") => json!({ "customer": self.names["customer"], "field": "name" }),
+            (_, "/v1/tokens/detokenize") => json!({ "token": self.names["token"] }),
             (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
             ("PUT", "/v1/places/{name}") => json!({ "kind": "paper_box", "owner": "front desk" }),
             (_, "/v1/places/{name}/close") => json!({ "evidence": "ticket 4" }),
@@ -383,6 +414,13 @@ POST   /v1/customers/{id}/relations             401 401 401 401 401  200 200 403
 GET    /v1/customers/{id}/consents              401 401 401 401 401  200 200 403 200 403  entry
 PUT    /v1/customers/{id}/consents/{purpose}    401 401 401 401 401  200 200 403 403 403  entry
 DELETE /v1/customers/{id}/consents/{purpose}    401 401 401 401 401  200 200 403 200 403  entry
+POST   /v1/customers/{id}/records               401 401 401 401 401  201 403 403 403 403  entry
+GET    /v1/customers/{id}/records               401 401 401 401 401  200 200 403 403 403  entry
+GET    /v1/customers/{id}/records/{record}      401 401 401 401 401  200 200 403 403 403  entry
+PATCH  /v1/customers/{id}/records/{record}      401 401 401 401 401  200 403 403 403 403  entry
+POST   /v1/customers/{id}/records/{record}/reveal 401 401 401 401 401  403 200 403 403 403  entry
+POST   /v1/tokens                               401 401 401 401 401  200 403 403 403 403  entry
+POST   /v1/tokens/detokenize                    401 401 401 401 401  200 200 403 200 403  entry
 DELETE /v1/customers/{id}/erasure               401 401 401 401 401  403 403 403 204 403  entry
 GET    /v1/customers/{id}/ledger                401 401 401 401 401  200 403 403 200 403  entry
 PUT    /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry

@@ -3,3 +3,5 @@
 mod basics;
 mod consent;
 mod read_many;
+mod records;
+mod tokens;

@@ -124,7 +124,7 @@ fn relation(lines: &mut Lines, name: &Name<Relation>, old: &Relation, new: &Rela
     }
 }
 
-fn field(lines: &mut Lines, name: &Name<Field>, old: &Field, new: &Field) {
+pub(super) fn field(lines: &mut Lines, name: &Name<Field>, old: &Field, new: &Field) {
     lines.compare(Effect::Neutral, &format!("The title of field `{name}`"), &old.title, &new.title);
     kind(lines, name, &old.kind, &new.kind);
     if old.class != new.class {
@@ -187,14 +187,14 @@ fn rights(lines: &mut Lines, name: &Name<Role>, old: &Role, new: &Role) {
     }
 }
 
-enum Change<'c, T> {
+pub(super) enum Change<'c, T> {
     Added(&'c T),
     Dropped,
     Kept(&'c T, &'c T),
 }
 
 /// What became of each name, those of the new policy first.
-fn each<T>(
+pub(super) fn each<T>(
     old: &BTreeMap<Name<T>, T>,
     new: &BTreeMap<Name<T>, T>,
     mut tell: impl FnMut(&Name<T>, Change<'_, T>),

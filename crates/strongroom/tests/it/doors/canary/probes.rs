@@ -135,6 +135,76 @@ pub(super) async fn looks(aviary: &mut Aviary, customer: &Marked) {
     aviary.send(Probe::new("privacy", "POST", "/v1/ledger/scope").json(&span), 200).await;
 }
 
+/// Records: kept, listed, revealed, changed, refused.
+pub(super) async fn records(aviary: &mut Aviary, id: &str) {
+    let path = format!("/v1/customers/{id}/records");
+    let (name, number) = (aviary.name("record/name"), aviary.word("record/number"));
+    let fields = json!({ "billing_name": name, "number": number });
+    let body = json!({ "kind": "invoice", "fields": fields });
+    let made = aviary.send(Probe::new("shop", "POST", &path).json(&body), 201).await;
+    let invoice = format!("{path}/{}", made.json["id"].as_str().unwrap());
+    let all = "fields=invoice.billing_name,invoice.number";
+    aviary.send(Probe::new("desk", "GET", &format!("{path}?{all}")), 200).await;
+    aviary.send(Probe::new("desk", "GET", &format!("{invoice}?{all}")), 200).await;
+    let clear = Probe::new("shop", "GET", &format!("{path}?fields=invoice.number"));
+    aviary.send(clear.may_show(&["record/number"]), 200).await;
+    let why = json!({ "fields": ["invoice.billing_name"], "reason": "return" });
+    let reveal = Probe::new("desk", "POST", &format!("{invoice}/reveal")).json(&why);
+    aviary.send(reveal.may_show(&["record/name"]), 200).await;
+    let patch = json!({ "fields": { "number": aviary.word("record patch refused") } });
+    let patch = Probe::new("shop", "PATCH", &invoice).json(&patch).header("if-match", "\"1\"");
+    aviary.send(patch, 409).await;
+
+    let body = aviary.name("record/message");
+    let body = json!({ "kind": "message", "fields": { "body": body } });
+    let made = aviary.send(Probe::new("shop", "POST", &path).json(&body), 201).await;
+    let message = format!("{path}/{}", made.json["id"].as_str().unwrap());
+    let patch = json!({ "fields": { "body": aviary.name("record/message patched") } });
+    let patch = Probe::new("shop", "PATCH", &message).json(&patch).header("if-match", "\"1\"");
+    aviary.send(patch, 200).await;
+
+    let word = aviary.word("record refused");
+    for body in [
+        json!({ "kind": word, "fields": { "number": "1" } }),
+        json!({ "kind": "invoice", "issued": word, "fields": { "number": "1" } }),
+        json!({ "kind": "invoice", "fields": { word.clone(): "1" } }),
+        json!({ "kind": "invoice", "fields": { "total": word } }),
+    ] {
+        aviary.send(Probe::new("shop", "POST", &path).json(&body), 422).await;
+    }
+    let body = json!({ "kind": "invoice", "corrects": word, "fields": { "number": "1" } });
+    aviary.send(Probe::new("shop", "POST", &path).json(&body), 400).await;
+    aviary.send(Probe::new("shop", "GET", &format!("{path}?fields={word}")), 400).await;
+    aviary.send(Probe::new("shop", "GET", &format!("{path}/{word}?{all}")), 400).await;
+}
+
+/// Tokens: made, shown masked and clear, refused.
+pub(super) async fn tokens(aviary: &mut Aviary, id: &str) {
+    let word = aviary.word("token refused");
+    for (field, pinned) in [("name", true), ("email", false)] {
+        let body = json!({ "customer": id, "field": field, "pinned": pinned });
+        let make = Probe::new("shop", "POST", "/v1/tokens").json(&body).may_show(&["token made"]);
+        let made = aviary.send(make, 200).await;
+        let token = made.json["tokens"][0].as_str().unwrap().to_owned();
+        // A token is known to its holder alone: it is searched for like a value.
+        aviary.canaries.mark("token made", &token);
+        let path = "/v1/tokens/detokenize";
+        let body = json!({ "tokens": [token, word] });
+        aviary.send(Probe::new("desk", "POST", path).json(&body), 200).await;
+        let clear = Probe::new("shop", "POST", path).header("strongroom-purpose", "delivery");
+        let clear = clear.json(&json!({ "token": token })).may_show(&["patch/name"]);
+        aviary.send(clear, if field == "name" { 200 } else { 403 }).await;
+    }
+    for (body, status) in [
+        (json!({ "customer": word, "field": "name" }), 400),
+        (json!({ "customer": id, "field": word }), 422),
+        (json!({ "customer": id, "field": "name", "consumer": format!("{word} & co") }), 422),
+        (json!({ "customer": id, "field": "name", "expires": word }), 422),
+    ] {
+        aviary.send(Probe::new("shop", "POST", "/v1/tokens").json(&body), status).await;
+    }
+}
+
 /// Rows that are taken, refused, and twins; first as a dry run.
 pub(super) async fn imports(aviary: &mut Aviary) {
     let relations = json!([{ "name": "enquiry" }, { "name": "purchase" }]);
@@ -235,6 +305,9 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("desk", "POST", format!("/v1/customers/{id}/reveal")),
         ("desk", "POST", format!("/v1/customers/{id}/relations")),
         ("desk", "PUT", format!("/v1/customers/{id}/consents/marketing")),
+        ("shop", "POST", format!("/v1/customers/{id}/records")),
+        ("shop", "POST", "/v1/tokens".to_owned()),
+        ("desk", "POST", "/v1/tokens/detokenize".to_owned()),
         ("importer", "POST", "/v1/imports".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
         ("importer", "POST", "/v1/imports/imp_00000000000000000000000000/rows".to_owned()),
