@@ -13,15 +13,16 @@ mod store;
 mod tests;
 mod verbs;
 
-pub use api::routes;
+pub use api::{rebuild, routes};
 pub use jobs::{
     Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
 };
 pub use model::Reference;
 pub use rules::Kept;
 pub use verbs::{
-    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
-    NewCustomer, Patched, RelationChange, RelationInput, RevealReason, RowProblem, ScopeLine,
-    Shown, Upserted, ask_erasure, begin_import, cancel_erasure, create, import_chunk, look_up,
-    patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
+    Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created,
+    ImportRowInput, Look, Looks, Match, NewCustomer, Patched, RelationChange, RelationInput,
+    RevealReason, RowProblem, ScopeLine, Shown, Upserted, ask_erasure, asked_of, batch,
+    begin_import, cancel_erasure, create, import_chunk, import_now, look_up, patch, read, relate,
+    reveal, scope, try_chunk, upsert, version_of, who_looked,
 };

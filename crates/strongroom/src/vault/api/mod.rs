@@ -1,9 +1,11 @@
 //! Routes of the vault: customers, erasures, imports, who looked.
 
+mod batch;
 mod customers;
 mod erasures;
 mod imports;
 mod looks;
+mod repeats;
 mod shown;
 
 use std::sync::Arc;
@@ -15,11 +17,14 @@ use crate::access::Desk;
 use crate::ctx::Time;
 use crate::error::Error;
 
+pub use repeats::rebuild;
+
 /// All of them.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .routes(routes!(customers::create))
         .routes(routes!(customers::upsert))
+        .routes(routes!(batch::batch))
         .routes(routes!(shown::look_up))
         .routes(routes!(shown::read, customers::patch, erasures::ask))
         .routes(routes!(shown::reveal))
