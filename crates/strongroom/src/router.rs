@@ -1,5 +1,7 @@
 //! Every route there is.
 
+mod repeat;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -20,16 +22,22 @@ use crate::{places, vault, web};
 /// The whole server, ready to be served.
 pub fn router(desk: &Arc<Desk>) -> Router {
     let (clock, random) = (Arc::clone(&desk.clock), Arc::clone(&desk.random));
-    let (router, api) = collect().split_for_parts();
+    let (router, mut api) = collect().split_for_parts();
+    repeat::describe(&mut api);
+    let once = repeat::Once::new(desk, &api);
     let router = router
         .route("/v1/openapi.json", get(move || std::future::ready(Json(api.clone()))))
+        // Around every route, so that a new one cannot forget it.
+        .route_layer(axum::middleware::from_fn_with_state(once, repeat::once))
         .with_state(Arc::clone(desk));
     web::wrap(router, clock, random)
 }
 
 /// What the server answers, in OpenAPI 3.1; the same text it serves.
 pub fn openapi() -> OpenApi {
-    collect().split_for_parts().1
+    let mut api = collect().split_for_parts().1;
+    repeat::describe(&mut api);
+    api
 }
 
 fn collect() -> OpenApiRouter<Arc<Desk>> {

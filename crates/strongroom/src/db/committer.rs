@@ -387,6 +387,10 @@ fn apply_guards<'a>(
             Guard::Budget(_) => continue,
             Guard::Epoch(epoch) => (!keeper.honours(*epoch)).then_some(Miss::AuthorityChanged),
             Guard::NotAfter(end) => (moment.wall > *end).then_some(Miss::Expired),
+            Guard::Once(_) => {
+                let error = Error::internal("a call that is to be done once was not claimed");
+                return Ok(Applied::Failed(error));
+            }
             Guard::NotBefore(start) => (moment.wall < *start).then_some(Miss::TooEarly),
             Guard::Rows { statement, expected, miss } => match db.execute(statement) {
                 Ok(rows) => (rows != *expected).then(|| miss.clone()),

@@ -13,19 +13,20 @@ mod store;
 mod tests;
 mod verbs;
 
-pub use api::routes;
+pub use api::{rebuild, routes};
 pub use jobs::{
     Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
 };
 pub use model::{How, Reference, Token};
 pub use rules::Kept;
 pub use verbs::{
-    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, ConsentInput, ConsentView, Consented, Consents,
-    Created, ImportRowInput, Look, Looks, Match, NewCustomer, NewRecord, Patched, RecordShown,
-    RecordWritten, RecordsShown, RelationChange, RelationInput, RevealReason, RowProblem, Scope,
-    ScopeLine, ScopeOf, Shown, ShownOne, ShownPage, TokenInput, TokenShown, TokenShows, Upserted,
-    add_record, ask_erasure, begin_import, cancel_erasure, consented, create, detokenize,
-    give_consent, import_chunk, list_consents, list_records, look_up, make_tokens, patch,
-    patch_record, read, read_many, read_record, relate, reveal, reveal_record, scope, try_chunk,
-    upsert, who_looked, withdraw_consent,
+    Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX, ChunkOutcome,
+    ConsentInput, ConsentView, Consented, Consents, Created, ImportRowInput, Look, Looks, Match,
+    NewCustomer, NewRecord, Patched, RecordShown, RecordWritten, RecordsShown, RelationChange,
+    RelationInput, RevealReason, RowProblem, Scope, ScopeLine, ScopeOf, Shown, ShownOne, ShownPage,
+    TokenInput, TokenShown, TokenShows, Upserted, add_record, ask_erasure, asked_of, batch,
+    begin_import, cancel_erasure, consented, create, detokenize, give_consent, import_chunk,
+    import_now, list_consents, list_records, look_up, make_tokens, patch, patch_record, read,
+    read_many, read_record, relate, reveal, reveal_record, scope, try_chunk, upsert, version_of,
+    who_looked, withdraw_consent,
 };

@@ -4,6 +4,7 @@ mod caller;
 mod keys;
 mod ledger;
 mod policy;
+mod repeats;
 mod upkeep;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use utoipa_axum::routes;
 use crate::access::Desk;
 
 pub use caller::{AsOperator, Caller, Purpose};
+pub use repeats::rebuild;
 
 /// All of them.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {

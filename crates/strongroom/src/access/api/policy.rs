@@ -40,12 +40,12 @@ pub(super) struct PolicyView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct PolicyDifference {
     /// In words, one line a change.
-    lines: Vec<DifferenceView>,
+    pub(super) lines: Vec<DifferenceView>,
     /// The version it became; absent where it waits or was only checked.
-    version: Option<u32>,
+    pub(super) version: Option<u32>,
     /// From when on it will be applied; present where it widens who sees, shortens a life or drops a
     /// field.
-    due: Option<String>,
+    pub(super) due: Option<String>,
 }
 
 /// One change.

@@ -3,6 +3,7 @@
 mod allow;
 mod commit;
 mod holds;
+mod repeat;
 mod verify;
 
 pub use allow::{
@@ -11,4 +12,5 @@ pub use allow::{
 };
 pub use commit::{Attempt, commit, commit_or_retry, raise_finding, refusal_of, refuse};
 pub use holds::{place_hold, release_hold};
+pub use repeat::{Repeated, claim, find_repeated, forget_repeated};
 pub use verify::{begin_verification, find_verification};

@@ -172,7 +172,7 @@ fn read_hash(text: &str) -> Result<[u8; 32], Error> {
     })
 }
 
-fn view(begun: &Begun, problems: Vec<RowProblem>) -> ImportView {
+pub(super) fn view(begun: &Begun, problems: Vec<RowProblem>) -> ImportView {
     ImportView {
         id: begun.id.to_string(),
         rows_done: begun.rows_done,

@@ -1,11 +1,13 @@
 //! Routes of the vault: customers, consents, erasures, imports, who looked.
 
+mod batch;
 mod consents;
 mod customers;
 mod erasures;
 mod imports;
 mod looks;
 mod records;
+mod repeats;
 mod shown;
 mod tokens;
 
@@ -18,11 +20,14 @@ use crate::access::Desk;
 use crate::ctx::Time;
 use crate::error::Error;
 
+pub use repeats::rebuild;
+
 /// All of them.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .routes(routes!(customers::create))
         .routes(routes!(customers::upsert))
+        .routes(routes!(batch::batch))
         .routes(routes!(shown::look_up))
         .routes(routes!(shown::read, customers::patch, erasures::ask))
         .routes(routes!(shown::read_many))

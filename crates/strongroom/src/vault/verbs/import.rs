@@ -79,7 +79,7 @@ pub async fn begin_import(
         };
         let entry = Entry::new(ctx, EntryKind::Import, "import.begin");
         if let Some(row) = known {
-            let receipt = access::commit(desk, grant.change(entry)).await?;
+            let receipt = access::commit(desk, grant.change(entry).changing(row.id)).await?;
             return Ok((begun(&row), receipt));
         }
         let row = ImportRow {
@@ -94,12 +94,19 @@ pub async fn begin_import(
         };
         let statement = store::insert_import(&row);
         let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
-        let change = grant.change(entry).guard(guard);
+        let change = grant.change(entry).guard(guard).changing(row.id);
         if let Attempt::Done(receipt) = commit_or_retry(desk, change).await? {
             return Ok((begun(&row), receipt));
         }
     }
     Err(changed_meanwhile())
+}
+
+/// Where an import stands.
+pub async fn import_now(desk: &Desk, id: Id<Import>) -> Result<Begun, Error> {
+    let mut data = desk.data.snapshot().await?;
+    let row = store::read_import(&mut data, &id).await?.ok_or_else(Error::not_found)?;
+    Ok(begun(&row))
 }
 
 /// Says what would become of rows, and keeps none of them. It tells whose values are taken, so it is

@@ -1,5 +1,6 @@
 //! What can be done with customers, one file a verb.
 
+mod batch;
 mod consent;
 pub(super) mod create;
 pub(super) mod erase;
@@ -18,18 +19,20 @@ mod upsert;
 
 use crate::error::Error;
 
+pub use batch::{BATCH_ITEMS_MAX, BatchItem, BatchOutcome, batch};
 pub use consent::{
     ConsentInput, ConsentView, Consented, Consents, consented, give_consent, list_consents,
     withdraw_consent,
 };
 pub use create::{Created, NewCustomer, RelationInput, create};
-pub use erase::{Asked, ask_erasure, cancel_erasure};
+pub use erase::{Asked, ask_erasure, asked_of, cancel_erasure};
 pub use find::{Match, look_up};
 pub use import::{
     Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk,
-    try_chunk,
+    import_now, try_chunk,
 };
 pub use looks::{Look, Looks, Scope, ScopeLine, ScopeOf, scope, who_looked};
+pub use open::version_of;
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
 pub use read_many::{ShownOne, ShownPage, read_many};

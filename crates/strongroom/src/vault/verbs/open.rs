@@ -44,6 +44,11 @@ pub(in crate::vault) async fn open_active(
     }
 }
 
+/// The version a customer has now.
+pub async fn version_of(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<u64, Error> {
+    Ok(open_active(desk, ctx, &id).await?.row.version)
+}
+
 /// How a customer is named.
 #[derive(Clone, Copy)]
 pub(in crate::vault) enum Which<'a> {

@@ -207,7 +207,7 @@ async fn rewrite(
     let change = still_alive(grant.change(entry), opened)
         .guard(Guard::Rows { statement, expected: 1, miss })
         .write_all(sealing.writes);
-    let change = moved.write_to(change, row.key);
+    let change = moved.write_to(change.changing(row.id), row.key);
     let change = sealing.keys.into_iter().fold(change, Change::put_key);
     match commit_or_retry(desk, change).await {
         Ok(Attempt::Done(receipt)) => Ok(Some(Patched { id: row.id, version: next, receipt })),

@@ -318,6 +318,11 @@ impl Scene {
             (_, "/v1/ledger/scope") => json!({ "actor": "operator",
                 "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z" }),
             ("POST", "/v1/customers") | ("PUT", "/v1/customers/ref/{source}/{reference}") => fresh,
+            (_, "/v1/customers:batch") => {
+                let mut item = fresh;
+                item["ref"] = json!(format!("shop/{}", self.number));
+                json!({ "items": [item] })
+            }
             (_, "/v1/customers/lookup") => json!({ "email": "ada.1@mail.example" }),
             ("PATCH", "/v1/customers/{id}") => json!({ "fields": { "note": "rings at noon" } }),
             (_, "/v1/customers/{id}/reveal") => {
@@ -404,6 +409,7 @@ GET    /readyz                                  200 200 200 200 200  200 200 200
 GET    /v1/openapi.json                         200 200 200 200 200  200 200 200 200 200  none
 POST   /v1/customers                            401 401 401 401 401  201 403 403 403 403  entry
 PUT    /v1/customers/ref/{source}/{reference}   401 401 401 401 401  201 403 403 403 403  entry
+POST   /v1/customers:batch                      401 401 401 401 401  200 403 403 403 403  entry
 POST   /v1/customers/lookup                     401 401 401 401 401  200 200 403 200 403  entry
 GET    /v1/customers/{id}                       401 401 401 401 401  200 200 403 200 403  entry
 PATCH  /v1/customers/{id}                       401 401 401 401 401  200 403 403 403 403  entry

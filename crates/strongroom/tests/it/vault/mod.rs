@@ -1,7 +1,9 @@
 //! Customers, end to end.
 
 mod basics;
+mod batch;
 mod consent;
+mod once;
 mod read_many;
 mod records;
 mod tokens;

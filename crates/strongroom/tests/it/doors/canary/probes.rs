@@ -30,6 +30,28 @@ pub(super) async fn customers(aviary: &mut Aviary) -> Marked {
     let body = json!({ "relations": relations });
     aviary.send(Probe::new("shop", "PUT", &personal).json(&body), 422).await;
 
+    let batched = aviary.fields("batch");
+    let mut bad = aviary.fields("batch refused");
+    bad["phone"] = json!(aviary.word("batch refused/phone"));
+    let personal = aviary.email("batch refused/reference");
+    let items = json!([
+        { "ref": "shop/88001", "relations": relations, "fields": batched },
+        { "ref": "shop/88002", "relations": relations, "fields": bad },
+        { "ref": personal, "relations": relations },
+    ]);
+    let body = json!({ "items": items });
+    aviary.send(Probe::new("shop", "POST", "/v1/customers:batch").json(&body), 200).await;
+
+    // What a caller takes for a key may be anything.
+    let key = aviary.email("idempotency key");
+    let body = json!({ "relations": relations, "fields": aviary.fields("create once") });
+    let probe = || Probe::new("shop", "POST", "/v1/customers").header("idempotency-key", &key);
+    for _ in 0..2 {
+        aviary.send(probe().json(&body), 201).await;
+    }
+    let other = json!({ "relations": relations, "fields": aviary.fields("create once, other") });
+    aviary.send(probe().json(&other), 422).await;
+
     let path = format!("/v1/customers/{id}");
     let (name, note) = (aviary.name("patch/name"), aviary.name("patch/note"));
     let patch = json!({ "fields": { "name": name, "note": note } });
@@ -300,6 +322,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("shop", "POST", "/v1/customers".to_owned()),
         ("shop", "PUT", "/v1/customers/ref/shop/order-1".to_owned()),
         ("shop", "PATCH", format!("/v1/customers/{id}")),
+        ("shop", "POST", "/v1/customers:batch".to_owned()),
         ("desk", "POST", "/v1/customers/lookup".to_owned()),
         ("desk", "POST", "/v1/customers/read".to_owned()),
         ("desk", "POST", format!("/v1/customers/{id}/reveal")),
