@@ -231,6 +231,8 @@ fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &m
 const QUESTIONS: &[&str] = &[
     "POST /v1/access/why",
     "POST /v1/customers/lookup",
+    "POST /v1/customers/read",
+    "POST /v1/customers/{id}/records/{record}/reveal",
     "POST /v1/customers/{id}/reveal",
     // Each item has its own reference: sent again, it finds what it made.
     "POST /v1/customers:batch",
@@ -238,6 +240,9 @@ const QUESTIONS: &[&str] = &[
     "POST /v1/ledger/scope",
     "POST /v1/ledger/verify",
     "POST /v1/policy/check",
+    // The same customer, field and consumer have the same token.
+    "POST /v1/tokens",
+    "POST /v1/tokens/detokenize",
 ];
 
 /// A UUID has 36; the rest is room for what callers build.

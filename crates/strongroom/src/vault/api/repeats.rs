@@ -18,7 +18,10 @@ pub async fn rebuild(
 ) -> Result<Option<Response>, Error> {
     let customer = match call.name().as_str() {
         "POST /v1/customers" | "PUT /v1/customers/ref/{source}/{reference}" => call.resource,
-        "PATCH /v1/customers/{id}" | "POST /v1/customers/{id}/relations" => call.id,
+        "PATCH /v1/customers/{id}"
+        | "POST /v1/customers/{id}/relations"
+        | "PUT /v1/customers/{id}/consents/{purpose}"
+        | "DELETE /v1/customers/{id}/consents/{purpose}" => call.id,
         "DELETE /v1/customers/{id}" => {
             let (due, kept) = vault::asked_of(desk, ctx, call.id.parse()?).await?;
             let view = erasures::view(due, kept);

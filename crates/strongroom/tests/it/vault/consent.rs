@@ -88,8 +88,8 @@ async fn a_purpose_that_needs_consent_shows_nobody_who_has_not_given_it() {
         shop.call_with("shop", "PATCH", &path, Some(patch), &[("if-match", "\"3\"")]).await;
     assert_eq!(patched.status, 200, "{:?}", patched.json);
     assert_eq!(read(&client, &id).await.code(), "consent_missing", "a patch keeps the word");
-    let verified = shop.as_operator("POST", "/v1/ledger/verify", None).await;
-    assert_eq!(verified.json["intact"], true, "{:?}", verified.json);
+    let verified = shop.verify().await;
+    assert_eq!(verified["intact"], true, "{verified}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -288,8 +288,8 @@ async fn an_erasure_leaves_invoices_to_the_end_of_their_year_and_destroys_messag
     jobs::run_once(&shop.desk()).await;
     assert_eq!(crate::attack::one::<i64>(&shop.data_file(), count), 0);
     assert_eq!(crate::attack::one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek"), 0);
-    let verified = shop.as_operator("POST", "/v1/ledger/verify", None).await;
-    assert_eq!(verified.json["intact"], true, "{verified:?}");
+    let verified = shop.verify().await;
+    assert_eq!(verified["intact"], true, "{verified}");
 }
 
 #[tokio::test]
