@@ -11,7 +11,7 @@ use crate::access::{Caller, Desk, refuse};
 use crate::ctx::{EntryKind, Outcome};
 use crate::error::Error;
 use crate::vault::api::read_time;
-use crate::vault::{self, Look};
+use crate::vault::{self, Look, Place, SCOPE_LINES_MAX, ScopeAsked, ScopeLine, Touched};
 use crate::web::{Body, Cursor, Page, Paging, Problem, Receipted};
 
 /// One look.
@@ -68,20 +68,34 @@ pub(super) struct ScopeInput {
     from: String,
     /// RFC 3339.
     to: String,
+    /// Customers on the page, 1 to 1,000; 200 if left out.
+    #[serde(default)]
+    limit: Option<u16>,
+    /// `next` of the page before; without it the scope begins.
+    #[serde(default)]
+    cursor: Option<String>,
 }
 
-/// Whose data an actor touched.
+/// Whose data an actor touched, in the order in which it did.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ScopeView {
     customers: Vec<ScopeLineView>,
-    /// Customers erased since, who cannot be named.
+    /// Customers of this page who were erased since and cannot be named.
     erased_since: u64,
+    /// The `cursor` of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    next: Option<Cursor>,
 }
 
 /// One customer.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ScopeLineView {
-    customer: String,
+    /// Absent where the way to the customer was changed by other hands.
+    customer: Option<String>,
+    /// `known`, or `cannot be opened`: a key is missing or rows were changed by other hands. The id is
+    /// then the one that stands in the row; see the findings.
+    state: &'static str,
     fields: Vec<String>,
     times: u64,
     first: String,
@@ -96,30 +110,52 @@ pub(super) async fn scope(
     Caller(ctx): Caller,
     Body(input): Body<ScopeInput>,
 ) -> Result<Receipted<Json<ScopeView>>, Error> {
-    let done = async {
-        let span = (read_time(&input.from, "from")?, read_time(&input.to, "to")?);
-        vault::scope(&desk, &ctx, &input.actor, span).await
-    };
+    let done = async { vault::scope(&desk, &ctx, asked(input)?).await };
     match done.await {
-        Ok((lines, receipt)) => {
-            let mut view = ScopeView { customers: Vec::new(), erased_since: 0 };
-            for line in lines {
-                let Some(customer) = line.customer else {
-                    view.erased_since += 1;
-                    continue;
-                };
-                view.customers.push(ScopeLineView {
-                    customer: customer.to_string(),
-                    fields: line.fields,
-                    times: line.times,
-                    first: line.first.to_rfc3339(),
-                    last: line.last.to_rfc3339(),
-                });
-            }
-            Ok(Receipted(receipt, Json(view)))
+        Ok(scope) => {
+            let next = scope.next.map(|(index, at)| {
+                Cursor::new([&index.to_be_bytes()[..], &at.to_be_bytes()[..]].concat())
+            });
+            let all = scope.lines.len();
+            let customers: Vec<_> = scope.lines.into_iter().filter_map(line).collect();
+            let erased_since = all.saturating_sub(customers.len()) as u64;
+            Ok(Receipted(scope.receipt, Json(ScopeView { customers, erased_since, next })))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.scope", error).await),
     }
+}
+
+fn asked(input: ScopeInput) -> Result<ScopeAsked, Error> {
+    let limit = usize::from(input.limit.unwrap_or(SCOPE_LINES_DEFAULT));
+    if !(1..=SCOPE_LINES_MAX).contains(&limit) {
+        let detail = format!("`limit` must be a whole number from 1 to {SCOPE_LINES_MAX}");
+        return Err(Error::bad_request("bad_limit", detail));
+    }
+    let after = input.cursor.as_deref().map(|text| place(&text.parse()?)).transpose()?;
+    let span = (read_time(&input.from, "from")?, read_time(&input.to, "to")?);
+    Ok(ScopeAsked { actor: input.actor, span, after, limit })
+}
+
+fn line(line: ScopeLine) -> Option<ScopeLineView> {
+    let (customer, state) = match line.who {
+        Touched::Erased => return None,
+        Touched::Known(id) => (Some(id), "known"),
+        Touched::Unopened(id) => (id, "cannot be opened"),
+    };
+    Some(ScopeLineView {
+        customer: customer.map(|id| id.to_string()),
+        state,
+        fields: line.fields,
+        times: line.times,
+        first: line.first.to_rfc3339(),
+        last: line.last.to_rfc3339(),
+    })
+}
+
+fn place(cursor: &Cursor) -> Result<Place, Error> {
+    let (index, at) = cursor.as_bytes().split_first_chunk::<8>().ok_or_else(bad_cursor)?;
+    let at = at.try_into().map_err(|_| bad_cursor())?;
+    Ok((u64::from_be_bytes(*index), u32::from_be_bytes(at)))
 }
 
 fn view(look: Look) -> LookView {
@@ -142,8 +178,13 @@ fn view(look: Look) -> LookView {
 
 fn position(cursor: &Cursor) -> Result<u64, Error> {
     let bytes = cursor.as_bytes().try_into().map(u64::from_be_bytes);
-    bytes.map_err(|_| {
-        let detail = "`cursor` must be `next` of the page before, unchanged";
-        Error::bad_request("bad_cursor", detail)
-    })
+    bytes.map_err(|_| bad_cursor())
 }
+
+fn bad_cursor() -> Error {
+    let detail = "`cursor` must be `next` of the page before, unchanged";
+    Error::bad_request("bad_cursor", detail)
+}
+
+/// As much as fits on a few screens.
+const SCOPE_LINES_DEFAULT: u16 = 200;

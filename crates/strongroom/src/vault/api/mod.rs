@@ -1,7 +1,8 @@
-//! Routes of the vault: customers, erasures, imports, who looked.
+//! Routes of the vault: customers, erasures, holds, imports, who looked.
 
 mod customers;
 mod erasures;
+mod holds;
 mod imports;
 mod looks;
 mod shown;
@@ -25,6 +26,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(shown::reveal))
         .routes(routes!(customers::relate))
         .routes(routes!(erasures::cancel))
+        .routes(routes!(holds::place_hold, holds::release_hold))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
         .routes(routes!(imports::begin))
