@@ -1,3 +1,5 @@
 //! Customers, end to end.
 
 mod basics;
+mod imports;
+mod refusals;
