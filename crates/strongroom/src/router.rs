@@ -63,8 +63,12 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
 #[openapi(info(
     title = "Strongroom",
     description = "Keeps the customer data of a business safe. No personal data ever stands in an \
-                   address. Every answer carries `Strongroom-Receipt`: where the act stands in the \
-                   ledger.",
+                   address. The answer to an act carries `Strongroom-Receipt`: where the act \
+                   stands in the ledger. An act is whatever changes something, or shows or tells \
+                   something of a customer; answers without one are those to refusals and errors, \
+                   and those that hold no customer's data: health, this description, the \
+                   policy and who may what under it, the list of keys, findings, the checkpoint, \
+                   how far a verification is.",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]
 struct Described;

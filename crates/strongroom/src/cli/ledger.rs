@@ -76,9 +76,10 @@ impl Ledger {
                 who(&mut transport, path, output).await
             }
             Self::Scope { actor, place, from, to } => {
-                let body = json!({ "actor": actor, "place": place, "from": from, "to": to });
-                let call = Call::post("/v1/ledger/scope").json(&body);
-                scope(&transport.call(call).await?.json()?, output)
+                let asked = json!({
+                    "actor": actor, "place": place, "from": from, "to": to, "limit": 1_000,
+                });
+                scope(&all_pages(&mut transport, asked).await?, output)
             }
             Self::Proof { index } => {
                 let call = Call::get(format!("/v1/ledger/proof/{index}"));
@@ -155,11 +156,32 @@ async fn who(transport: &mut Transport, path: String, output: &Output) -> Result
     Ok(())
 }
 
+/// A scope is of use as a whole: every page, put together.
+async fn all_pages(transport: &mut Transport, mut asked: Value) -> Result<Value, Failure> {
+    let (mut customers, mut erased_since) = (Vec::<Value>::new(), 0);
+    loop {
+        let call = Call::post("/v1/ledger/scope").json(&asked);
+        let mut page = transport.call(call).await?.json()?;
+        erased_since += page.get("erased_since").and_then(Value::as_u64).unwrap_or(0);
+        if let Some(Value::Array(lines)) = page.get_mut("customers") {
+            customers.append(lines);
+        }
+        match (page.get_mut("next").map(Value::take), asked.as_object_mut()) {
+            (Some(next @ Value::String(_)), Some(asked)) => asked.insert("cursor".to_owned(), next),
+            _ => {
+                page["customers"] = customers.into();
+                page["erased_since"] = json!(erased_since);
+                return Ok(page);
+            }
+        };
+    }
+}
+
 fn scope(scope: &Value, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.value(scope);
     }
-    let columns = ["customer", "times", "first", "last", "fields"];
+    let columns = ["customer", "state", "times", "first", "last", "fields"];
     let customers = scope.get("customers").unwrap_or(&Value::Null);
     output.list(customers, &columns, "No customer that is still there.")?;
     let number = |name: &str| scope.get(name).and_then(Value::as_u64);

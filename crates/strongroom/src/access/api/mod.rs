@@ -1,4 +1,4 @@
-//! Routes of rights: keys, policy, who may what, holds, the log itself.
+//! Routes of rights: keys, policy, who may what, the log itself.
 
 mod caller;
 mod keys;
@@ -32,7 +32,6 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(ledger::proof))
         .routes(routes!(ledger::verify))
         .routes(routes!(ledger::verification))
-        .routes(routes!(upkeep::place_hold, upkeep::release_hold))
         .routes(routes!(upkeep::findings))
         .routes(routes!(upkeep::seal))
         .routes(routes!(upkeep::confirm_clock))

@@ -43,9 +43,12 @@ pub async fn refuse(
     // A value that is taken tells that somebody is a customer, as a hit of a look-up does: each one
     // has its entry, however many there are.
     let tells = error.code == "taken";
-    if !tells
-        && !matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany)
-    {
+    let is_refusal = match error.kind {
+        ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany => true,
+        ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::Unauthenticated => false,
+        _ => error.leaves_entry,
+    };
+    if !tells && !is_refusal {
         return error;
     }
     let minute = ctx.now.as_ms() / 60_000;

@@ -1,9 +1,10 @@
-//! Routes of the vault: customers, consents, erasures, imports, who looked.
+//! Routes of the vault: customers, consents, records, tokens, erasures, holds, imports, who looked.
 
 mod batch;
 mod consents;
 mod customers;
 mod erasures;
+mod holds;
 mod imports;
 mod looks;
 mod records;
@@ -36,6 +37,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(consents::list))
         .routes(routes!(consents::give, consents::withdraw))
         .routes(routes!(erasures::cancel))
+        .routes(routes!(holds::place_hold, holds::release_hold))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
         .routes(routes!(records::add, records::list))

@@ -100,7 +100,7 @@ pub async fn cancel_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<
         };
         let Some(job) = job.filter(|_| opened.row.state == CustomerState::Restricted) else {
             let detail = "no erasure of this customer is waiting; once begun it cannot be undone";
-            return Err(Error::new(ErrorKind::NotFound, "no_erasure", detail));
+            return Err(Error::new(ErrorKind::NotFound, "no_erasure", detail).leaving_entry());
         };
         refuse_broken(&desk.keyring, &job)?;
         let mut cancelled = job.clone();

@@ -114,7 +114,7 @@ impl Scans {
             let (desk, gate, taken) = (shop.desk(), Arc::clone(&gate), Arc::clone(&taken));
             let wait = move || {
                 taken.fetch_add(1, Ordering::SeqCst);
-                let _ = gate.lock().unwrap().recv();
+                gate.lock().unwrap().recv().is_ok()
             };
             tokio::spawn(async move {
                 let data = desk.data.clone();

@@ -147,6 +147,14 @@ impl Shop {
         answer.json["secret"].as_str().unwrap().to_owned()
     }
 
+    /// The id of a role's key.
+    pub(crate) async fn key_id(&self, role: &str) -> String {
+        let keys = self.as_operator("GET", "/v1/keys", None).await;
+        let keys = keys.json["keys"].as_array().unwrap().clone();
+        let key = keys.into_iter().find(|key| key["role"] == role).unwrap();
+        key["id"].as_str().unwrap().to_owned()
+    }
+
     /// A call with the key of a role, for the purpose `support`.
     pub(crate) async fn call(
         &self,

@@ -3,7 +3,9 @@
 mod basics;
 mod batch;
 mod consent;
+mod imports;
 mod once;
 mod read_many;
 mod records;
+mod refusals;
 mod tokens;

@@ -155,6 +155,12 @@ pub(super) async fn looks(aviary: &mut Aviary, customer: &Marked) {
     let span = json!({ "actor": actor, "from": "2026-01-01T00:00:00Z",
         "to": "2027-01-01T00:00:00Z" });
     aviary.send(Probe::new("privacy", "POST", "/v1/ledger/scope").json(&span), 200).await;
+    let mut paged = span;
+    paged["cursor"] = json!(aviary.word("scope/cursor"));
+    aviary.send(Probe::new("privacy", "POST", "/v1/ledger/scope").json(&paged), 400).await;
+    let path = format!("/v1/ledger/verify/{}", aviary.word("verification/id"));
+    aviary.send(Probe::new("privacy", "GET", &path), 400).await;
+    aviary.send(Probe::new("privacy", "POST", "/v1/ledger/verify"), 202).await;
 }
 
 /// Records: kept, listed, revealed, changed, refused.
