@@ -18,6 +18,7 @@ pub const DATA: &[Migration] = &[
     Migration { version: 1, text: include_str!("migrations/data_0001_ledger.sql") },
     Migration { version: 2, text: include_str!("migrations/data_0002_rights.sql") },
     Migration { version: 3, text: include_str!("migrations/data_0003_vault.sql") },
+    Migration { version: 6, text: include_str!("migrations/data_0006_people.sql") },
 ];
 
 /// Brings a database up to the newest step; refuses one that is newer than this program.

@@ -19,7 +19,7 @@ fn subjects() -> impl Strategy<Value = LeafSubjects> {
 }
 
 fn leaf_parts() -> impl Strategy<Value = Leaf> {
-    let words = prop::collection::vec("[a-z_.:/ ]{0,20}", 5);
+    let words = prop::collection::vec("[a-z_.:/ ]{0,20}", 6);
     let numbers = (0..i64::MAX, any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
     let kinds = (0..KINDS.len(), any::<bool>());
     let fields = prop::collection::vec(any::<u8>(), 0..9);
@@ -36,6 +36,7 @@ fn leaf_parts() -> impl Strategy<Value = Leaf> {
             purpose: words[2].clone(),
             reason: words[3].clone(),
             ticket: words[4].clone(),
+            behalf: words[5].clone(),
             request: Id::from_bytes(request),
             policy_version: numbers.1,
             epoch: numbers.2,

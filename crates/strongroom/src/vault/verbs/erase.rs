@@ -58,9 +58,9 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
             .change(entry)
             .guard(hold_guard(&opened.row))
             .guard(fewer)
-            .guard(access::erase_claim(desk, ctx)?)
             .write(store::insert_job(&job))
             .with_state(register(None, Some(job.mac)));
+        let change = access::erase_claims(desk, ctx)?.into_iter().fold(change, Change::guard);
         let change = change_state(ctx, change, &opened, CustomerState::Restricted)?;
         match commit_or_retry(desk, change).await? {
             Attempt::Retry => {}
