@@ -15,10 +15,11 @@ mod verbs;
 
 pub use api::routes;
 pub use jobs::{
-    Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
+    Erased, Swept, Walked, erase_due, finish_begun, refuse_returned_keys, register_macs,
+    sweep_pending_keys, walk,
 };
 pub use model::{How, Reference};
-pub use rules::Kept;
+pub use rules::{Kept, Parting};
 pub use verbs::{
     Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, ConsentInput, ConsentView, Consented, Consents,
     Created, ImportRowInput, Look, Looks, Match, NewCustomer, Patched, RelationChange,

@@ -1,6 +1,7 @@
 //! Pure decisions of the vault: what may be kept, when it falls due, what an erasure leaves.
 
 mod consent;
+mod parting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ use crate::vault::model::{Core, IndexKind, Relation};
 pub(super) use self::consent::{
     give, has_consented, refuse_needless, refuse_without_consent, withdraw,
 };
+pub use self::parting::Parting;
+pub(super) use self::parting::{last_day, parting};
 
 /// A field of the input that was read into a value.
 pub(super) struct ParsedField {
@@ -189,7 +192,7 @@ pub struct Kept {
     pub basis: String,
     /// Until when.
     pub until: Time,
-    /// The fields that stay.
+    /// The fields that stay: all that need it, or in [`Parting`] those that hold a value.
     pub fields: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::access::{Caller, Desk, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
-use crate::vault;
+use crate::vault::{self, Parting};
 use crate::web::{Problem, Receipted};
 
 /// What becomes of a customer who is to be forgotten.
@@ -21,14 +21,24 @@ pub(super) struct ErasureView {
     due: String,
     /// What stays, until when and why; empty when everything goes.
     kept: Vec<KeptView>,
+    /// The fields that go when it is due.
+    goes: Vec<String>,
+    /// The relations that end when it is due, and with them every consent.
+    ends: Vec<String>,
 }
 
 /// A legal duty that keeps a part.
 #[derive(Serialize, ToSchema)]
 pub(super) struct KeptView {
+    /// The relation that keeps it.
     relation: String,
+    /// The legal duty, as the policy words it.
     basis: String,
+    /// The moment it ends.
     until: String,
+    /// The last day before that, where the business is.
+    last_day: String,
+    /// The fields that stay because of it.
     fields: Vec<String>,
 }
 
@@ -43,13 +53,16 @@ pub(super) async fn ask(
     let asked = async { vault::ask_erasure(&desk, &ctx, id.parse()?).await };
     match asked.await {
         Ok(asked) => {
-            let kept = asked.kept.into_iter().map(|kept| KeptView {
+            let Parting { kept, goes, ends } = asked.parting;
+            let kept = kept.into_iter().zip(asked.last_days).map(|(kept, last_day)| KeptView {
                 relation: kept.relation,
                 basis: kept.basis,
                 until: kept.until.to_rfc3339(),
+                last_day,
                 fields: kept.fields,
             });
-            let view = ErasureView { due: asked.due.to_rfc3339(), kept: kept.collect() };
+            let (due, kept) = (asked.due.to_rfc3339(), kept.collect());
+            let view = ErasureView { due, kept, goes, ends };
             Ok(Receipted(asked.receipt, (StatusCode::ACCEPTED, Json(view))))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Erase, "erase.ask", error).await),

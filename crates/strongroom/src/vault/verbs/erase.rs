@@ -1,6 +1,8 @@
 //! Asking for an erasure, and taking it back in its grace.
 
-use strongroom_crypto::random_array;
+use std::collections::BTreeMap;
+
+use strongroom_crypto::{peek_fields, random_array};
 
 use crate::access::{self, Attempt, Desk, commit_or_retry, no_legal_hold};
 use crate::ctx::{
@@ -10,9 +12,9 @@ use crate::ctx::{
 use crate::error::{Error, ErrorKind};
 use crate::id::{Customer, Id};
 use crate::keys::Keyring;
-use crate::policy::Right;
+use crate::policy::{Applied, Right};
 use crate::vault::model::{CustomerRow, CustomerState};
-use crate::vault::rules::{self, Kept};
+use crate::vault::rules::{self, Parting};
 use crate::vault::store::{self, JobRow, JobState};
 use crate::vault::verbs::create::Sealing;
 use crate::vault::verbs::open::{Opened, Which, open, open_active};
@@ -22,8 +24,10 @@ use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 pub struct Asked {
     /// When the keys are destroyed; until then it can be taken back.
     pub due: Time,
-    /// What stays, until when and why; empty when everything goes.
-    pub kept: Vec<Kept>,
+    /// What stays, until when and why, and what goes.
+    pub parting: Parting,
+    /// The last day of each thing that stays, where the business is, in the order of `parting.kept`.
+    pub last_days: Vec<String>,
     /// Where it stands in the ledger.
     pub receipt: Receipt,
 }
@@ -65,12 +69,24 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
         match commit_or_retry(desk, change).await? {
             Attempt::Retry => {}
             Attempt::Done(receipt) => {
-                let kept = rules::remainder(&applied, &opened.core, due).why;
-                return Ok(Asked { due, kept, receipt });
+                return told(&applied, &opened, due, receipt);
             }
         }
     }
     Err(changed_meanwhile())
+}
+
+/// What the erasure will leave and take at the end of its grace.
+fn told(applied: &Applied, opened: &Opened, due: Time, receipt: Receipt) -> Result<Asked, Error> {
+    let mut held = BTreeMap::new();
+    for (compartment, record) in &opened.records {
+        held.insert(*compartment, peek_fields(&record.sealed)?);
+    }
+    let left = rules::remainder(applied, &opened.core, due);
+    let parting = rules::parting(applied, &opened.core, &held, left);
+    let zone = &applied.policy.business().timezone;
+    let last_days = parting.kept.iter().map(|kept| rules::last_day(kept.until, zone)).collect();
+    Ok(Asked { due, parting, last_days, receipt })
 }
 
 /// Takes an erasure back: the customer is shown again as before.

@@ -2,4 +2,6 @@
 
 mod basics;
 mod consent;
+mod parting;
 mod read_many;
+mod walk;
