@@ -55,7 +55,8 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
     title = "Strongroom",
     description = "Keeps the customer data of a business safe. No personal data ever stands in an \
                    address. Every answer carries `Strongroom-Receipt`: where the act stands in the \
-                   ledger.",
+                   ledger. Keys of programs that people sit at must say who asks with \
+                   `Strongroom-On-Behalf-Of`; other keys may.",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]
 struct Described;

@@ -129,12 +129,19 @@ async fn a_walk_that_was_interrupted_goes_on() {
     shop.start().await.unwrap();
     let (first, last) = part(0);
     assert_eq!(walk(&shop).await, [keys_from(&shop, first, last)]);
-    // Between two pages of the second part, where a page ended at its second customer.
+    // Between two pages of the second part, of which the first ended at its first customer.
     let (first, last) = part(1);
-    let middle = first + (last - first) / 2;
-    intrude(&shop.data_file(), &format!("UPDATE walk SET position = {middle}"));
+    for number in 60.. {
+        if keys_from(&shop, first, last) > 1 {
+            break;
+        }
+        shop.customer(number).await;
+    }
+    let lowest = format!("SELECT MIN(key) FROM customer WHERE key >= {first}");
+    let after = one::<i64>(&shop.data_file(), &lowest) + 1;
+    intrude(&shop.data_file(), &format!("UPDATE walk SET position = {after}"));
     shop.clock.pass_ms(DAY_MS);
-    assert_eq!(walk(&shop).await, [keys_from(&shop, middle, last)]);
+    assert_eq!(walk(&shop).await, [keys_from(&shop, first, last) - 1]);
     // A place that is none of this part's was not left there by a walk.
     intrude(&shop.data_file(), "UPDATE walk SET position = 9223372036854775807");
     shop.clock.pass_ms(DAY_MS);
