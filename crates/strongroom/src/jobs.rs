@@ -24,9 +24,10 @@ pub async fn run(desk: Arc<Desk>) {
 }
 
 /// Runs the jobs of a day once: those that read whole tables.
-pub async fn run_daily(desk: &Desk) {
+pub async fn run_daily(desk: &Arc<Desk>) {
     tell("keys.sweep", sweep(desk).await);
     tell("places.overdue", tell_overdue(desk).await);
+    tell("customer.walk", walk(desk).await);
 }
 
 /// Runs the jobs of a minute once.
@@ -98,6 +99,10 @@ async fn forget_repeated(desk: &Desk) -> Result<(), Error> {
 
 async fn sweep(desk: &Desk) -> Result<(), Error> {
     vault::sweep_pending_keys(desk, &ctx(desk, "keys.sweep")?).await.map(drop)
+}
+
+async fn walk(desk: &Arc<Desk>) -> Result<(), Error> {
+    vault::walk(desk, &ctx(desk, "customer.walk")?).await.map(drop)
 }
 
 fn ctx(desk: &Desk, job: &'static str) -> Result<Ctx, Error> {

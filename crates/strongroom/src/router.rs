@@ -68,7 +68,8 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
                    something of a customer; answers without one are those to refusals and errors, \
                    and those that hold no customer's data: health, this description, the \
                    policy and who may what under it, the list of keys, findings, the checkpoint, \
-                   how far a verification is.",
+                   how far a verification is. Keys of programs that people sit at must say who asks with \
+                   `Strongroom-On-Behalf-Of`; other keys may.",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]
 struct Described;

@@ -293,7 +293,11 @@ async fn erase(id: &str, common: &Common, output: &Output) -> Result<(), Failure
     let kept = asked.get("kept").unwrap_or(&Value::Null);
     if kept.as_array().is_some_and(|kept| !kept.is_empty()) {
         output.line("\nA legal duty keeps for now:")?;
-        output.list(kept, &["fields", "relation", "basis", "until"], "")?;
+        output.list(kept, &["fields", "relation", "basis", "last_day"], "")?;
+        let goes = asked.get("goes").and_then(Value::as_array).cloned().unwrap_or_default();
+        let goes: Vec<&str> = goes.iter().filter_map(Value::as_str).collect();
+        let goes = if goes.is_empty() { "nothing else".to_owned() } else { goes.join(", ") };
+        output.line(&format!("\nThis goes: {goes}."))?;
     }
     Ok(())
 }

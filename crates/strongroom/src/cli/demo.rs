@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::import::{self, Column, Plan};
 use crate::cli::init::{self, write_new};
-use crate::cli::key;
+use crate::cli::key::{self, Wanted};
 use crate::cli::output::{Output, warn};
 use crate::cli::serve::{self, Stop};
 use crate::cli::transport::{Call, Transport};
@@ -105,8 +105,16 @@ async fn make(dir: &Path) -> Result<(App, Shop), Failure> {
     import_people(&app, &mut operator, dir).await?;
     let support = ["support".to_owned()];
     let both = ["support".to_owned(), "delivery".to_owned()];
-    let shop = key::make(&mut operator, "Web shop", "shop", &both, 90).await?;
-    let desk = key::make(&mut operator, "Front desk", "desk", &support, 90).await?;
+    let shop = key::make(
+        &mut operator,
+        Wanted { name: "Web shop", role: "shop", purposes: &both, people: false, days: 90 },
+    )
+    .await?;
+    let desk = key::make(
+        &mut operator,
+        Wanted { name: "Front desk", role: "desk", purposes: &support, people: false, days: 90 },
+    )
+    .await?;
     let call = Call::put(people::GUEST_PATH).json(&people::guest());
     let guest = Transport::over(&app, Some(&shop.secret))?.call(call).await?.json()?;
     let customer = guest.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -126,7 +134,11 @@ async fn import_people(app: &App, operator: &mut Transport, dir: &Path) -> Resul
         delimiter: b',',
         chunk_rows: 500,
     };
-    let key = key::make(operator, "Import", "importer", &[], 1).await?;
+    let key = key::make(
+        operator,
+        Wanted { name: "Import", role: "importer", purposes: &[], people: false, days: 1 },
+    )
+    .await?;
     let mut importer = Transport::over(app, Some(&key.secret))?;
     let totals = import::take_quietly(&mut importer, &file, &plan).await?;
     operator.call(Call::delete(format!("/v1/keys/{}", key.id))).await?;

@@ -45,6 +45,9 @@ pub(super) struct NewKey {
     /// What it may act for, as the policy names it; several times for several
     #[arg(long = "purpose", value_name = "PURPOSE")]
     purposes: Vec<String>,
+    /// People sit at the program: each call must say who asks (`Strongroom-On-Behalf-Of`)
+    #[arg(long)]
+    people: bool,
     /// Days it lives, 1 to 365
     #[arg(long, default_value_t = 90)]
     days: u32,
@@ -66,7 +69,7 @@ impl Key {
                 if output.is_json() {
                     return output.value(&keys);
                 }
-                let columns = ["id", "name", "role", "purposes", "expires", "revoked"];
+                let columns = ["id", "name", "role", "purposes", "people", "expires", "revoked"];
                 let keys = keys.get("keys").unwrap_or(&Value::Null);
                 output.list(keys, &columns, "There are no keys yet.")
             }
@@ -84,7 +87,9 @@ impl NewKey {
         let mut transport = Transport::open(common).await?;
         // Before the key is made: a secret that cannot be written would be lost.
         let file = self.out.as_deref().map(create_new).transpose()?;
-        let made = make(&mut transport, &self.name, &self.role, &self.purposes, self.days).await;
+        let Self { name, role, purposes, people, days, .. } = self;
+        let wanted = Wanted { name, role, purposes, people: *people, days: *days };
+        let made = make(&mut transport, wanted).await;
         let made = match (made, &self.out, file) {
             (Ok(made), Some(_), Some(mut file)) => {
                 file.write_all(format!("{}\n", made.secret).as_bytes())?;
@@ -117,6 +122,16 @@ impl NewKey {
     }
 }
 
+/// A key that is to be made.
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'a str,
+    pub(super) role: &'a str,
+    pub(super) purposes: &'a [String],
+    /// Whether each call must say who asks.
+    pub(super) people: bool,
+    pub(super) days: u32,
+}
+
 /// A new key.
 pub(super) struct Made {
     /// Names it.
@@ -127,14 +142,10 @@ pub(super) struct Made {
 }
 
 /// Makes a key.
-pub(super) async fn make(
-    transport: &mut Transport,
-    name: &str,
-    role: &str,
-    purposes: &[String],
-    days: u32,
-) -> Result<Made, Failure> {
-    let body = json!({ "name": name, "role": role, "purposes": purposes, "days": days });
+pub(super) async fn make(transport: &mut Transport, wanted: Wanted<'_>) -> Result<Made, Failure> {
+    let Wanted { name, role, purposes, people, days } = wanted;
+    let body = json!({ "name": name, "role": role, "purposes": purposes, "people": people,
+        "days": days });
     let made = transport.call(Call::post("/v1/keys").json(&body)).await?.json()?;
     let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(Made { id: text("id"), secret: text("secret"), expires: text("expires") })

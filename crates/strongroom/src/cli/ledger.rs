@@ -148,7 +148,17 @@ async fn who(transport: &mut Transport, path: String, output: &Output) -> Result
     if output.is_json() {
         return output.value(&looks);
     }
-    let columns = ["time", "act", "actor", "purpose", "reason", "ticket", "outcome", "fields"];
+    let columns = [
+        "time",
+        "act",
+        "actor",
+        "on_behalf_of",
+        "purpose",
+        "reason",
+        "ticket",
+        "outcome",
+        "fields",
+    ];
     output.list(looks.get("items").unwrap_or(&Value::Null), &columns, "Nobody looked.")?;
     if let Some(next) = looks.get("next").and_then(Value::as_str) {
         output.line(&format!("There are more: add `--cursor {next}`."))?;

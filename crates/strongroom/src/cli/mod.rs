@@ -90,6 +90,9 @@ struct Common {
     /// A file that holds an API key (sr_live_…) and that only you can read
     #[arg(long, global = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// Who asks, for a key of people: your own opaque name for them, like staff-17
+    #[arg(long, global = true, value_name = "REF", requires = "key_file", value_parser = transport::staff)]
+    on_behalf_of: Option<String>,
     /// The certificate (PEM) that signed the server's, for an https:// server
     #[arg(long, global = true, value_name = "FILE", requires = "server")]
     ca: Option<PathBuf>,

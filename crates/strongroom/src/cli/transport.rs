@@ -22,6 +22,7 @@ use crate::cli::Common;
 use crate::cli::failure::Failure;
 use crate::cli::serve;
 use crate::config::Config;
+use crate::ctx::StaffRef;
 use crate::router::router;
 use crate::web::RECEIPT_HEADER;
 
@@ -31,6 +32,7 @@ use there::There;
 pub(super) struct Transport {
     way: Way,
     authorization: Option<HeaderValue>,
+    behalf: Option<String>,
 }
 
 enum Way {
@@ -70,13 +72,13 @@ impl Transport {
                 Way::Here(Here { router: router(&app.desk()?), _app: Some(app) })
             }
         };
-        Ok(Self { way, authorization })
+        Ok(Self { way, authorization, behalf: common.on_behalf_of.clone() })
     }
 
     /// To an installation that is open already; with a key, else as its operator.
     pub(super) fn over(app: &App, key: Option<&str>) -> Result<Self, Failure> {
         let way = Way::Here(Here { router: router(&app.desk()?), _app: None });
-        Ok(Self { way, authorization: key.map(bearer).transpose()? })
+        Ok(Self { way, authorization: key.map(bearer).transpose()?, behalf: None })
     }
 
     /// Asks; an answer of 400 and above is a failure with the API's own words.
@@ -87,6 +89,9 @@ impl Transport {
         }
         if let Some(key) = &self.authorization {
             request = request.header(AUTHORIZATION, key);
+        }
+        if let Some(behalf) = &self.behalf {
+            request = request.header("strongroom-on-behalf-of", behalf);
         }
         if call.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -202,6 +207,16 @@ pub(super) fn names(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("names of the policy are letters, digits and `_`; separate several by commas".to_owned())
+}
+
+/// Who asks, as a header of a key of people. What has another form is not repeated.
+pub(super) fn staff(text: &str) -> Result<String, String> {
+    match StaffRef::parse(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => {
+            Err("your own opaque name for a member of staff, with a digit, like staff-17".into())
+        }
+    }
 }
 
 async fn read_whole<B>(response: Response<B>) -> Result<Answer, Failure>

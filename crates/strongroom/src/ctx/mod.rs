@@ -53,6 +53,8 @@ pub enum Actor {
         purposes: Vec<String>,
         /// From when on it no longer counts.
         expires: Time,
+        /// Who its caller says is asking. It grants nothing; it is written down and counted.
+        behalf: Option<StaffRef>,
     },
     /// Whoever can unseal on this machine, through the command line.
     Operator,
@@ -63,7 +65,37 @@ pub enum Actor {
     },
 }
 
+/// The business's own opaque name for a member of staff, as a program claims it: `staff-17`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaffRef(String);
+
+impl StaffRef {
+    /// 1 to 40 letters, digits, `.`, `_`, `-` with at least one digit, so that no name or e-mail
+    /// passes: it stands in the ledger for years.
+    pub fn parse(text: &str) -> Option<Self> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let is_opaque = text.len() <= STAFF_REF_SIZE_MAX
+            && text.chars().all(plain)
+            && text.chars().any(|c| c.is_ascii_digit())
+            && !strongroom_detect::card::contains_card_number(text);
+        is_opaque.then(|| Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Actor {
+    /// Who the caller says is asking, if it says so.
+    pub fn behalf(&self) -> Option<&StaffRef> {
+        match self {
+            Self::Key { behalf, .. } => behalf.as_ref(),
+            Self::Operator | Self::System { .. } => None,
+        }
+    }
+
     /// The pseudonym under which the ledger and budgets know this actor.
     pub fn reference(&self) -> String {
         match self {
@@ -86,3 +118,5 @@ impl Ctx {
         Ok(Id::time_ordered(self.now, self.rng.as_ref())?)
     }
 }
+
+const STAFF_REF_SIZE_MAX: usize = 40;

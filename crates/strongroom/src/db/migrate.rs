@@ -19,6 +19,7 @@ pub const DATA: &[Migration] = &[
     Migration { version: 2, text: include_str!("migrations/data_0002_rights.sql") },
     Migration { version: 3, text: include_str!("migrations/data_0003_vault.sql") },
     Migration { version: 5, text: include_str!("migrations/data_0005_outlets.sql") },
+    Migration { version: 6, text: include_str!("migrations/data_0006_people.sql") },
     Migration { version: 7, text: include_str!("migrations/data_0007_records.sql") },
     Migration { version: 8, text: include_str!("migrations/data_0008_flows.sql") },
 ];

@@ -19,6 +19,8 @@ pub struct Leaf {
     pub verb: String,
     /// Who, by pseudonym.
     pub actor: String,
+    /// Who the actor said was asking; empty where it said nothing. Claimed, never proved.
+    pub behalf: String,
     /// What the actor claimed to act for.
     pub purpose: String,
     /// The reason code, or why it was refused.
@@ -81,6 +83,7 @@ impl Leaf {
             outcome: entry.outcome,
             verb: entry.verb.to_owned(),
             actor: entry.actor.clone(),
+            behalf: entry.behalf.clone(),
             purpose: entry.purpose.clone(),
             reason: entry.reason.clone(),
             ticket: entry.ticket.clone(),
@@ -99,7 +102,9 @@ impl Leaf {
 
     /// The bytes whose hash stands in the tree.
     pub fn encode(&self) -> Vec<u8> {
-        let mut encoder = Encoder::new(LABEL);
+        // Without a claim an entry has the form it had before there were claims.
+        let label = if self.behalf.is_empty() { LABEL } else { LABEL_WITH_CLAIM };
+        let mut encoder = Encoder::new(label);
         encoder
             .u64(u64::try_from(self.time.as_ms()).unwrap_or(0))
             .u8(self.kind as u8)
@@ -129,18 +134,25 @@ impl Leaf {
             }
         }
         encoder.bytes(self.network.as_ref().map_or(&[], |tag| tag.as_slice())).bytes(&self.salt);
+        if !self.behalf.is_empty() {
+            encoder.text(&self.behalf);
+        }
         encoder.finish()
     }
 
     /// Reads an entry; an unknown kind or a trailing byte is an error, never skipped.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut decoder = Decoder::new(bytes, LABEL)?;
-        let leaf = Self {
+        let (mut decoder, claims) = match Decoder::new(bytes, LABEL) {
+            Ok(decoder) => (decoder, false),
+            Err(_) => (Decoder::new(bytes, LABEL_WITH_CLAIM)?, true),
+        };
+        let mut leaf = Self {
             time: Time::from_ms(i64::try_from(decoder.u64()?).map_err(Error::internal)?),
             kind: kind_of(decoder.u8()?)?,
             outcome: outcome_of(decoder.u8()?)?,
             verb: decoder.text()?.to_owned(),
             actor: decoder.text()?.to_owned(),
+            behalf: String::new(),
             purpose: decoder.text()?.to_owned(),
             reason: decoder.text()?.to_owned(),
             ticket: decoder.text()?.to_owned(),
@@ -155,6 +167,13 @@ impl Leaf {
             network: decode_network(decoder.bytes()?)?,
             salt: decoder.array()?,
         };
+        if claims {
+            decoder.text()?.clone_into(&mut leaf.behalf);
+            // An empty claim has the other form: each entry has one encoding.
+            if leaf.behalf.is_empty() {
+                return Err(CryptoError::Malformed.into());
+            }
+        }
         decoder.finish()?;
         Ok(leaf)
     }
@@ -232,3 +251,6 @@ pub(super) const KINDS: [EntryKind; 13] = [
 ];
 
 const LABEL: &str = "strongroom/entry/v1";
+
+/// The same with who the actor said was asking at its end.
+const LABEL_WITH_CLAIM: &str = "strongroom/entry/v2";

@@ -1,7 +1,8 @@
 //! Entries, sets and the writing side of the log.
 
 use proptest::prelude::*;
-use strongroom_crypto::SystemRandom;
+use proptest::strategy::ValueTree as _;
+use strongroom_crypto::{Encoder, SystemRandom};
 
 use super::model::KINDS;
 use super::*;
@@ -19,7 +20,7 @@ fn subjects() -> impl Strategy<Value = LeafSubjects> {
 }
 
 fn leaf_parts() -> impl Strategy<Value = Leaf> {
-    let words = prop::collection::vec("[a-z_.:/ ]{0,20}", 5);
+    let words = prop::collection::vec("[a-z_.:/ ]{0,20}", 6);
     let numbers = (0..i64::MAX, any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
     let kinds = (0..KINDS.len(), any::<bool>());
     let fields = prop::collection::vec(any::<u8>(), 0..9);
@@ -36,6 +37,7 @@ fn leaf_parts() -> impl Strategy<Value = Leaf> {
             purpose: words[2].clone(),
             reason: words[3].clone(),
             ticket: words[4].clone(),
+            behalf: words[5].clone(),
             request: Id::from_bytes(request),
             policy_version: numbers.1,
             epoch: numbers.2,
@@ -48,6 +50,30 @@ fn leaf_parts() -> impl Strategy<Value = Leaf> {
             salt,
         }
     })
+}
+
+/// Entries from before there were claims keep their bytes, and so their hashes.
+#[test]
+fn an_entry_without_a_claim_has_the_form_it_always_had() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut leaf = leaf_parts().new_tree(&mut runner).unwrap().current();
+    leaf.behalf = "staff-17".to_owned();
+    let claimed = leaf.encode();
+    leaf.behalf = String::new();
+    let bytes = leaf.encode();
+    let place =
+        |bytes: &[u8], word: &str| bytes.windows(word.len()).position(|it| it == word.as_bytes());
+    assert!(place(&bytes, "strongroom/entry/v1").is_some_and(|place| place < 9));
+    assert!(place(&claimed, "strongroom/entry/v2").is_some_and(|place| place < 9));
+    assert_eq!(Leaf::decode(&bytes).unwrap().behalf, "");
+    // The newer form with nothing claimed is no entry: each has one encoding.
+    let mut other = bytes.clone();
+    let version = place(&other, "strongroom/entry/v1").unwrap() + "strongroom/entry/v".len();
+    other[version] = b'2';
+    assert!(Leaf::decode(&other).is_err());
+    // A label is a text, so this is the empty one.
+    other.extend_from_slice(&Encoder::new("").finish());
+    assert!(Leaf::decode(&other).is_err());
 }
 
 proptest! {

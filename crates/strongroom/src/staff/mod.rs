@@ -43,6 +43,7 @@ pub fn issue_key(
         name: input.name,
         role: input.role,
         purposes: input.purposes,
+        people: input.people,
         created: ctx.now,
         expires: ctx.now.plus_days(i64::from(input.days)),
         revoked: None,
@@ -130,6 +131,7 @@ pub fn authenticate<'a>(
         role: row.role.clone(),
         purposes: row.purposes.clone(),
         expires: row.expires,
+        behalf: None,
     })
 }
 

@@ -17,6 +17,8 @@ pub struct KeyRow {
     pub role: String,
     /// What it may claim to act for.
     pub purposes: Vec<String>,
+    /// Whether people sit at the program that uses it, so that each call must say who asks.
+    pub people: bool,
     /// When it was made.
     pub created: Time,
     /// From when on it no longer counts.
@@ -45,6 +47,10 @@ impl KeyRow {
             .u64(self.revoked.map_or(0, unsigned))
             .bytes(&self.verifier)
             .u64(self.version);
+        // Rows from before there were keys of people end here, and so do those that are none.
+        if self.people {
+            encoder.text("people");
+        }
         encoder.finish()
     }
 
@@ -122,6 +128,8 @@ pub struct NewKeyInput {
     pub role: String,
     /// Purposes of the applied policy.
     pub purposes: Vec<String>,
+    /// Whether people sit at the program that uses it.
+    pub people: bool,
     /// 1 to 365.
     pub days: u32,
 }

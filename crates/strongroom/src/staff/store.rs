@@ -40,6 +40,7 @@ fn values(row: &KeyRow) -> Vec<Value> {
         row.verifier.into(),
         i64::try_from(row.version).unwrap_or(i64::MAX).into(),
         row.mac.into(),
+        i64::from(row.people).into(),
     ]
 }
 
@@ -55,18 +56,19 @@ fn read(row: &Row) -> Result<KeyRow, Error> {
         verifier: row.array(7)?,
         version: u64::try_from(row.integer(8)?).map_err(Error::internal)?,
         mac: row.array(9)?,
+        people: row.integer(10)? != 0,
     })
 }
 
 const LIST: &str = "SELECT id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier,
-  version, mac
+  version, mac, people
 FROM api_key
 ORDER BY id
 LIMIT $1";
 
 const INSERT: &str = "INSERT INTO api_key
-  (id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier, version, mac)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+  (id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier, version, mac, people)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 const REVOKE: &str = "UPDATE api_key
 SET revoked_ms = $2, version = $3, mac = $4

@@ -38,6 +38,7 @@ impl House {
             name: "till".to_owned(),
             role: "desk".to_owned(),
             purposes: vec!["support".to_owned()],
+            people: true,
             created: self.ctx.now,
             expires: self.ctx.now.plus_days(90),
             revoked: None,
@@ -60,7 +61,7 @@ impl House {
 }
 
 /// Every way an intruder can change a row, and whether its holder's secret still counts for it.
-const EDITS: [fn(&mut KeyRow); 9] = [
+const EDITS: [fn(&mut KeyRow); 10] = [
     |row| row.id = Id::<ApiKey>::from_bytes([9; 16]),
     |row| row.role = "admin".to_owned(),
     |row| row.purposes.push("delivery".to_owned()),
@@ -70,6 +71,7 @@ const EDITS: [fn(&mut KeyRow); 9] = [
     |row| row.name.push('x'),
     |row| row.created = row.created.plus_ms(1),
     |row| row.version += 1,
+    |row| row.people = false,
 ];
 
 #[test]
@@ -147,6 +149,7 @@ fn a_key_has_an_end_and_a_name_that_is_no_person_s() {
         name: name.to_owned(),
         role: "desk".to_owned(),
         purposes: Vec::new(),
+        people: false,
         days,
     };
     for (name, days, code) in [

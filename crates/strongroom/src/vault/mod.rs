@@ -15,14 +15,15 @@ mod verbs;
 
 pub use api::{rebuild, routes};
 pub use jobs::{
-    Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
+    Erased, Swept, Walked, erase_due, finish_begun, refuse_returned_keys, register_macs,
+    sweep_pending_keys, walk,
 };
 pub use model::{How, Reference, Token};
-pub use rules::Kept;
+pub use rules::{Kept, Parting};
 pub use verbs::{
     Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX, ChunkOutcome,
     ConsentInput, ConsentView, Consented, Consents, Created, ImportRowInput, Look, Looks, Match,
-    NewCustomer, NewRecord, Patched, Position, RecordShown, RecordWritten, RecordsShown,
+    NewCustomer, NewRecord, Patched, Position, Prospect, RecordShown, RecordWritten, RecordsShown,
     RelationChange, RelationInput, RevealReason, RowProblem, SCOPE_LINES_MAX, Scope, ScopeAsked,
     ScopeLine, ScopeOf, Shown, ShownOne, ShownPage, TokenInput, TokenShown, TokenShows, Touched,
     Upserted, add_record, ask_erasure, asked_of, batch, begin_import, cancel_erasure, consented,

@@ -1,6 +1,7 @@
 //! Pure decisions of the vault: what may be kept, when it falls due, what an erasure leaves.
 
 mod consent;
+mod parting;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use crate::vault::model::{Core, IndexKind, Relation};
 pub(super) use self::consent::{
     give, has_consented, refuse_needless, refuse_without_consent, withdraw,
 };
+pub use self::parting::Parting;
+pub(super) use self::parting::{last_day, parting};
 pub(super) use self::records::{
     RecordField, due_day_of, end_year, issued_day, parse_record_fields, start_of,
 };
@@ -197,7 +200,7 @@ pub struct Kept {
     pub basis: String,
     /// Until when.
     pub until: Time,
-    /// The fields that stay.
+    /// The fields that stay: all that need it, or in [`Parting`] those that hold a value.
     pub fields: Vec<String>,
 }
 

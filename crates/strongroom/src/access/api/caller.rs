@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::access::Desk;
-use crate::ctx::{Actor, Claim, Ctx};
+use crate::ctx::{Actor, Claim, Ctx, StaffRef};
 use crate::error::Error;
 use crate::staff;
 use crate::web::{BearerToken, Call};
@@ -41,7 +41,7 @@ impl FromRequestParts<Arc<Desk>> for Caller {
         }
         match verify(parts, desk, &ctx).await {
             Ok(actor) => {
-                ctx.actor = actor;
+                ctx.actor = with_claim(actor, parts, desk)?;
                 Ok(Self(ctx))
             }
             Err(error) => {
@@ -59,6 +59,32 @@ async fn verify(parts: &mut Parts, desk: &Arc<Desk>, ctx: &Ctx) -> Result<Actor,
     staff::authenticate(ctx, &desk.keyring, token.expose(), |id| authority.keys.get(id))
 }
 
+/// Takes in who the caller says is asking. A program that people sit at must say it.
+fn with_claim(mut actor: Actor, parts: &Parts, desk: &Desk) -> Result<Actor, Error> {
+    let Actor::Key { id, behalf, .. } = &mut actor else { return Ok(actor) };
+    let mut claims = parts.headers.get_all(BEHALF_HEADER).iter();
+    let claim = match (claims.next(), claims.next()) {
+        (None, _) => {
+            if desk.rights.now()?.keys.get(id).is_none_or(|row| row.people) {
+                let detail = "people sit at the program that uses this key, so each call says who \
+                              asks: send the header `Strongroom-On-Behalf-Of` with your own opaque \
+                              name for them, like `staff-17`";
+                return Err(Error::bad_request("behalf_missing", detail));
+            }
+            return Ok(actor);
+        }
+        (Some(claim), None) => claim.to_str().ok().and_then(StaffRef::parse),
+        (Some(_), Some(_)) => None,
+    };
+    *behalf = Some(claim.ok_or_else(|| {
+        let detail = "`Strongroom-On-Behalf-Of` is one opaque name of your own: 1 to 40 letters, \
+                      digits, `.`, `_`, `-` with at least one digit. It stands in the ledger for \
+                      years, so never a name, an e-mail or a card number";
+        Error::bad_request("bad_behalf", detail)
+    })?);
+    Ok(actor)
+}
+
 impl FromRequestParts<Arc<Desk>> for Purpose {
     type Rejection = Error;
 
@@ -71,3 +97,5 @@ impl FromRequestParts<Arc<Desk>> for Purpose {
         })
     }
 }
+
+const BEHALF_HEADER: &str = "strongroom-on-behalf-of";

@@ -28,6 +28,10 @@ pub(super) struct NewKey {
     /// Purposes of the applied policy it may act for.
     #[serde(default)]
     purposes: Vec<String>,
+    /// Whether people sit at the program: each call must then say who asks, in the header
+    /// `Strongroom-On-Behalf-Of`.
+    #[serde(default)]
+    people: bool,
     /// Days it lives, 1 to 365.
     #[serde(default = "days_default")]
     days: u32,
@@ -51,6 +55,8 @@ pub(super) struct KeyView {
     name: String,
     role: String,
     purposes: Vec<String>,
+    /// Whether each call must say who asks.
+    people: bool,
     created: String,
     expires: String,
     revoked: Option<String>,
@@ -82,8 +88,8 @@ async fn make(desk: &Desk, ctx: &Ctx, input: NewKey) -> Result<(Receipt, MadeKey
     let grant = permit(desk, ctx, Right::Keys)?;
     staff::refuse_one_too_many(desk.rights.now()?.keys.len())?;
     refuse_unknown(desk, &input)?;
-    let NewKey { name, role, purposes, days } = input;
-    let input = NewKeyInput { name, role, purposes, days };
+    let NewKey { name, role, purposes, people, days } = input;
+    let input = NewKeyInput { name, role, purposes, people, days };
     let issued = staff::issue_key(ctx, &desk.keyring, grant, input)?;
     let receipt = commit(desk, issued.change).await?;
     let made = MadeKey {
@@ -177,6 +183,7 @@ fn view(row: &KeyRow) -> KeyView {
         name: row.name.clone(),
         role: row.role.clone(),
         purposes: row.purposes.clone(),
+        people: row.people,
         created: row.created.to_rfc3339(),
         expires: row.expires.to_rfc3339(),
         revoked: row.revoked.map(|time| time.to_rfc3339()),

@@ -157,19 +157,30 @@ pub fn may_reveal(
     Err(Error::unprocessable("reason_unknown", detail).with_fields(vec![problem]))
 }
 
-/// What asking for an erasure draws on: 10 customers a day and caller.
-pub fn erase_claim(desk: &Desk, ctx: &Ctx) -> Result<Guard, Error> {
+/// What asking for an erasure draws on: 10 customers a day and caller, and as many for whoever the
+/// caller says is asking.
+pub fn erase_claims(desk: &Desk, ctx: &Ctx) -> Result<Vec<Guard>, Error> {
     let authority = desk.rights.now()?;
     let zone = &authority.applied()?.policy.business().timezone;
-    Ok(Guard::Budget(BudgetClaim {
-        kind: BudgetKind::Erase,
-        holder: ctx.actor.reference(),
-        day: ctx.now.day_in(zone),
-        max: ERASURES_A_DAY_MAX,
-        seen: Vec::new(),
-        amount: 1,
-        retry_after_s: ctx.now.seconds_left_of_day(zone),
-    }))
+    let claim = |holder: String| {
+        Guard::Budget(BudgetClaim {
+            kind: BudgetKind::Erase,
+            holder,
+            day: ctx.now.day_in(zone),
+            max: ERASURES_A_DAY_MAX,
+            seen: Vec::new(),
+            amount: 1,
+            retry_after_s: ctx.now.seconds_left_of_day(zone),
+        })
+    };
+    Ok(holders(&ctx.actor).into_iter().map(claim).collect())
+}
+
+/// Whose budgets an act draws on: the key's, and that of whoever it says is asking, which is one
+/// through all keys. All must cover it: a claim is never proved, so it can only narrow.
+fn holders(actor: &Actor) -> Vec<String> {
+    let claimed = actor.behalf().map(|claim| format!("for:{}", claim.as_str()));
+    std::iter::once(actor.reference()).chain(claimed).collect()
 }
 
 /// The grant of a named job of the system; an error for anyone else.
@@ -221,9 +232,11 @@ fn allow(
     let mut guards = actor_guards(ctx, &authority)?;
     let zone = &applied.policy.business().timezone;
     for (grant, per_day) in budgets {
-        let holder = format!("{}/{grant}", ctx.actor.reference());
-        let (day, left) = (ctx.now.day_in(zone), ctx.now.seconds_left_of_day(zone));
-        guards.push(Guard::Budget(claim(holder, day, u64::from(per_day), left)?));
+        for holder in holders(&ctx.actor) {
+            let holder = format!("{holder}/{grant}");
+            let (day, left) = (ctx.now.day_in(zone), ctx.now.seconds_left_of_day(zone));
+            guards.push(Guard::Budget(claim(holder, day, u64::from(per_day), left)?));
+        }
     }
     let purpose = asked.purpose.to_owned();
     let version = applied.version;

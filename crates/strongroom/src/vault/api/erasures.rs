@@ -9,9 +9,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::{Caller, Desk, refuse};
-use crate::ctx::{EntryKind, Time};
+use crate::ctx::EntryKind;
 use crate::error::Error;
-use crate::vault::{self, Kept};
+use crate::vault::{self, Parting, Prospect};
 use crate::web::{Problem, Receipted};
 
 /// What becomes of a customer who is to be forgotten.
@@ -21,14 +21,24 @@ pub(super) struct ErasureView {
     due: String,
     /// What stays, until when and why; empty when everything goes.
     kept: Vec<KeptView>,
+    /// The fields that go when it is due.
+    goes: Vec<String>,
+    /// The relations that end when it is due, and with them every consent.
+    ends: Vec<String>,
 }
 
 /// A legal duty that keeps a part.
 #[derive(Serialize, ToSchema)]
 pub(super) struct KeptView {
+    /// The relation that keeps it.
     relation: String,
+    /// The legal duty, as the policy words it.
     basis: String,
+    /// The moment it ends.
     until: String,
+    /// The last day before that, where the business is.
+    last_day: String,
+    /// The fields that stay because of it.
     fields: Vec<String>,
 }
 
@@ -43,7 +53,7 @@ pub(super) async fn ask(
     let asked = async { vault::ask_erasure(&desk, &ctx, id.parse()?).await };
     match asked.await {
         Ok(asked) => {
-            let view = view(asked.due, asked.kept);
+            let view = view(asked.prospect);
             Ok(Receipted(asked.receipt, (StatusCode::ACCEPTED, Json(view))))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Erase, "erase.ask", error).await),
@@ -67,12 +77,14 @@ pub(super) async fn cancel(
     }
 }
 
-pub(super) fn view(due: Time, kept: Vec<Kept>) -> ErasureView {
-    let kept = kept.into_iter().map(|kept| KeptView {
+pub(super) fn view(prospect: Prospect) -> ErasureView {
+    let Prospect { due, parting: Parting { kept, goes, ends }, last_days } = prospect;
+    let kept = kept.into_iter().zip(last_days).map(|(kept, last_day)| KeptView {
         relation: kept.relation,
         basis: kept.basis,
         until: kept.until.to_rfc3339(),
+        last_day,
         fields: kept.fields,
     });
-    ErasureView { due: due.to_rfc3339(), kept: kept.collect() }
+    ErasureView { due: due.to_rfc3339(), kept: kept.collect(), goes, ends }
 }

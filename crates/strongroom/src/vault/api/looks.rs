@@ -27,6 +27,8 @@ pub(super) struct LookView {
     act: String,
     /// Who, by pseudonym: an API key's id, `operator`, or a job of the system.
     actor: String,
+    /// Who that program said was asking, by the business's own name for them; claimed, never proved.
+    on_behalf_of: Option<String>,
     purpose: String,
     reason: String,
     ticket: String,
@@ -189,6 +191,7 @@ fn view(look: Look) -> LookView {
         time: leaf.time.to_rfc3339(),
         act: leaf.verb,
         actor: leaf.actor,
+        on_behalf_of: (!leaf.behalf.is_empty()).then_some(leaf.behalf),
         purpose: leaf.purpose,
         reason: leaf.reason,
         ticket: leaf.ticket,

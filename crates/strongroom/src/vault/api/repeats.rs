@@ -23,8 +23,7 @@ pub async fn rebuild(
         | "PUT /v1/customers/{id}/consents/{purpose}"
         | "DELETE /v1/customers/{id}/consents/{purpose}" => call.id,
         "DELETE /v1/customers/{id}" => {
-            let (due, kept) = vault::asked_of(desk, ctx, call.id.parse()?).await?;
-            let view = erasures::view(due, kept);
+            let view = erasures::view(vault::asked_of(desk, ctx, call.id.parse()?).await?);
             return Ok(Some((call.status, Json(view)).into_response()));
         }
         "POST /v1/imports" | "POST /v1/imports/{id}/rows" => {

@@ -1,7 +1,9 @@
-//! The vault's periodic work: erasures that are due, and pending keys that have their record.
+//! The vault's periodic work: erasures that are due, the walk over all customers, and pending keys that have their record.
 
 mod erase;
 mod sweep;
+mod walk;
 
 pub use erase::{Erased, erase_due, finish_begun, refuse_returned_keys, register_macs};
 pub use sweep::{Swept, sweep_pending_keys};
+pub use walk::{Walked, walk};

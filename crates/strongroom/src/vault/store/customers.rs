@@ -94,7 +94,12 @@ fn values(row: &CustomerRow) -> Vec<Value> {
     ]
 }
 
+/// What we never write is not ours: a column that cannot be read was changed by other hands.
 fn read(row: &Row) -> Result<CustomerRow, Error> {
+    read_columns(row).map_err(|_| strongroom_crypto::CryptoError::Tampered.into())
+}
+
+fn read_columns(row: &Row) -> Result<CustomerRow, Error> {
     let state = CustomerState::parse(row.text(2)?);
     Ok(CustomerRow {
         key: row.integer(0)?,

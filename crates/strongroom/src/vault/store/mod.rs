@@ -6,6 +6,7 @@ mod imports;
 mod indexes;
 mod records;
 mod tokens;
+mod walk;
 
 pub(super) use customers::{
     active_and_alive, delete_customer, delete_record, find_row, insert_customer, list_deks_page,
@@ -29,3 +30,4 @@ pub(super) use tokens::{
     TokenRow, count_tokens, delete_tokens, delete_tokens_in, find_token, insert_token,
     reseal_token, token_in_slot, unchanged,
 };
+pub(super) use walk::{WalkRow, any_orphan, list_keys, put_walk, read_walk, set_due_day};

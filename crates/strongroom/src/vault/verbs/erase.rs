@@ -1,6 +1,8 @@
 //! Asking for an erasure, and taking it back in its grace.
 
-use strongroom_crypto::random_array;
+use std::collections::BTreeMap;
+
+use strongroom_crypto::{peek_fields, random_array};
 
 use crate::access::{self, Attempt, Desk, commit_or_retry, no_legal_hold};
 use crate::ctx::{
@@ -10,9 +12,9 @@ use crate::ctx::{
 use crate::error::{Error, ErrorKind};
 use crate::id::{Customer, Id};
 use crate::keys::Keyring;
-use crate::policy::Right;
+use crate::policy::{Applied, Right};
 use crate::vault::model::{CustomerRow, CustomerState};
-use crate::vault::rules::{self, Kept};
+use crate::vault::rules::{self, Parting};
 use crate::vault::store::{self, JobRow, JobState};
 use crate::vault::verbs::create::Sealing;
 use crate::vault::verbs::open::{Opened, Which, open, open_active};
@@ -20,12 +22,20 @@ use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// What asking came to.
 pub struct Asked {
-    /// When the keys are destroyed; until then it can be taken back.
-    pub due: Time,
-    /// What stays, until when and why; empty when everything goes.
-    pub kept: Vec<Kept>,
+    /// What will be.
+    pub prospect: Prospect,
     /// Where it stands in the ledger.
     pub receipt: Receipt,
+}
+
+/// What an erasure that was asked for will leave and take.
+pub struct Prospect {
+    /// When the keys are destroyed; until then it can be taken back.
+    pub due: Time,
+    /// What stays, until when and why, and what goes.
+    pub parting: Parting,
+    /// The last day of each thing that stays, where the business is, in the order of `parting.kept`.
+    pub last_days: Vec<String>,
 }
 
 /// Hides a customer at once and sets their erasure down for the end of the grace.
@@ -58,27 +68,22 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
             .change(entry)
             .guard(hold_guard(&opened.row))
             .guard(fewer)
-            .guard(access::erase_claim(desk, ctx)?)
             .write(store::insert_job(&job))
             .with_state(register(None, Some(job.mac)));
+        let change = access::erase_claims(desk, ctx)?.into_iter().fold(change, Change::guard);
         let change = change_state(ctx, change, &opened, CustomerState::Restricted)?;
         match commit_or_retry(desk, change).await? {
             Attempt::Retry => {}
             Attempt::Done(receipt) => {
-                let kept = rules::remainder(&applied, &opened.core, due).why;
-                return Ok(Asked { due, kept, receipt });
+                return Ok(Asked { prospect: foretell(&applied, &opened, due)?, receipt });
             }
         }
     }
     Err(changed_meanwhile())
 }
 
-/// When the keys of a customer who waits to be forgotten are destroyed, and what stays.
-pub async fn asked_of(
-    desk: &Desk,
-    ctx: &Ctx,
-    id: Id<Customer>,
-) -> Result<(Time, Vec<Kept>), Error> {
+/// What becomes of a customer who waits to be forgotten.
+pub async fn asked_of(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Prospect, Error> {
     let opened = open(desk, ctx, Which::Id(&id)).await?.ok_or_else(Error::not_found)?;
     let job = {
         let mut data = desk.data.snapshot().await?;
@@ -86,7 +91,19 @@ pub async fn asked_of(
     };
     let job = job.ok_or_else(Error::not_found)?;
     let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
-    Ok((job.due, rules::remainder(&applied, &opened.core, job.due).why))
+    foretell(&applied, &opened, job.due)
+}
+
+fn foretell(applied: &Applied, opened: &Opened, due: Time) -> Result<Prospect, Error> {
+    let mut held = BTreeMap::new();
+    for (compartment, record) in &opened.records {
+        held.insert(*compartment, peek_fields(&record.sealed)?);
+    }
+    let left = rules::remainder(applied, &opened.core, due);
+    let parting = rules::parting(applied, &opened.core, &held, left);
+    let zone = &applied.policy.business().timezone;
+    let last_days = parting.kept.iter().map(|kept| rules::last_day(kept.until, zone)).collect();
+    Ok(Prospect { due, parting, last_days })
 }
 
 /// Takes an erasure back: the customer is shown again as before.

@@ -30,7 +30,7 @@ pub use consent::{
     withdraw_consent,
 };
 pub use create::{Created, NewCustomer, RelationInput, create};
-pub use erase::{Asked, ask_erasure, asked_of, cancel_erasure};
+pub use erase::{Asked, Prospect, ask_erasure, asked_of, cancel_erasure};
 pub use find::{Match, look_up};
 pub use holds::place_hold;
 pub use import::{

@@ -63,14 +63,7 @@ pub(in crate::vault) async fn open(
     which: Which<'_>,
 ) -> Result<Option<Opened>, Error> {
     let loaded = load(desk, &mut desk.data.snapshot().await?, which).await;
-    let tried = match loaded {
-        Ok(Some(loaded)) => {
-            let mut keys = desk.keyring.snapshot().await?;
-            Ok(Some(open_records(desk, &mut keys, loaded).await))
-        }
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
-    };
+    let tried = open_loaded(desk, &mut desk.keyring.snapshot().await?, loaded).await;
     conclude(desk, ctx, which, tried).await
 }
 
@@ -92,11 +85,7 @@ pub(in crate::vault) async fn open_page(
     {
         let mut keys = desk.keyring.snapshot().await?;
         for loaded in loaded {
-            tried.push(match loaded {
-                Ok(Some(loaded)) => Ok(Some(open_records(desk, &mut keys, loaded).await)),
-                Ok(None) => Ok(None),
-                Err(error) => Err(error),
-            });
+            tried.push(open_loaded(desk, &mut keys, loaded).await);
         }
     }
     let mut opened = Vec::with_capacity(page.len());
@@ -130,21 +119,21 @@ async fn conclude(
     desk: &Desk,
     ctx: &Ctx,
     which: Which<'_>,
-    tried: Result<Option<(CustomerRow, Result<Opened, Closed>)>, Error>,
+    tried: Tried,
 ) -> Result<Option<Opened>, Error> {
     match tried {
-        Ok(None) => Ok(None),
-        Ok(Some((_, Ok(opened)))) => Ok(Some(opened)),
-        Ok(Some((row, Err(Closed::Returned)))) => {
+        Tried::Absent => Ok(None),
+        Tried::Opened(opened) => Ok(Some(*opened)),
+        Tried::Closed(row, Closed::Returned) => {
             raise(desk, ctx, FindingKind::Tampered, &row.id, RETURNED).await;
             Ok(None)
         }
-        Ok(Some((row, Err(Closed::KeyMissing(dek))))) => key_missing(desk, ctx, &row, &dek).await,
-        Ok(Some((row, Err(Closed::Failed(error))))) => {
+        Tried::Closed(row, Closed::KeyMissing(dek)) => key_missing(desk, ctx, &row, &dek).await,
+        Tried::Closed(row, Closed::Failed(error)) => {
             Err(tell_tampered(desk, ctx, &row.id, error).await)
         }
-        // A row that cannot even be read: its state is no word of ours.
-        Err(error) => match which {
+        // A column of the row holds what we never write.
+        Tried::Unreadable(error) => match which {
             Which::Id(id) => Err(tell_tampered(desk, ctx, id, error).await),
             Which::Key(_) => Err(error),
         },
@@ -177,20 +166,34 @@ impl<E: Into<Error>> From<E> for Closed {
     }
 }
 
-async fn open_records(
-    desk: &Desk,
-    keys: &mut Snapshot,
-    loaded: Loaded,
-) -> (CustomerRow, Result<Opened, Closed>) {
-    let Loaded { row, records, returned } = loaded;
-    let opened = match returned {
-        true => Err(Closed::Returned),
-        false => open_each(desk, keys, &row, records).await,
-    };
-    (row, opened)
+/// How far opening came, before anything is told.
+enum Tried {
+    Absent,
+    Closed(CustomerRow, Closed),
+    Opened(Box<Opened>),
+    Unreadable(Error),
 }
 
-async fn open_each(
+async fn open_loaded(
+    desk: &Desk,
+    keys: &mut Snapshot,
+    loaded: Result<Option<Loaded>, Error>,
+) -> Tried {
+    let Loaded { row, records, returned } = match loaded {
+        Ok(Some(loaded)) => loaded,
+        Ok(None) => return Tried::Absent,
+        Err(error) => return Tried::Unreadable(error),
+    };
+    if returned {
+        return Tried::Closed(row, Closed::Returned);
+    }
+    match open_records(desk, keys, &row, records).await {
+        Ok(opened) => Tried::Opened(Box::new(opened)),
+        Err(closed) => Tried::Closed(row, closed),
+    }
+}
+
+async fn open_records(
     desk: &Desk,
     keys: &mut Snapshot,
     row: &CustomerRow,

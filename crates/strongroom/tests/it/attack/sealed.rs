@@ -234,7 +234,9 @@ const RECORD_ATTACKS: [&str; 12] = [
      FROM sealed_record WHERE customer = @A LIMIT 1",
 ];
 
-const ROW_ATTACKS: [&str; 7] = [
+const ROW_ATTACKS: [&str; 9] = [
+    "UPDATE customer SET version = -1 WHERE key = @A",
+    "UPDATE customer SET state = 'forgotten' WHERE key = @A",
     "UPDATE customer SET state = 'restricted' WHERE key = @A",
     "UPDATE customer SET life = life + 1 WHERE key = @A",
     "UPDATE customer SET life = life - 1 WHERE key = @A",

@@ -1,6 +1,7 @@
 //! What must hold at the doors: races, nothing personal anywhere, who may what, bad input.
 
 mod bad_input;
+mod behalf;
 mod canary;
 mod matrix;
 mod openapi;

@@ -42,7 +42,7 @@ async fn a_chunk_is_sealed_apart_from_the_threads_that_answer() {
     });
     let mut ctx = Ctx::system("test", desk.now(), random.clone()).unwrap();
     let (role, purposes) = (row.role.clone(), row.purposes.clone());
-    ctx.actor = Actor::Key { id: row.id, role, purposes, expires: row.expires };
+    ctx.actor = Actor::Key { id: row.id, role, purposes, expires: row.expires, behalf: None };
     let rows = |from: usize| {
         let row = |number: usize| {
             let fields = serde_json::from_value(person(number)["fields"].clone()).unwrap();
@@ -59,6 +59,7 @@ async fn a_chunk_is_sealed_apart_from_the_threads_that_answer() {
     assert_eq!(problems.len(), 0);
     let taken = vault::import_chunk(&desk, &ctx, begun.id, 0, rows(100)).await.unwrap();
     assert_eq!(taken.now.created, 20, "{}", json!(taken.problems.len()));
-    assert_eq!(random.here.load(Ordering::SeqCst), 0, "it keeps no answer waiting");
+    // The id of the holding alone: what belongs to a row is drawn where it is sealed.
+    assert!(random.here.load(Ordering::SeqCst) <= 1, "it keeps no answer waiting");
     assert!(random.elsewhere.load(Ordering::SeqCst) >= 40 * 3, "it was sealed somewhere");
 }

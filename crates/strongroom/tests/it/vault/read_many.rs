@@ -74,7 +74,7 @@ async fn one_customer_that_does_not_open_keeps_no_other_and_is_not_hidden() {
     let attacks = [
         // A cell altered, a plain column, a state that is no word of ours.
         "UPDATE sealed_record
-         SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB)
+         SET data = CAST(substr(data, 1, length(data) - 4) || x'00000000' AS BLOB)
          WHERE customer = @A AND compartment <> zeroblob(16)",
         "UPDATE customer SET life = life + 1 WHERE key = @A",
         "UPDATE customer SET state = 'forgotten' WHERE key = @A",

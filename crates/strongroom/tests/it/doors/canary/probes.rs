@@ -407,6 +407,7 @@ pub(super) async fn addresses_and_headers(aviary: &mut Aviary, id: &str) {
     aviary.send(get().header("authorization", &format!("Basic {word}")), 401).await;
     let almost = format!("{}{word}", aviary.shop.keys["shop"]);
     aviary.send(get().header("authorization", &format!("Bearer {almost}")), 401).await;
+    aviary.send(get().header("strongroom-on-behalf-of", &word), 400).await;
     aviary.send(get().header("cookie", &format!("session={word}")), 200).await;
     aviary.send(get().header(&format!("x-{word}"), &word), 200).await;
     aviary.send(get().header("user-agent", &word), 200).await;
