@@ -20,10 +20,11 @@ pub use jobs::{
 pub use model::{Reference, Token};
 pub use rules::Kept;
 pub use verbs::{
-    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
-    NewCustomer, NewRecord, Patched, RecordShown, RecordWritten, RecordsShown, RelationChange,
-    RelationInput, RevealReason, RowProblem, ScopeLine, Shown, TokenInput, TokenShown, TokenShows,
-    Upserted, add_record, ask_erasure, begin_import, cancel_erasure, create, detokenize,
-    import_chunk, list_records, look_up, make_tokens, patch, patch_record, read, read_record,
-    relate, reveal, reveal_record, scope, try_chunk, upsert, who_looked,
+    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Keep, Look, Looks, Match,
+    MergeInput, Merged, NewCustomer, NewRecord, Patched, RecordShown, RecordWritten, RecordsShown,
+    RelationChange, RelationInput, RevealReason, RowProblem, ScopeLine, Shown, TokenInput,
+    TokenShown, TokenShows, Upserted, add_record, ask_erasure, begin_import, cancel_erasure,
+    create, detokenize, import_chunk, list_records, look_up, make_tokens, merge, patch,
+    patch_record, read, read_record, relate, reveal, reveal_record, scope, try_chunk, upsert,
+    who_looked,
 };

@@ -205,6 +205,10 @@ pub(super) fn remainder(applied: &Applied, core: &Core, now: Time) -> Remainder 
         shelves: BTreeSet::new(),
         why: Vec::new(),
     };
+    if core.is_merged_away {
+        // All that a duty needs stands with whom it was merged into.
+        return left;
+    }
     for relation in &core.relations {
         let Some(rule) = policy.relations().get(relation.name.as_str()) else { continue };
         let Some(basis) = &rule.basis else { continue };

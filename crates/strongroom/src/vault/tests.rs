@@ -106,6 +106,8 @@ fn core(applied: &Applied, relations: Vec<Relation>) -> Core {
         compartments,
         indexes: Vec::new(),
         shelves: Vec::new(),
+        merged: Vec::new(),
+        is_merged_away: false,
     }
 }
 
@@ -198,6 +200,7 @@ proptest! {
                 any::<[u8; 32]>()),
             0..4,
         ),
+        merged in prop::collection::vec(any::<[u8; 16]>(), 0..3), is_merged_away: bool,
     ) {
         let core = Core {
             pseudonym: Pseudonym(pseudonym),
@@ -220,6 +223,8 @@ proptest! {
                     Shelf { id, kind, end_year, dek, count, digest }
                 })
                 .collect(),
+            merged: merged.into_iter().map(Pseudonym).collect(),
+            is_merged_away,
         };
         prop_assert_eq!(Core::from_cells(&core.cells()).unwrap(), core);
     }

@@ -4,6 +4,7 @@ mod customers;
 mod erasures;
 mod imports;
 mod looks;
+mod merges;
 mod records;
 mod shown;
 mod tokens;
@@ -26,6 +27,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(shown::read, customers::patch, erasures::ask))
         .routes(routes!(shown::reveal))
         .routes(routes!(customers::relate))
+        .routes(routes!(merges::merge))
         .routes(routes!(erasures::cancel))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))

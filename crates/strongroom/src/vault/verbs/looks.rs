@@ -45,7 +45,9 @@ pub async fn who_looked(
         let opened = open_active(desk, ctx, &id).await?;
         let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
         let subject = opened.core.pseudonym;
-        let read = move |db: &mut Connection| ledger::about(db, subject, before, limit + 1);
+        let mut subjects = vec![subject];
+        subjects.extend(&opened.core.merged);
+        let read = move |db: &mut Connection| ledger::about_any(db, &subjects, before, limit + 1);
         let mut found = desk.data.scan(read).await?;
         let more = found.len() > limit;
         found.truncate(limit);
@@ -159,7 +161,7 @@ async fn customer_behind(
     };
     let Some(key) = key else { return Ok(None) };
     let Some(opened) = open(desk, ctx, Which::Key(key)).await? else { return Ok(None) };
-    if opened.core.pseudonym != *subject {
+    if opened.core.pseudonym != *subject && !opened.core.merged.contains(subject) {
         let detail = "a row that leads from the ledger to a customer was changed by other hands, so \
                       nobody is named; restore the data from a backup";
         return Err(Error::unavailable("tampered", detail));

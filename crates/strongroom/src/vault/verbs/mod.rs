@@ -5,6 +5,7 @@ pub(super) mod erase;
 mod find;
 mod import;
 mod looks;
+mod merge;
 pub(super) mod open;
 mod patch;
 mod read;
@@ -24,6 +25,7 @@ pub use import::{
     try_chunk,
 };
 pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
+pub use merge::{Keep, MergeInput, Merged, merge};
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
 pub use records::{NewRecord, RecordWritten, add_record, patch_record};

@@ -249,19 +249,27 @@ fn place(
         }
         let value = record.key.mac_field(record.version, &record.sealed, field)?;
         let Some(value) = value else { continue };
-        let mut encoder = Encoder::new("token/slot");
-        encoder.u8(field).text(consumer);
-        match shows {
-            TokenShows::Now => encoder.bytes(&[]),
-            TokenShows::Then => encoder.bytes(&value),
-        };
-        let slot = opened.core_key.mac_row(&encoder.finish());
+        let pinned = (shows == TokenShows::Then).then_some(value);
+        let slot = slot_of(opened, field, consumer, pinned);
         return Ok(Some(Slot { compartment: *compartment, slot }));
     }
     Ok(None)
 }
 
-fn standing_of(opened: &Opened, row: &TokenRow) -> Result<Standing, Error> {
+/// The slot of a token of a customer.
+pub(super) fn slot_of(
+    opened: &Opened,
+    field: u8,
+    consumer: &str,
+    pinned: Option<[u8; 32]>,
+) -> [u8; 32] {
+    let mut encoder = Encoder::new("token/slot");
+    encoder.u8(field).text(consumer);
+    encoder.bytes(pinned.as_ref().map_or(&[][..], |value| value));
+    opened.core_key.mac_row(&encoder.finish())
+}
+
+pub(super) fn standing_of(opened: &Opened, row: &TokenRow) -> Result<Standing, Error> {
     let record = opened.records.get(&row.compartment);
     let record = record.ok_or_else(|| tampered("a token in a compartment that is not there"))?;
     Ok(Standing::decode(record.key.open_about(TOKEN_VERSION, &row.data)?.expose())?)

@@ -1,5 +1,6 @@
 //! Customers, end to end.
 
 mod basics;
+mod merge;
 mod records;
 mod tokens;
