@@ -127,6 +127,10 @@ async fn two_who_are_one_become_one() {
     assert!(scope.json.to_string().contains(&stays), "{scope:?}");
     assert_eq!(scope.json["erased_since"], 0, "{scope:?}");
 
+    let body = json!({ "relations": [{ "name": "enquiry" }], "fields": { "email": "ada.2@mail.example" } });
+    let free = shop.call("shop", "POST", "/v1/customers", Some(body)).await;
+    assert_eq!(free.status, 201, "an address that did not stay is free again: {free:?}");
+
     let keys = keys_of(&shop);
     pass_days(&shop, 8).await;
     // Three of fields, two of shelves and the core: the purchase of the other keeps nothing of them.
