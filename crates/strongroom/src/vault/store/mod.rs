@@ -27,5 +27,5 @@ pub(super) use records::{
 };
 pub(super) use tokens::{
     TokenRow, count_tokens, delete_tokens, delete_tokens_in, find_token, insert_token, list_tokens,
-    move_token, reseal_token, token_in_slot, unchanged,
+    move_token, reseal_token, token_in_slot, tokens_in, unchanged,
 };

@@ -60,6 +60,14 @@ pub(in crate::vault) fn move_token(before: &TokenRow, after: &TokenRow) -> State
     Statement::new(MOVE, args)
 }
 
+/// Meets each token a customer has, or the one in a slot.
+pub(in crate::vault) fn tokens_in(customer: i64, slot: Option<&[u8; 32]>) -> Statement {
+    match slot {
+        Some(slot) => Statement::new(SLOT_TAKEN, vec![customer.into(), slot.into()]),
+        None => Statement::new(HAS, vec![customer.into(), Value::from(TOKENS_READ_MAX)]),
+    }
+}
+
 /// Meets one row only if neither the token nor its slot is there.
 pub(in crate::vault) fn insert_token(row: &TokenRow) -> Statement {
     let args = vec![
@@ -110,6 +118,10 @@ const LIST: &str = "SELECT hash, customer, compartment, slot, data FROM token
 WHERE customer = $1
 ORDER BY hash
 LIMIT $2";
+
+const SLOT_TAKEN: &str = "SELECT 1 FROM token WHERE customer = $1 AND slot = $2";
+
+const HAS: &str = "SELECT 1 FROM token WHERE customer = $1 LIMIT $2";
 
 const MOVE: &str = "UPDATE token SET customer = $4, slot = $5, data = $6
 WHERE hash = $1 AND customer = $2 AND data = $3";

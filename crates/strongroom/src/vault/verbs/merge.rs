@@ -349,13 +349,17 @@ impl Merging {
             let slots: BTreeSet<[u8; 32]> = mine.into_iter().map(|row| row.slot).collect();
             (slots, store::list_tokens(&mut data, pair.goes.row.key).await?)
         };
+        let mut left_behind = 0;
         for row in rows {
             let standing = standing_of(pair.goes, &row)?;
             let theirs = pair.goes.records.get(&row.compartment);
             let theirs = theirs.ok_or_else(|| Error::internal("a token without compartment"))?;
             let mine = pair.stays.records.get(&row.compartment).map(|record| &record.key);
             // Without a compartment here, none of its values stays: the token goes with the other.
-            let Some(key) = mine.or_else(|| self.new_keys.get(&row.compartment)) else { continue };
+            let Some(key) = mine.or_else(|| self.new_keys.get(&row.compartment)) else {
+                left_behind += 1;
+                continue;
+            };
             let source = Source { key: &theirs.key, version: TOKEN_VERSION, sealed: &row.data };
             let data = key.seal_from(ctx.rng.as_ref(), TOKEN_VERSION, source, None)?;
             let pinned = match standing.pinned {
@@ -368,8 +372,13 @@ impl Merging {
             }
             let customer = pair.stays.row.key;
             let after = TokenRow { customer, slot, data, ..row.clone() };
+            // Tokens made while this is decided: none may take the slot, and none may stay behind.
+            let statement = store::tokens_in(customer, Some(&slot));
+            self.guards.push(Guard::Rows { statement, expected: 0, miss: Miss::LifeChanged });
             self.must(store::move_token(&row, &after));
         }
+        let (statement, miss) = (store::tokens_in(pair.goes.row.key, None), Miss::LifeChanged);
+        self.guards.push(Guard::Rows { statement, expected: left_behind, miss });
         Ok(())
     }
 

@@ -306,6 +306,42 @@ async fn of_two_merges_into_each_other_one_is_done() {
     assert_eq!(self::one::<i64>(&shop.data_file(), active), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tokens_made_while_two_are_merged_come_over_or_are_refused() {
+    let shop = Shop::open().await;
+    for round in 0..5 {
+        let (stays, goes) = (asker(&shop, 2 * round).await, asker(&shop, 2 * round + 1).await);
+        let merging = {
+            let (client, path) = (shop.client("privacy"), format!("/v1/customers/{stays}/merge"));
+            let body = json!({ "other": goes, "other_version": 1, "keep": { "name": "other" } });
+            let headers = [("if-match", "\"1\"")];
+            tokio::spawn(async move { client.call_with("POST", &path, Some(body), &headers).await })
+        };
+        let makers = (0..8).map(|number| {
+            let client = shop.client("shop");
+            let customer = if number % 2 == 0 { stays.clone() } else { goes.clone() };
+            let consumer = format!("of-{}", number / 2);
+            let body = json!({ "customer": customer, "field": "name", "consumer": consumer });
+            async move { client.call("POST", "/v1/tokens", Some(body)).await }
+        });
+        let made = together(makers).await;
+        let merged = merging.await.unwrap();
+        assert!([200, 503].contains(&merged.status.as_u16()), "{merged:?}");
+        let good = made.iter().filter(|it| it.status == 200);
+        let tokens: Vec<&Value> = good.map(|it| &it.json["tokens"][0]).collect();
+        let refused = made.iter().filter(|it| it.status != 200);
+        assert!(
+            refused.map(|it| it.status.as_u16()).all(|it| [404, 503].contains(&it)),
+            "{made:?}"
+        );
+        let body = json!({ "tokens": tokens });
+        let shown = shop.call("desk", "POST", "/v1/tokens/detokenize", Some(body)).await;
+        for token in shown.json["tokens"].as_array().into_iter().flatten() {
+            assert_eq!(token["value"], "A••••", "made, so it stands for something: {shown:?}");
+        }
+    }
+}
+
 /// The power fails after the merge and before the keys of the other are gone, and again after it.
 #[tokio::test]
 async fn a_merge_survives_a_power_cut_between_its_steps() {
