@@ -25,7 +25,7 @@ use crate::db::{
 use crate::error::Error;
 
 use model::Unsealed;
-pub use model::{ABOUT, CORE, KeyBinding, KeyHandle, Permit, Versions};
+pub use model::{ABOUT, CORE, KeyBinding, KeyHandle, Permit, Source, Versions};
 pub use store::Anchor;
 
 /// Every key of an installation, and the file they live in.

@@ -101,6 +101,38 @@ impl KeyHandle {
         Ok(strongroom_crypto::open_record(&self.key, &binding, sealed, Wanted::All)?)
     }
 
+    /// Seals the next version with some cells taken from a record under another key. The values do not
+    /// leave this room.
+    pub fn reseal_taking(
+        &self,
+        random: &dyn Random,
+        versions: Versions,
+        sealed: &[u8],
+        from: Source<'_>,
+        fields: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let taken = from.open(Wanted::Only(fields))?;
+        let changes = taken.into_iter().map(|(field, value)| (field, Some(value))).collect();
+        self.reseal(random, versions, sealed, &changes)
+    }
+
+    /// Seals what stands under another key under this one: some fields, or everything. The values do
+    /// not leave this room.
+    pub fn seal_from(
+        &self,
+        random: &dyn Random,
+        version: u64,
+        from: Source<'_>,
+        fields: Option<&[u8]>,
+    ) -> Result<Vec<u8>, Error> {
+        let taken = from.open(fields.map_or(Wanted::All, Wanted::Only))?;
+        let cells: Vec<Cell<'_>> = taken
+            .iter()
+            .map(|(field, value)| Cell { field: *field, value: value.expose() })
+            .collect();
+        self.seal(random, version, &cells)
+    }
+
     /// Opens what a record says about itself, which is no field of the policy.
     pub fn open_about(&self, version: u64, sealed: &[u8]) -> Result<Plain, Error> {
         if self.binding.compartment == CORE {
@@ -198,6 +230,27 @@ impl KeyBinding {
             dek: self.dek,
             version,
         }
+    }
+}
+
+/// A record under a key, to be sealed under another.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Its key.
+    pub key: &'a KeyHandle,
+    /// As stored.
+    pub version: u64,
+    /// As stored.
+    pub sealed: &'a [u8],
+}
+
+impl Source<'_> {
+    fn open(&self, wanted: Wanted<'_>) -> Result<Vec<(u8, Plain)>, Error> {
+        if self.key.binding.compartment == CORE {
+            return Err(Error::internal("a core is never sealed under the key of another"));
+        }
+        let binding = self.key.binding.at(self.version);
+        Ok(strongroom_crypto::open_record(&self.key.key, &binding, self.sealed, wanted)?)
     }
 }
 

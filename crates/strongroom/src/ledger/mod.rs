@@ -314,6 +314,23 @@ pub fn about(
     Ok(found)
 }
 
+/// The same about any of several subjects; an entry about two of them is one.
+pub fn about_any(
+    db: &mut Connection,
+    subjects: &[Pseudonym],
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<Placed>, Error> {
+    let mut found = Vec::new();
+    for subject in subjects {
+        found.extend(about(db, *subject, before, limit)?);
+    }
+    found.sort_by_key(|placed| std::cmp::Reverse(placed.index));
+    found.dedup_by_key(|placed| placed.index);
+    found.truncate(limit);
+    Ok(found)
+}
+
 /// One entry.
 pub async fn find(snapshot: &mut Snapshot, index: u64) -> Result<Option<Leaf>, Error> {
     store::find_leaf(snapshot, index).await

@@ -86,6 +86,10 @@ pub(super) struct Core {
     pub(super) consents: Vec<Consent>,
     /// Where the customer's records stand.
     pub(super) shelves: Vec<Shelf>,
+    /// Under which the ledger knew those who were merged into this one.
+    pub(super) merged: Vec<Pseudonym>,
+    /// Whether this one was merged into another: what is left waits for its keys to be destroyed.
+    pub(super) is_merged_away: bool,
 }
 
 /// Why a customer is known, and when that last happened.
@@ -146,6 +150,14 @@ impl Core {
         if !self.shelves.is_empty() {
             cells.push((SHELVES_CELL, Plain::new(record::encode_shelves(&self.shelves))));
         }
+        if !self.merged.is_empty() || self.is_merged_away {
+            let mut merged = Encoder::new("core/merged");
+            merged.u8(u8::from(self.is_merged_away)).u32(count(self.merged.len()));
+            for pseudonym in &self.merged {
+                merged.bytes(&pseudonym.0);
+            }
+            cells.push((MERGED_CELL, Plain::new(merged.finish())));
+        }
         cells
     }
 
@@ -184,7 +196,26 @@ impl Core {
             Ok(cell) => record::decode_shelves(cell)?,
             Err(_) => Vec::new(),
         };
-        Ok(Self { pseudonym, created, relations, compartments, indexes, consents, shelves })
+        let (mut merged, mut is_merged_away) = (Vec::new(), false);
+        if let Ok(cell) = cell(MERGED_CELL) {
+            let mut decoder = Decoder::new(cell, "core/merged")?;
+            is_merged_away = decoder.u8()? == 1;
+            for _ in 0..decoder.u32()? {
+                merged.push(Pseudonym(decoder.array()?));
+            }
+            decoder.finish()?;
+        }
+        Ok(Self {
+            pseudonym,
+            created,
+            relations,
+            compartments,
+            indexes,
+            consents,
+            shelves,
+            merged,
+            is_merged_away,
+        })
     }
 }
 
@@ -243,6 +274,9 @@ impl Reference {
 
 /// Absent in the core of a customer without records.
 const SHELVES_CELL: u8 = 6;
+
+/// Absent in the core of a customer nobody was merged with.
+const MERGED_CELL: u8 = 7;
 
 /// The field number under which references are hashed: no policy field may look them up.
 pub(super) const REFERENCE_FIELD: u8 = 255;

@@ -16,7 +16,7 @@ use crate::policy::{Applied, FieldValue, Find, Policy, RetentionPeriod, parse_va
 use crate::vault::model::{Core, IndexKind, Relation};
 
 pub(super) use self::consent::{
-    give, has_consented, refuse_needless, refuse_without_consent, withdraw,
+    give, has_consented, join as join_consents, refuse_needless, refuse_without_consent, withdraw,
 };
 pub use self::parting::Parting;
 pub(super) use self::parting::{last_day, parting};
@@ -212,6 +212,10 @@ pub(super) fn remainder(applied: &Applied, core: &Core, now: Time) -> Remainder 
         shelves: BTreeSet::new(),
         why: Vec::new(),
     };
+    if core.is_merged_away {
+        // All that a duty needs stands with whom it was merged into.
+        return left;
+    }
     for relation in &core.relations {
         let Some(rule) = policy.relations().get(relation.name.as_str()) else { continue };
         let Some(basis) = &rule.basis else { continue };

@@ -100,9 +100,17 @@ fn core(applied: &Applied, relations: Vec<Relation>) -> Core {
         .collect::<BTreeMap<_, _>>();
     assert_eq!(compartments.len(), 3);
     let created = at("2026-01-01T00:00:00Z");
-    let (pseudonym, indexes, consents) = (Pseudonym([1; 16]), Vec::new(), Vec::new());
-    let shelves = Vec::new();
-    Core { pseudonym, created, relations, compartments, indexes, consents, shelves }
+    Core {
+        pseudonym: Pseudonym([1; 16]),
+        created,
+        relations,
+        compartments,
+        indexes: Vec::new(),
+        consents: Vec::new(),
+        shelves: Vec::new(),
+        merged: Vec::new(),
+        is_merged_away: false,
+    }
 }
 
 #[test]
@@ -195,6 +203,7 @@ proptest! {
                 any::<[u8; 32]>()),
             0..4,
         ),
+        merged in prop::collection::vec(any::<[u8; 16]>(), 0..3), is_merged_away: bool,
     ) {
         let core = Core {
             pseudonym: Pseudonym(pseudonym),
@@ -224,6 +233,8 @@ proptest! {
                     Shelf { id, kind, end_year, dek, count, digest }
                 })
                 .collect(),
+            merged: merged.into_iter().map(Pseudonym).collect(),
+            is_merged_away,
         };
         // A core sealed before there were consents has no cell for them.
         let old: Vec<_> = core.cells().into_iter().filter(|(number, _)| *number != 5).collect();

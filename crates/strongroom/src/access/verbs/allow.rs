@@ -277,8 +277,8 @@ const KEY_UNKNOWN: &str = "this key is not known any more; make a new one";
 const OPERATOR_RIGHTS: [Right; 3] = [Right::Keys, Right::Ledger, Right::Policy];
 
 /// Rights that write customers' data.
-const WRITES: [Right; 5] =
-    [Right::Create, Right::Erase, Right::Import, Right::Relate, Right::Update];
+const WRITES: [Right; 6] =
+    [Right::Create, Right::Erase, Right::Import, Right::Merge, Right::Relate, Right::Update];
 
 /// Beyond this a second person is needed (`specs/crypto.md`).
 const ERASURES_A_DAY_MAX: u64 = 10;

@@ -35,6 +35,8 @@ pub enum Right {
     Keys,
     /// Ask who looked.
     Ledger,
+    /// Join two customers into one.
+    Merge,
     /// Apply a policy.
     Policy,
     /// Touch or end a relation.
@@ -45,12 +47,13 @@ pub enum Right {
 
 impl Right {
     /// Every right of this version, in the order of the alphabet.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Create,
         Self::Erase,
         Self::Import,
         Self::Keys,
         Self::Ledger,
+        Self::Merge,
         Self::Policy,
         Self::Relate,
         Self::Update,
@@ -64,6 +67,7 @@ impl Right {
             Self::Import => "import",
             Self::Keys => "keys",
             Self::Ledger => "ledger",
+            Self::Merge => "merge",
             Self::Policy => "policy",
             Self::Relate => "relate",
             Self::Update => "update",

@@ -85,6 +85,14 @@ impl Registry {
         self.fields.iter().find(|(_, field)| field.id == id).map(|(name, _)| name.as_str())
     }
 
+    /// The relation a kind of record is kept for, also after the policy dropped the kind: a legal duty
+    /// does not end with a line of a file.
+    pub fn relation_of_record(&self, kind: &str) -> Option<&str> {
+        let is_of_kind = |name: &str| name.split_once('.').is_some_and(|(it, _)| it == kind);
+        let (_, field) = self.fields.iter().find(|(name, _)| is_of_kind(name))?;
+        field.needed_for.first().map(String::as_str)
+    }
+
     /// Where values that these relations need are sealed.
     pub fn compartment_for<'a>(
         &self,

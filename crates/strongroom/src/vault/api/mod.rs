@@ -7,6 +7,7 @@ mod erasures;
 mod holds;
 mod imports;
 mod looks;
+mod merges;
 mod records;
 mod repeats;
 mod shown;
@@ -36,6 +37,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(customers::relate))
         .routes(routes!(consents::list))
         .routes(routes!(consents::give, consents::withdraw))
+        .routes(routes!(merges::merge))
         .routes(routes!(erasures::cancel))
         .routes(routes!(holds::place_hold, holds::release_hold))
         .routes(routes!(looks::who_looked))

@@ -93,6 +93,8 @@ struct Plan {
     whole: bool,
     /// Shelves of records that go while the customer stays.
     shelves: Vec<[u8; 16]>,
+    /// The ways back from the pseudonyms of those who were merged into this one.
+    merged: Vec<[u8; 32]>,
 }
 
 /// The point of return: from the entry this makes on, nothing it names can be shown.
@@ -218,6 +220,7 @@ fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
         statements.push(store::delete_shelves(key));
         statements.push(store::delete_tokens(key));
         statements.push(store::delete_subject(&plan.subject_hash, key));
+        statements.extend(plan.merged.iter().map(|hash| store::delete_subject(hash, key)));
         statements.push(store::delete_customer(key));
         statements.extend(findings::forget(&plan.customer));
         statements.extend(plan.indexes.iter().map(|entry| store::delete_index(entry, key)));
@@ -234,6 +237,9 @@ fn plan(desk: &Desk, opened: &Opened, left: &Remainder) -> Result<Plan, Error> {
         whole,
         ..Plan::default()
     };
+    for pseudonym in &opened.core.merged {
+        plan.merged.push(desk.keyring.subject_index(&pseudonym.0)?);
+    }
     for (compartment, record) in &opened.records {
         if whole || !left.compartments.contains(compartment) {
             plan.compartments.push(*compartment);
@@ -298,6 +304,10 @@ impl Plan {
         for shelf in &self.shelves {
             encoder.bytes(shelf);
         }
+        encoder.u32(length(self.merged.len()));
+        for hash in &self.merged {
+            encoder.bytes(hash);
+        }
         encoder.finish()
     }
 
@@ -325,6 +335,9 @@ impl Plan {
         if has_shelves {
             for _ in 0..decoder.u32()? {
                 plan.shelves.push(decoder.array()?);
+            }
+            for _ in 0..decoder.u32()? {
+                plan.merged.push(decoder.array()?);
             }
         }
         decoder.finish()?;

@@ -146,15 +146,17 @@ pub(super) fn remaining_shelves(applied: &Applied, core: &Core, now: Time, left:
     let policy = &applied.policy;
     let mut kinds: BTreeMap<&str, Kept> = BTreeMap::new();
     for shelf in &core.shelves {
-        let Some(kind) = policy.records().get(shelf.kind.as_str()) else { continue };
-        let Some(rule) = policy.relations().get(kind.relation.as_str()) else { continue };
+        let relation = applied.registry.relation_of_record(&shelf.kind).unwrap_or_default();
+        let Some(rule) = policy.relations().get(relation) else { continue };
         let Some(basis) = &rule.basis else { continue };
         let over = shelf_over(shelf, &policy.business().timezone);
         let Some(until) = over.filter(|over| *over > now) else { continue };
         left.shelves.insert(shelf.id);
-        let fields = kind.fields.keys().map(|field| format!("{}.{field}", shelf.kind));
+        let kind = policy.records().get(shelf.kind.as_str());
+        let fields = kind.into_iter().flat_map(|kind| kind.fields.keys());
+        let fields = fields.map(|field| format!("{}.{field}", shelf.kind));
         let kept = kinds.entry(&shelf.kind).or_insert_with(|| Kept {
-            relation: kind.relation.as_str().to_owned(),
+            relation: relation.to_owned(),
             basis: basis.clone(),
             until,
             fields: fields.collect(),

@@ -20,6 +20,20 @@ pub(in crate::vault) fn delete_index(entry: &IndexEntry, key: i64) -> Statement 
     }
 }
 
+/// Hands an index row over to another customer, in place: there is no moment of both or of none.
+pub(in crate::vault) fn move_index(entry: &IndexEntry, from: i64, to: i64) -> Statement {
+    let mut args = args(entry, from);
+    args.push(to.into());
+    match entry.kind {
+        IndexKind::Exact => Statement::new(MOVE_EXACT, args),
+        IndexKind::Unique => Statement::new(MOVE_UNIQUE, args),
+    }
+}
+
+pub(in crate::vault) fn move_subject(hash: &[u8; 32], from: i64, to: i64) -> Statement {
+    Statement::new(MOVE_SUBJECT, vec![hash.into(), from.into(), to.into()])
+}
+
 /// Customers found under a hash, at most 20 (`specs/crypto.md`).
 pub(in crate::vault) async fn find_by_hash(
     snapshot: &mut Snapshot,
@@ -65,6 +79,14 @@ const DELETE_UNIQUE: &str =
 
 const DELETE_EXACT: &str =
     "DELETE FROM lookup_exact WHERE field = $1 AND hash = $2 AND customer = $3";
+
+const MOVE_UNIQUE: &str = "UPDATE lookup_unique SET customer = $4
+WHERE field = $1 AND hash = $2 AND customer = $3";
+
+const MOVE_EXACT: &str = "UPDATE lookup_exact SET customer = $4
+WHERE field = $1 AND hash = $2 AND customer = $3";
+
+const MOVE_SUBJECT: &str = "UPDATE subject SET customer = $3 WHERE hash = $1 AND customer = $2";
 
 const FIND_UNIQUE: &str = "SELECT customer FROM lookup_unique WHERE field = $1 AND hash = $2";
 

@@ -20,14 +20,14 @@ pub(super) use erasures::{
 pub(super) use imports::{ImportRow, advance_import, find_import, insert_import, read_import};
 pub(super) use indexes::{
     claim_unique, delete_index, delete_subject, find_by_hash, insert_exact, insert_subject,
-    key_of_subject,
+    key_of_subject, move_index, move_subject,
 };
 pub(super) use records::{
     SHELF_RECORDS_MAX, ShelfPlace, delete_shelf, delete_shelves, list_shelf_deks_page,
     put_shelf_record, read_shelf, read_shelf_record, shelf_of,
 };
 pub(super) use tokens::{
-    TokenRow, count_tokens, delete_tokens, delete_tokens_in, find_token, insert_token,
-    reseal_token, token_in_slot, unchanged,
+    TokenRow, count_tokens, delete_tokens, delete_tokens_in, find_token, insert_token, list_tokens,
+    move_token, reseal_token, token_in_slot, tokens_in, unchanged,
 };
 pub(super) use walk::{WalkRow, any_orphan, list_keys, put_walk, read_walk, set_due_day};

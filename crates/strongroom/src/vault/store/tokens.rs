@@ -1,6 +1,6 @@
 //! Table `token`.
 
-use crate::db::{Row, Snapshot, Statement};
+use crate::db::{Row, Snapshot, Statement, Value};
 use crate::error::Error;
 use crate::vault::model::CustomerRow;
 
@@ -36,6 +36,36 @@ pub(in crate::vault) async fn count_tokens(
 ) -> Result<u64, Error> {
     let row = snapshot.one(COUNT, &[customer.into()]).await?;
     row.map_or(Ok(0), |row| u64::try_from(row.integer(0)?).map_err(Error::internal))
+}
+
+/// Every token of a customer.
+pub(in crate::vault) async fn list_tokens(
+    snapshot: &mut Snapshot,
+    customer: i64,
+) -> Result<Vec<TokenRow>, Error> {
+    let args = [customer.into(), Value::from(TOKENS_READ_MAX)];
+    snapshot.query(LIST, &args).await?.iter().map(read).collect()
+}
+
+/// Hands a token over to another customer; meets one row only if it is as it was read.
+pub(in crate::vault) fn move_token(before: &TokenRow, after: &TokenRow) -> Statement {
+    let args = vec![
+        before.hash.into(),
+        before.customer.into(),
+        before.data.clone().into(),
+        after.customer.into(),
+        after.slot.into(),
+        after.data.clone().into(),
+    ];
+    Statement::new(MOVE, args)
+}
+
+/// Meets each token a customer has, or the one in a slot.
+pub(in crate::vault) fn tokens_in(customer: i64, slot: Option<&[u8; 32]>) -> Statement {
+    match slot {
+        Some(slot) => Statement::new(SLOT_TAKEN, vec![customer.into(), slot.into()]),
+        None => Statement::new(HAS, vec![customer.into(), Value::from(TOKENS_READ_MAX)]),
+    }
 }
 
 /// Meets one row only if neither the token nor its slot is there.
@@ -84,6 +114,18 @@ const FIND: &str = "SELECT hash, customer, compartment, slot, data FROM token WH
 const IN_SLOT: &str = "SELECT hash, customer, compartment, slot, data FROM token
 WHERE customer = $1 AND slot = $2";
 
+const LIST: &str = "SELECT hash, customer, compartment, slot, data FROM token
+WHERE customer = $1
+ORDER BY hash
+LIMIT $2";
+
+const SLOT_TAKEN: &str = "SELECT 1 FROM token WHERE customer = $1 AND slot = $2";
+
+const HAS: &str = "SELECT 1 FROM token WHERE customer = $1 LIMIT $2";
+
+const MOVE: &str = "UPDATE token SET customer = $4, slot = $5, data = $6
+WHERE hash = $1 AND customer = $2 AND data = $3";
+
 const COUNT: &str = "SELECT COUNT(*) FROM token WHERE customer = $1";
 
 const INSERT: &str = "INSERT INTO token (hash, customer, compartment, slot, data)
@@ -97,3 +139,6 @@ const DELETE_IN: &str = "DELETE FROM token WHERE customer = $1 AND compartment =
 const DELETE: &str = "DELETE FROM token WHERE customer = $1";
 
 const UNCHANGED: &str = "SELECT 1 FROM customer WHERE key = $1 AND version = $2";
+
+/// More than one customer can come to have, also by merges.
+const TOKENS_READ_MAX: i64 = 100_000;

@@ -137,8 +137,17 @@ pub(super) fn prepare(
         compartments.insert(compartment, 1);
     }
     let due_day = rules::due_day(&applied.policy, &relations);
-    let (created, consents, shelves) = (ctx.now, Vec::new(), Vec::new());
-    let core = Core { pseudonym, created, relations, compartments, indexes, consents, shelves };
+    let core = Core {
+        pseudonym,
+        created: ctx.now,
+        relations,
+        compartments,
+        indexes,
+        consents: Vec::new(),
+        shelves: Vec::new(),
+        merged: Vec::new(),
+        is_merged_away: false,
+    };
     let (core_key, new_key) = desk.keyring.new_data_key(id.as_bytes(), &CORE)?;
     sealing.seal(ctx, key, &CORE, &core_key, &core.cells(), 1)?;
     sealing.keys.push(new_key);

@@ -119,6 +119,11 @@ pub async fn cancel_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<
             let detail = "no erasure of this customer is waiting; once begun it cannot be undone";
             return Err(Error::new(ErrorKind::NotFound, "no_erasure", detail).leaving_entry());
         };
+        if opened.core.is_merged_away {
+            let detail = "this customer was merged into another, where their data stands now; that \
+                          cannot be taken back";
+            return Err(Error::conflict("merged", detail));
+        }
         refuse_broken(&desk.keyring, &job)?;
         let mut cancelled = job.clone();
         cancelled.state = JobState::Cancelled;
@@ -182,7 +187,7 @@ pub(in crate::vault) fn register(before: Option<[u8; 32]>, after: Option<[u8; 32
 
 /// Beyond 1 % of all customers a day, at least 100, a second person is needed. The guard says it again
 /// when it counts: many callers may ask at one moment.
-async fn daily_limit(desk: &Desk, ctx: &Ctx) -> Result<Guard, Error> {
+pub(super) async fn daily_limit(desk: &Desk, ctx: &Ctx) -> Result<Guard, Error> {
     let since = ctx.now.plus_days(-1);
     let mut data = desk.data.snapshot().await?;
     let asked = store::asked_since(&mut data, since).await?;

@@ -44,7 +44,9 @@ pub async fn who_looked(
         let opened = open_active(desk, ctx, &id).await?;
         let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
         let subject = opened.core.pseudonym;
-        let read = move |db: &mut Connection| ledger::about(db, subject, before, limit + 1);
+        let mut subjects = vec![subject];
+        subjects.extend(&opened.core.merged);
+        let read = move |db: &mut Connection| ledger::about_any(db, &subjects, before, limit + 1);
         let mut found = desk.data.scan(read).await?;
         let more = found.len() > limit;
         found.truncate(limit);

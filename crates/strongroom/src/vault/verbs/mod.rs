@@ -8,6 +8,7 @@ mod find;
 mod holds;
 mod import;
 mod looks;
+mod merge;
 pub(super) mod open;
 mod patch;
 mod read;
@@ -38,6 +39,7 @@ pub use import::{
     import_now, try_chunk,
 };
 pub use looks::{Look, Looks, who_looked};
+pub use merge::{Keep, MergeInput, Merged, merge};
 pub use open::version_of;
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};

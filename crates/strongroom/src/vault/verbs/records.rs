@@ -343,4 +343,4 @@ fn record_changed() -> Error {
 }
 
 /// Kinds times years of their life; each is a key and about a hundred bytes in the core.
-const SHELVES_MAX: usize = 128;
+pub(super) const SHELVES_MAX: usize = 128;

@@ -13,6 +13,7 @@ use crate::id::{Customer, Id};
 use crate::ledger;
 use crate::places::{self, HeldOf, PlaceName};
 use crate::policy::Right;
+use crate::vault::model::Core;
 use crate::vault::store;
 use crate::vault::verbs::apart;
 use crate::vault::verbs::open::{Which, open};
@@ -199,7 +200,7 @@ async fn who_is(desk: &Desk, ctx: &Ctx, subject: &Pseudonym) -> Result<Touched, 
     let id = row.ok().flatten().map(|row| row.id);
     match open(desk, ctx, Which::Key(key)).await {
         Ok(None) => Ok(Touched::Erased),
-        Ok(Some(opened)) if opened.core.pseudonym == *subject => Ok(Touched::Known(opened.row.id)),
+        Ok(Some(opened)) if stands_for(&opened.core, subject) => Ok(Touched::Known(opened.row.id)),
         Ok(Some(_)) => {
             let (kind, detail) = (FindingKind::Tampered, LED_ASTRAY.to_owned());
             let finding = Finding { kind, detail, customer: None };
@@ -209,6 +210,11 @@ async fn who_is(desk: &Desk, ctx: &Ctx, subject: &Pseudonym) -> Result<Touched, 
         Err(error) if CLOSED.contains(&error.code) => Ok(Touched::Unopened(id)),
         Err(error) => Err(error),
     }
+}
+
+/// One who was merged into another is that other from then on.
+fn stands_for(core: &Core, subject: &Pseudonym) -> bool {
+    core.pseudonym == *subject || core.merged.contains(subject)
 }
 
 /// What concerns this customer alone; anything else is of the whole installation.

@@ -1,6 +1,6 @@
 //! Making tokens, and showing what they stand for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 
 use serde_json::Value;
 use strongroom_crypto::{Encoder, Plain, peek_fields, random_array};
@@ -68,9 +68,8 @@ pub async fn make_tokens(
         let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
         let mut customers: BTreeMap<Id<Customer>, Opened> = BTreeMap::new();
         for input in inputs {
-            if !customers.contains_key(&input.customer) {
-                let opened = open_active(desk, ctx, &input.customer).await?;
-                customers.insert(input.customer, opened);
+            if let btree_map::Entry::Vacant(place) = customers.entry(input.customer) {
+                place.insert(open_active(desk, ctx, &input.customer).await?);
             }
         }
         let mut making = Making::default();
@@ -125,7 +124,7 @@ impl Making {
     ) -> Result<(), Error> {
         let (field, consumer) = read_input(ctx, applied, position, input)?;
         self.fields.insert(field);
-        let (compartment, slot) = place(opened, field, &consumer, input.shows)?
+        let Slot { compartment, slot } = place(opened, field, &consumer, input.shows)?
             .ok_or_else(|| refused(position, "no_value", NO_VALUE.to_owned()))?;
         if let Some(token) = self.slots.get(&(opened.row.key, slot)) {
             self.tokens.push(*token);
@@ -229,32 +228,48 @@ fn refused(position: usize, code: &'static str, detail: String) -> Error {
     Error::unprocessable(code, detail).with_fields(vec![problem])
 }
 
-/// The compartment a field is sealed in and the slot of its token for a consumer; `None` without a
-/// value. One that is pinned has a slot for each value, so pinning the same again gives the same.
+/// Where a token belongs.
+struct Slot {
+    /// The compartment its field is sealed in.
+    compartment: [u8; 16],
+    /// Keyed by the customer's core, over field, consumer and the value it is pinned to.
+    slot: [u8; 32],
+}
+
+/// Where the token of a field for a consumer belongs; `None` without a value. One that is pinned has a slot for each value, so pinning the same again gives the same.
 fn place(
     opened: &Opened,
     field: u8,
     consumer: &str,
     shows: TokenShows,
-) -> Result<Option<([u8; 16], [u8; 32])>, Error> {
+) -> Result<Option<Slot>, Error> {
     for (compartment, record) in &opened.records {
         if !peek_fields(&record.sealed)?.contains(&field) {
             continue;
         }
         let value = record.key.mac_field(record.version, &record.sealed, field)?;
         let Some(value) = value else { continue };
-        let mut encoder = Encoder::new("token/slot");
-        encoder.u8(field).text(consumer);
-        match shows {
-            TokenShows::Now => encoder.bytes(&[]),
-            TokenShows::Then => encoder.bytes(&value),
-        };
-        return Ok(Some((*compartment, opened.core_key.mac_row(&encoder.finish()))));
+        let pinned = (shows == TokenShows::Then).then_some(value);
+        let slot = slot_of(opened, field, consumer, pinned);
+        return Ok(Some(Slot { compartment: *compartment, slot }));
     }
     Ok(None)
 }
 
-fn standing_of(opened: &Opened, row: &TokenRow) -> Result<Standing, Error> {
+/// The slot of a token of a customer.
+pub(super) fn slot_of(
+    opened: &Opened,
+    field: u8,
+    consumer: &str,
+    pinned: Option<[u8; 32]>,
+) -> [u8; 32] {
+    let mut encoder = Encoder::new("token/slot");
+    encoder.u8(field).text(consumer);
+    encoder.bytes(pinned.as_ref().map_or(&[][..], |value| value));
+    opened.core_key.mac_row(&encoder.finish())
+}
+
+pub(super) fn standing_of(opened: &Opened, row: &TokenRow) -> Result<Standing, Error> {
     let record = opened.records.get(&row.compartment);
     let record = record.ok_or_else(|| tampered("a token in a compartment that is not there"))?;
     Ok(Standing::decode(record.key.open_about(TOKEN_VERSION, &row.data)?.expose())?)
@@ -327,10 +342,9 @@ async fn find(
     let hash = desk.keyring.token_index(token.as_bytes())?;
     let row = store::find_token(&mut desk.data.snapshot().await?, &hash).await?;
     let Some(row) = row else { return Ok(None) };
-    if !customers.contains_key(&row.customer) {
+    if let btree_map::Entry::Vacant(place) = customers.entry(row.customer) {
         let opened = open(desk, ctx, Which::Key(row.customer)).await?;
-        let active = opened.filter(|it| it.row.state == CustomerState::Active);
-        customers.insert(row.customer, active);
+        place.insert(opened.filter(|it| it.row.state == CustomerState::Active));
     }
     let Some(Some(opened)) = customers.get(&row.customer) else { return Ok(None) };
     if !opened.records.contains_key(&row.compartment) {

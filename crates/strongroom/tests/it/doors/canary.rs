@@ -21,6 +21,7 @@ async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
     probes::looks(&mut aviary, &customer).await;
     probes::records(&mut aviary, &customer.id).await;
     probes::tokens(&mut aviary, &customer.id).await;
+    probes::merges(&mut aviary).await;
     probes::imports(&mut aviary).await;
     probes::texts(&mut aviary, &customer.id).await;
     probes::bodies(&mut aviary, &customer.id).await;

@@ -214,7 +214,7 @@ impl Scene {
             }
         }
         let shop = &self.shop;
-        for name in ["customer", "held", "asked"] {
+        for name in ["customer", "held", "asked", "goes"] {
             self.number += 1;
             self.names.insert(name, shop.customer(self.number).await);
         }
@@ -337,6 +337,9 @@ impl Scene {
             (_, "/v1/customers/{id}/records/{record}/reveal") => {
                 json!({ "fields": ["invoice.number"], "reason": "return" })
             }
+            (_, "/v1/customers/{id}/merge") => {
+                json!({ "other": self.names["goes"], "other_version": 1 })
+            }
             (_, "/v1/tokens") => json!({ "customer": self.names["customer"], "field": "name" }),
             (_, "/v1/tokens/detokenize") => json!({ "token": self.names["token"] }),
             (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
@@ -427,6 +430,7 @@ PATCH  /v1/customers/{id}/records/{record}      401 401 401 401 401  200 403 403
 POST   /v1/customers/{id}/records/{record}/reveal 401 401 401 401 401  403 200 403 403 403  entry
 POST   /v1/tokens                               401 401 401 401 401  200 403 403 403 403  entry
 POST   /v1/tokens/detokenize                    401 401 401 401 401  200 200 403 200 403  entry
+POST   /v1/customers/{id}/merge                 401 401 401 401 401  403 403 403 200 403  entry
 DELETE /v1/customers/{id}/erasure               401 401 401 401 401  403 403 403 204 403  entry
 GET    /v1/customers/{id}/ledger                401 401 401 401 401  200 403 403 200 403  entry
 PUT    /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry

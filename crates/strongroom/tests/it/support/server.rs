@@ -121,7 +121,7 @@ impl Client {
         let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
-             strongroom-purpose: support\r\n{kind}content-length: {}\r\n\r\n{body}",
+             strongroom-purpose: support\r\nif-match: \"1\"\r\n{kind}content-length: {}\r\n\r\n{body}",
             self.key,
             body.len()
         );

@@ -4,6 +4,7 @@ mod basics;
 mod batch;
 mod consent;
 mod imports;
+mod merge;
 mod once;
 mod parting;
 mod read_many;

@@ -169,6 +169,7 @@ DELETE /v1/customers/{id}                      privacy  same
 POST   /v1/customers/{id}/reveal               desk     asks
 POST   /v1/customers/{id}/relations            shop     same
 DELETE /v1/customers/{id}/erasure              privacy  done
+POST   /v1/customers/{id}/merge                privacy  done
 POST   /v1/customers/read                      shop     asks
 PUT    /v1/customers/{id}/consents/{purpose}   shop     same
 DELETE /v1/customers/{id}/consents/{purpose}   shop     same
@@ -309,6 +310,10 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
         ),
         ("POST", "/v1/places/{name}/close") => {
             (path.replace("{name}", "cabinet"), Some(json!({ "evidence": "ticket 4" })))
+        }
+        (_, "/v1/customers/{id}/merge") => {
+            let other = shop.customer(number + 2_000).await;
+            (path, Some(json!({ "other": other, "other_version": 1 })))
         }
         (_, "/v1/customers/{id}/relations") => {
             (path, Some(json!({ "name": "enquiry", "act": "touch" })))

@@ -293,6 +293,29 @@ async fn an_erasure_leaves_invoices_to_the_end_of_their_year_and_destroys_messag
 }
 
 #[tokio::test]
+async fn a_kind_the_policy_dropped_is_not_shown_and_stays_as_long_as_a_duty_needs_it() {
+    let shop = Shop::open().await;
+    let id = shop.customer(1).await;
+    let record = added(&shop, &id, invoice(1)).await;
+    let (before, rest) = crate::support::POLICY.split_once("[record.invoice]").unwrap();
+    let (_, rest) = rest.split_once("[record.message]").unwrap();
+    let mut text = format!("{before}[record.message]{rest}");
+    let (kept, _) = text.rsplit_once("[[grant]]\nrole = \"desk\"").unwrap();
+    text = kept.replace("\"invoice.number\", \"invoice.total\", ", "");
+    let asked = shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": text }))).await;
+    assert!(asked.json["due"].is_string(), "dropping waits: {asked:?}");
+    shop.clock.pass_ms(2 * DAY_MS);
+    jobs::run_once(&shop.desk()).await;
+    let path = format!("/v1/customers/{id}/records/{record}?fields=invoice.number");
+    assert_refused(&shop.call("shop", "GET", &path, None).await, 403, "field_unknown");
+    shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
+    shop.clock.pass_ms(8 * DAY_MS);
+    jobs::run_once(&shop.desk()).await;
+    let count = "SELECT COUNT(*) FROM shelf_record";
+    assert_eq!(crate::attack::one::<i64>(&shop.data_file(), count), 1, "tax law still needs it");
+}
+
+#[tokio::test]
 async fn the_key_of_a_shelf_is_live_once_its_record_is_seen() {
     let shop = Shop::open().await;
     let id = shop.customer(1).await;

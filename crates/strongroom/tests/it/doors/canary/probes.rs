@@ -206,6 +206,35 @@ pub(super) async fn records(aviary: &mut Aviary, id: &str) {
     aviary.send(Probe::new("shop", "GET", &format!("{path}/{word}?{all}")), 400).await;
 }
 
+/// Two who are one: whose values stay, and those that do not.
+pub(super) async fn merges(aviary: &mut Aviary) {
+    let mut ids = Vec::new();
+    for name in ["merge stays", "merge goes"] {
+        let relations = json!([{ "name": "enquiry" }, { "name": "purchase" }]);
+        let body = json!({ "relations": relations, "fields": aviary.fields(name) });
+        let made = aviary.send(Probe::new("shop", "POST", "/v1/customers").json(&body), 201).await;
+        let id = made.json["id"].as_str().unwrap().to_owned();
+        let body = aviary.name(&format!("{name}/message"));
+        let body = json!({ "kind": "message", "fields": { "body": body } });
+        let path = format!("/v1/customers/{id}/records");
+        aviary.send(Probe::new("shop", "POST", &path).json(&body), 201).await;
+        ids.push(id);
+    }
+    let path = format!("/v1/customers/{}/merge", ids[0]);
+    let word = aviary.word("merge refused");
+    let merge =
+        |body: Value| Probe::new("privacy", "POST", &path).json(&body).header("if-match", "\"2\"");
+    let body = json!({ "other": word, "other_version": 2 });
+    aviary.send(merge(body), 400).await;
+    let body = json!({ "other": ids[1], "other_version": 2, "keep": { word: "this" } });
+    aviary.send(merge(body), 422).await;
+    let keep = json!({ "email": "other", "name": "this" });
+    let body = json!({ "other": ids[1], "other_version": 2, "keep": keep });
+    aviary.send(merge(body), 200).await;
+    let read = format!("/v1/customers/{}?fields=name,email,phone,address", ids[0]);
+    aviary.send(Probe::new("desk", "GET", &read), 200).await;
+}
+
 /// Tokens: made, shown masked and clear, refused.
 pub(super) async fn tokens(aviary: &mut Aviary, id: &str) {
     let word = aviary.word("token refused");
@@ -336,6 +365,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("desk", "PUT", format!("/v1/customers/{id}/consents/marketing")),
         ("shop", "POST", format!("/v1/customers/{id}/records")),
         ("shop", "POST", "/v1/tokens".to_owned()),
+        ("privacy", "POST", format!("/v1/customers/{id}/merge")),
         ("desk", "POST", "/v1/tokens/detokenize".to_owned()),
         ("importer", "POST", "/v1/imports".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
