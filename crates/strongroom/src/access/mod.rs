@@ -21,6 +21,6 @@ pub use rules::{Seer, decide, may, reasons, who};
 pub use store::{BROKEN_ROW, Book, RegisterMacs, none_for as no_legal_hold};
 pub use verbs::{
     Attempt, Permission, Repeated, claim, commit, commit_or_retry, erase_claim, find_repeated,
-    forget_past_days, forget_repeated, may_look_up, may_read, may_reveal, permit, permit_own_end,
-    place_hold, raise_finding, refusal_of, refuse, release_hold, system_grant,
+    forget_past_days, forget_repeated, may_export, may_look_up, may_read, may_reveal, permit,
+    permit_own_end, place_hold, raise_finding, refusal_of, refuse, release_hold, system_grant,
 };

@@ -38,6 +38,8 @@ pub enum EntryKind {
     Write = 11,
     /// The ledger itself was looked into.
     Ledger = 12,
+    /// Clear values of many customers leave.
+    Export = 13,
 }
 
 /// What came of an act. The number is its place in the log's format.

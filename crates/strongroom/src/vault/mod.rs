@@ -21,8 +21,9 @@ pub use model::Reference;
 pub use rules::Kept;
 pub use verbs::{
     Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created,
-    ImportRowInput, Look, Looks, Match, NewCustomer, Patched, RelationChange, RelationInput,
-    RevealReason, RowProblem, ScopeLine, Shown, Upserted, ask_erasure, asked_of, batch,
-    begin_import, cancel_erasure, create, import_chunk, import_now, look_up, patch, read, relate,
+    EXPORT_PIECE_MAX, ExportAsk, Exported, ImportRowInput, Left, Look, Looks, Match, NewCustomer,
+    Patched, Piece, RelationChange, RelationInput, RevealReason, RowProblem, ScopeLine, Shown,
+    Upserted, ask_erasure, asked_of, batch, begin_export, begin_import, cancel_erasure, create,
+    end_export, export_piece, exportable, import_chunk, import_now, look_up, patch, read, relate,
     reveal, scope, try_chunk, upsert, version_of, who_looked,
 };

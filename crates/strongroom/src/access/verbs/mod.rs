@@ -6,8 +6,8 @@ mod holds;
 mod repeat;
 
 pub use allow::{
-    Permission, erase_claim, forget_past_days, may_look_up, may_read, may_reveal, permit,
-    permit_own_end, system_grant,
+    Permission, erase_claim, forget_past_days, may_export, may_look_up, may_read, may_reveal,
+    permit, permit_own_end, system_grant,
 };
 pub use commit::{Attempt, commit, commit_or_retry, raise_finding, refusal_of, refuse};
 pub use holds::{place_hold, release_hold};

@@ -3,6 +3,7 @@
 mod batch;
 mod customers;
 mod erasures;
+mod exports;
 mod imports;
 mod looks;
 mod repeats;
@@ -32,6 +33,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(erasures::cancel))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
+        .routes(routes!(exports::export))
         .routes(routes!(imports::begin))
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))

@@ -3,6 +3,7 @@
 mod batch;
 pub(super) mod create;
 pub(super) mod erase;
+mod export;
 mod find;
 mod import;
 mod looks;
@@ -16,6 +17,10 @@ use crate::error::Error;
 pub use batch::{BATCH_ITEMS_MAX, BatchItem, BatchOutcome, batch};
 pub use create::{Created, NewCustomer, RelationInput, create};
 pub use erase::{Asked, ask_erasure, asked_of, cancel_erasure};
+pub use export::{
+    EXPORT_PIECE_MAX, ExportAsk, Exported, Left, Piece, begin_export, end_export, export_piece,
+    exportable,
+};
 pub use find::{Match, look_up};
 pub use import::{
     Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk,

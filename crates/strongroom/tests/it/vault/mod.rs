@@ -2,4 +2,5 @@
 
 mod basics;
 mod batch;
+mod export;
 mod once;

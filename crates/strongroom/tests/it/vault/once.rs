@@ -169,6 +169,7 @@ DELETE /v1/customers/{id}/erasure              privacy  done
 PUT    /v1/customers/{id}/hold                 admin    done
 DELETE /v1/customers/{id}/hold                 admin    done
 POST   /v1/customers:batch                     shop     asks
+POST   /v1/exports                             shop     asks
 POST   /v1/imports                             importer same
 POST   /v1/imports/{id}/rows                   importer done
 POST   /v1/imports/dry-run                     importer asks

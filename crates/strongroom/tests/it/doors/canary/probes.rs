@@ -223,6 +223,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("desk", "POST", "/v1/customers/lookup".to_owned()),
         ("desk", "POST", format!("/v1/customers/{id}/reveal")),
         ("desk", "POST", format!("/v1/customers/{id}/relations")),
+        ("shop", "POST", "/v1/exports".to_owned()),
         ("importer", "POST", "/v1/imports".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
         ("importer", "POST", "/v1/imports/imp_00000000000000000000000000/rows".to_owned()),
