@@ -88,6 +88,7 @@ async fn begin(
     let first = run.piece(after, limit).await?;
     let Some(next) = first.next.filter(|_| input.limit.is_none()) else {
         let mut response = run.answer(first.receipt, first.text.to_vec().into());
+        response.headers_mut().insert(COUNT_HEADER, HeaderValue::from(run.count));
         let next = first.next.map(|id| id.to_string());
         if let Some(Ok(next)) = next.map(|it| HeaderValue::from_str(&it)) {
             response.headers_mut().insert(NEXT_HEADER, next);
@@ -190,6 +191,9 @@ impl Run {
         }
     }
 }
+
+/// How many customers are in an answer that is whole.
+const COUNT_HEADER: &str = "strongroom-customers";
 
 /// After whom to go on, where more follow.
 const NEXT_HEADER: &str = "strongroom-next";
