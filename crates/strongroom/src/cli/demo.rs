@@ -133,6 +133,9 @@ async fn import_people(app: &App, operator: &mut Transport, dir: &Path) -> Resul
         date_column: None,
         delimiter: b',',
         chunk_rows: 500,
+        format: import::Format::Csv,
+        encoding: import::Encoding::Auto,
+        identity: None,
     };
     let key = key::make(
         operator,

@@ -4,10 +4,13 @@
 //! again after any interruption, it goes on there. What must never happen here: a cell of the file
 //! in a message. Its first line counts as cells, too: it may be a customer where a head was expected.
 
+mod lines;
 mod plan;
 mod progress;
 mod report;
+mod rows;
 mod sheet;
+mod source;
 
 use std::path::{Path, PathBuf};
 
@@ -21,12 +24,17 @@ use crate::cli::transport::{Call, Transport};
 use crate::vault::CHUNK_ROWS_MAX;
 use crate::web::CHUNK_SIZE_BYTES_MAX;
 
-pub(super) use plan::{Column, Plan};
+use plan::Mapping;
+pub(super) use plan::{Column, Format, Plan};
 pub(super) use progress::Progress;
 use report::Report;
-use sheet::{Row, Sheet};
+use rows::{Row, Rows};
+pub(super) use source::Encoding;
 
-/// Import customers from a CSV file, with an API key whose role may import
+/// Import customers from a CSV or NDJSON file, with an API key whose role may import
+///
+/// What `strongroom export` wrote is read back as it is, also encrypted (`--identity`). The customer
+/// exports of Shopify and WooCommerce have their maps built in (`--map shopify`).
 ///
 /// Interrupted, it goes on where it stopped when the same command is run again. Rows without a unique
 /// value (as without an e-mail address) are made; rows whose unique value another customer has are
@@ -35,14 +43,27 @@ use sheet::{Row, Sheet};
 /// Example: strongroom import old.csv --map name=Name --map email=E-Mail --map address.lines=Street --map address.city=Town --relation purchase --relation-date-column "Last order" --key-file importer.key
 #[derive(Args)]
 pub(super) struct Import {
-    /// The file: UTF-8, with the names of the columns in its first line
+    /// The file; a table has the names of its columns in its first line
     file: PathBuf,
-    /// Which column is which field; `lines` of an address may be given several times
-    #[arg(long, value_name = "FIELD=COLUMN", required = true, value_parser = Column::parse)]
-    map: Vec<Column>,
+    /// Which column is which field, or `shopify` or `woocommerce`; several columns of one field are
+    /// joined
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = Mapping::parse)]
+    map: Vec<Mapping>,
+    /// A field of a built-in map that stays behind
+    #[arg(long, value_name = "FIELD")]
+    without: Vec<String>,
     /// Why these customers are known, as the policy names it; several times for several
-    #[arg(long, value_name = "RELATION", required = true)]
+    #[arg(long, value_name = "RELATION")]
     relation: Vec<String>,
+    /// A table, or one JSON object a line; what the name of the file says, if left out
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// How the letters of the file are written
+    #[arg(long, value_enum, default_value = "auto")]
+    encoding: Encoding,
+    /// The file with the secret key (age) that opens an encrypted file
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
     /// The column that says when the relation last happened, like 2024-05-31; without it, today
     #[arg(long, value_name = "COLUMN")]
     relation_date_column: Option<String>,
@@ -53,7 +74,7 @@ pub(super) struct Import {
     #[arg(long)]
     dry_run: bool,
     /// Rows sent at a time
-    #[arg(long, value_name = "ROWS", default_value_t = 500,
+    #[arg(long, value_name = "ROWS", default_value_t = 2_000,
         value_parser = clap::value_parser!(u16).range(1..=CHUNK_ROWS_MAX as i64))]
     chunk: u16,
     /// Write every problem to this file, not the first 20 only
@@ -63,8 +84,17 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
+        let format = self.format.unwrap_or_else(|| format_of(&self.file));
+        if format == Format::Csv && (self.map.is_empty() || self.relation.is_empty()) {
+            let sentence = "a table needs `--map FIELD=COLUMN` and `--relation`, which say what its \
+                            columns are and why these customers are known";
+            return Err(Failure::usage(sentence));
+        }
         let plan = Plan {
-            columns: self.map.clone(),
+            columns: Mapping::columns(&self.map, &self.without),
+            format,
+            encoding: self.encoding,
+            identity: self.identity.clone(),
             relations: self.relation.clone(),
             date_column: self.relation_date_column.clone(),
             delimiter: self.delimiter,
@@ -95,6 +125,14 @@ pub(super) struct Totals {
     receipt: Option<String>,
 }
 
+/// By the last word of its name that says something.
+fn format_of(file: &Path) -> Format {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = name.strip_suffix(".age").unwrap_or(name);
+    let is_lines = [".ndjson", ".jsonl"].iter().any(|end| name.ends_with(end));
+    if is_lines { Format::Ndjson } else { Format::Csv }
+}
+
 /// Imports a file without a word; for whoever made the file.
 pub(super) async fn take_quietly(
     transport: &mut Transport,
@@ -111,8 +149,9 @@ async fn take_all(
     report: &mut Report,
     mut progress: Progress,
 ) -> Result<Totals, Failure> {
-    let looked = sheet::look_through(file, plan)?;
+    let looked = rows::look_through(file, plan)?;
     report.left_behind = looked.unmapped;
+    report.unreadable = looked.unreadable;
     let hex = |hash: [u8; 32]| data_encoding::HEXLOWER.encode(&hash);
     let body = json!({ "file_sha256": hex(looked.sha256), "map_sha256": hex(plan.sha256()) });
     let begun = transport.call(Call::post("/v1/imports").json(&body)).await?.json()?;
@@ -122,7 +161,7 @@ async fn take_all(
         warn(&format!("Going on after row {}.", report::grouped(totals.rows_done)));
     }
     progress.begin(totals.rows_done, totals.rows);
-    let mut sheet = Sheet::open(file, plan)?;
+    let mut sheet = Rows::open(file, plan)?;
     sheet.skip_rows(totals.rows_done)?;
     let path = format!("/v1/imports/{}/rows", totals.id);
     loop {
@@ -156,11 +195,12 @@ async fn try_all(
     plan: &Plan,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let looked = sheet::look_through(file, plan)?;
+    let looked = rows::look_through(file, plan)?;
     report.left_behind = looked.unmapped;
+    report.unreadable = looked.unreadable;
     let mut progress = Progress::for_people("rows");
     progress.begin(0, looked.rows);
-    let mut sheet = Sheet::open(file, plan)?;
+    let mut sheet = Rows::open(file, plan)?;
     let mut done = 0;
     loop {
         let rows = next_chunk(&mut sheet, plan)?;
@@ -178,7 +218,7 @@ async fn try_all(
 }
 
 /// The next rows that fit into one call; none at the end.
-fn next_chunk(sheet: &mut Sheet, plan: &Plan) -> Result<Vec<Row>, Failure> {
+fn next_chunk(sheet: &mut Rows<'_>, plan: &Plan) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::with_capacity(plan.chunk_rows);
     let mut size_bytes = ENVELOPE_SIZE_BYTES;
     while rows.len() < plan.chunk_rows {

@@ -7,6 +7,7 @@
 mod access;
 mod customer;
 mod demo;
+mod export;
 mod failure;
 mod import;
 mod init;
@@ -114,6 +115,7 @@ enum Command {
     #[command(subcommand)]
     Key(key::Key),
     Import(import::Import),
+    Export(export::Export),
     #[command(subcommand)]
     Customer(customer::Customer),
     #[command(subcommand)]
@@ -155,6 +157,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Policy(policy) => policy.run(common, output).await,
         Command::Key(key) => key.run(common, output).await,
         Command::Import(import) => import.run(common, output).await,
+        Command::Export(export) => export.run(common, output).await,
         Command::Customer(customer) => customer.run(common, output).await,
         Command::Ledger(ledger) => ledger.run(common, output).await,
         Command::Access(access) => access.run(common, output).await,

@@ -171,6 +171,16 @@ impl Answer {
         })
     }
 
+    /// One of its headers.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|it| it.to_str().ok())
+    }
+
+    /// The body as it came.
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.body
+    }
+
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

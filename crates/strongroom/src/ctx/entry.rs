@@ -38,6 +38,8 @@ pub enum EntryKind {
     Write = 11,
     /// The ledger itself was looked into.
     Ledger = 12,
+    /// Clear values of many customers leave.
+    Export = 13,
     /// Values handed to a recipient without anyone here seeing them.
     Send = 14,
 }

@@ -234,7 +234,7 @@ fn outcome_of(number: u8) -> Result<Outcome, CryptoError> {
 }
 
 /// Every kind, in the order of their numbers.
-pub(super) const KINDS: [EntryKind; 13] = [
+pub(super) const KINDS: [EntryKind; 14] = [
     EntryKind::Admin,
     EntryKind::Auth,
     EntryKind::Erase,
@@ -247,6 +247,7 @@ pub(super) const KINDS: [EntryKind; 13] = [
     EntryKind::System,
     EntryKind::Write,
     EntryKind::Ledger,
+    EntryKind::Export,
     EntryKind::Send,
 ];
 

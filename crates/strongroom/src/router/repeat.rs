@@ -236,6 +236,8 @@ const QUESTIONS: &[&str] = &[
     "POST /v1/customers/{id}/reveal",
     // Each item has its own reference: sent again, it finds what it made.
     "POST /v1/customers:batch",
+    // It shows values and changes nothing; it goes on after the last customer it gave.
+    "POST /v1/exports",
     "POST /v1/imports/dry-run",
     "POST /v1/ledger/scope",
     "POST /v1/ledger/verify",

@@ -13,6 +13,7 @@ mod problem;
 mod receipt;
 mod repeat;
 mod serve;
+mod stream;
 mod tls;
 
 #[cfg(test)]
@@ -28,4 +29,5 @@ pub use problem::{Problem, ProblemField, status_of};
 pub use receipt::{RECEIPT_HEADER, Receipted};
 pub use repeat::{REPEATED_HEADER, Repetition};
 pub use serve::{CONNECTIONS_MAX, Listen, Peer, Secure, serve};
+pub use stream::{Pieces, streamed};
 pub use tls::read_tls;

@@ -133,6 +133,27 @@ pub fn may_read(
     })
 }
 
+/// A grant to take fields of these customers out: the right to export, and grants that show every
+/// one of the fields in clear. It draws on the same budgets as reading.
+pub fn may_export(
+    desk: &Desk,
+    ctx: &Ctx,
+    purpose: &str,
+    fields: &[String],
+    customers: &[Id<Customer>],
+) -> Result<Permission, Error> {
+    permit(desk, ctx, Right::Export)?;
+    let permission = may_read(desk, ctx, purpose, fields, customers)?;
+    let masked = permission.fields.iter().find(|(_, see)| **see != See::Clear);
+    let Some((field, _)) = masked else { return Ok(permission) };
+    let name = permission.applied.registry.name_of(*field).unwrap_or("a field");
+    let detail = format!(
+        "an export holds clear values, and no grant shows `{name}` in clear for this purpose; leave it \
+         out, or grant it with `see = \"clear\"`"
+    );
+    Err(Error::forbidden("grant_missing", detail))
+}
+
 /// A grant to see fields of one customer in clear, for one of the policy's reasons. Every one counts.
 pub fn may_reveal(
     desk: &Desk,

@@ -7,7 +7,7 @@ mod repeat;
 mod verify;
 
 pub use allow::{
-    Permission, erase_claims, forget_past_days, may_look_up, may_read, may_reveal,
+    Permission, erase_claims, forget_past_days, may_export, may_look_up, may_read, may_reveal,
     may_see_consents, permit, permit_any, permit_own_end, system_grant,
 };
 pub use commit::{Attempt, commit, commit_or_retry, raise_finding, refusal_of, refuse};

@@ -1,7 +1,12 @@
 //! How the columns of a file become fields.
 
+use std::path::PathBuf;
+
+use clap::ValueEnum;
 use serde_json::{Value, json};
 use strongroom_crypto::sha256;
+
+use super::source::Encoding;
 
 /// How a file is read; the same file with the same plan is the same import.
 pub(in crate::cli) struct Plan {
@@ -10,6 +15,52 @@ pub(in crate::cli) struct Plan {
     pub(in crate::cli) date_column: Option<String>,
     pub(in crate::cli) delimiter: u8,
     pub(in crate::cli) chunk_rows: usize,
+    pub(in crate::cli) format: Format,
+    pub(in crate::cli) encoding: Encoding,
+    /// Opens a file that is encrypted.
+    pub(in crate::cli) identity: Option<PathBuf>,
+}
+
+/// The form of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Format {
+    /// A table
+    Csv,
+    /// One JSON object a line, as the export writes them
+    Ndjson,
+}
+
+/// `FIELD=COLUMN`, or a map that is built in.
+#[derive(Clone, Debug)]
+pub(in crate::cli) enum Mapping {
+    BuiltIn(&'static [(&'static str, &'static str)]),
+    Column(Column),
+}
+
+impl Mapping {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match BUILT_IN.iter().find(|(name, _)| *name == text) {
+            Some((_, columns)) => Ok(Self::BuiltIn(columns)),
+            None => Column::parse(text).map(Self::Column),
+        }
+    }
+
+    /// All columns of these, without those of fields that are left out.
+    pub(super) fn columns(maps: &[Self], without: &[String]) -> Vec<Column> {
+        let mut columns = Vec::new();
+        for map in maps {
+            match map {
+                Self::Column(column) => columns.push(column.clone()),
+                Self::BuiltIn(known) => columns.extend(known.iter().map(|(target, column)| {
+                    let (field, part) = target.split_once('.').unwrap_or((target, ""));
+                    let part = (!part.is_empty()).then(|| part.to_owned());
+                    Column { field: field.to_owned(), part, column: (*column).to_owned() }
+                })),
+            }
+        }
+        columns.retain(|column| !without.contains(&column.field));
+        columns
+    }
 }
 
 /// A column and where its cells go.
@@ -26,7 +77,11 @@ pub(in crate::cli) struct Column {
 impl Column {
     /// Reads `email=E-Mail` or `address.city=Town`.
     pub(in crate::cli) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || "write FIELD=COLUMN, like email=E-Mail or address.city=Town".to_owned();
+        let wrong = || {
+            "write FIELD=COLUMN, like email=E-Mail or address.city=Town, or `shopify` or \
+                           `woocommerce`"
+                .to_owned()
+        };
         let (target, column) = text.split_once('=').ok_or_else(wrong)?;
         let (field, part) = match target.split_once('.') {
             Some((field, part)) => (field, Some(part.to_owned())),
@@ -42,6 +97,10 @@ impl Column {
 impl Plan {
     /// Names the plan. The size of a chunk is not of it: it changes how, not what.
     pub(super) fn sha256(&self) -> [u8; 32] {
+        if self.format == Format::Ndjson {
+            let text = json!(["strongroom/import/ndjson/v1", self.relations]).to_string();
+            return sha256(&[text.as_bytes()]);
+        }
         let columns: Vec<Value> =
             self.columns.iter().map(|it| json!([it.field, it.part, it.column])).collect();
         let (relations, date, delimiter) = (&self.relations, &self.date_column, self.delimiter);
@@ -58,3 +117,23 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
         _ => Err("one character like , or ; or the word tab".to_owned()),
     }
 }
+
+/// Maps by the columns that shops' own exports have. WooCommerce's report of customers has no street.
+const BUILT_IN: [(&str, &[(&str, &str)]); 2] = [
+    (
+        "shopify",
+        &[
+            ("name", "First Name"),
+            ("name", "Last Name"),
+            ("email", "Email"),
+            ("phone", "Phone"),
+            ("address.lines", "Default Address Address1"),
+            ("address.lines", "Default Address Address2"),
+            ("address.city", "Default Address City"),
+            ("address.region", "Default Address Province Code"),
+            ("address.postcode", "Default Address Zip"),
+            ("address.country", "Default Address Country Code"),
+        ],
+    ),
+    ("woocommerce", &[("name", "Name"), ("email", "Email")]),
+];

@@ -21,6 +21,8 @@ pub(super) struct Report {
     file: Option<LineWriter<File>>,
     /// Columns of the file that the plan does not name.
     pub(super) left_behind: usize,
+    /// Customers that the export this file comes from could not open.
+    pub(super) unreadable: u64,
     /// Rows of a dry run.
     pub(super) rows_tried: u64,
 }
@@ -45,7 +47,15 @@ impl Report {
                 None => columns.push((column.field.clone(), column.column.clone())),
             }
         }
-        Ok(Self { columns, shown: Vec::new(), count: 0, file, left_behind: 0, rows_tried: 0 })
+        Ok(Self {
+            columns,
+            shown: Vec::new(),
+            count: 0,
+            file,
+            left_behind: 0,
+            unreadable: 0,
+            rows_tried: 0,
+        })
     }
 
     /// Adds the problems of one answer.
@@ -150,6 +160,12 @@ impl Report {
     }
 
     fn tell_left_behind(&self, output: &Output) -> Result<(), Failure> {
+        if self.unreadable > 0 {
+            output.line(&format!(
+                "{} customers are named in the file but were unreadable when it was written.",
+                grouped(self.unreadable)
+            ))?;
+        }
         match self.left_behind {
             0 => Ok(()),
             1 => output.line("1 column of the file is not mapped and stays behind."),

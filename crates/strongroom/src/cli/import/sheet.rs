@@ -1,130 +1,71 @@
 //! The file, row by row.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 use serde_json::{Map, Value, json};
-use strongroom_crypto::Sha256;
 
 use super::plan::{Column, Plan};
+use super::rows::Row;
+use super::source::Source;
 use crate::cli::failure::Failure;
 use crate::ctx::Time;
 use crate::web::BODY_SIZE_BYTES_MAX;
 
-/// A row as the API takes it.
-pub(super) struct Row {
-    pub(super) json: String,
-}
-
 /// An open file after its first line.
 pub(super) struct Sheet<'a> {
-    reader: csv::Reader<Hashing>,
+    reader: csv::Reader<Source>,
     plan: &'a Plan,
     columns: Vec<(usize, &'a Column)>,
     date: Option<usize>,
     width: usize,
-    put_back: Option<Row>,
-}
-
-/// What one pass over the whole file told.
-pub(super) struct Looked {
-    pub(super) rows: u64,
-    pub(super) sha256: [u8; 32],
-    /// Columns that the plan does not name.
-    pub(super) unmapped: usize,
-}
-
-/// Reads the whole file once before anything is sent: what cannot be read at all is better known
-/// before half of it is in.
-pub(super) fn look_through(file: &Path, plan: &Plan) -> Result<Looked, Failure> {
-    let mut sheet = Sheet::open(file, plan)?;
-    let mut record = ByteRecord::new();
-    let mut rows = 0;
-    let mut problems = Vec::new();
-    while sheet.read(&mut record)? {
-        rows += 1;
-        if let Err(problem) = sheet.row(&record) {
-            if problems.len() < PROBLEMS_MAX {
-                problems.push((format!("line {}", line_of(&record)), problem));
-            } else {
-                problems.push(("and more".to_owned(), "correct these first".to_owned()));
-                break;
-            }
-        }
-    }
-    if !problems.is_empty() {
-        let sentence = "the file cannot be read to the end; nothing was imported";
-        return Err(Failure::new("bad_file", sentence).with(problems));
-    }
-    let mapped = sheet.columns.iter().map(|(at, _)| *at).chain(sheet.date);
-    let mapped: std::collections::BTreeSet<usize> = mapped.collect();
-    let unmapped = sheet.width.saturating_sub(mapped.len());
-    Ok(Looked { rows, unmapped, sha256: sheet.sha256() })
+    line: u64,
 }
 
 impl<'a> Sheet<'a> {
     pub(super) fn open(path: &Path, plan: &'a Plan) -> Result<Self, Failure> {
-        let inner = File::open(path).map_err(|cause| {
-            let sentence = format!("the file `{}` cannot be opened: {cause}", path.display());
-            Failure::new("input_output", sentence)
-        })?;
         let mut reader = ReaderBuilder::new()
             .delimiter(plan.delimiter)
             .flexible(true)
             .has_headers(true)
-            .from_reader(Hashing { inner, hash: Sha256::new() });
+            .from_reader(Source::open(path, plan)?);
         let head = reader.byte_headers().map_err(|cause| unreadable(&cause))?.clone();
-        let head = StringRecord::from_byte_record(head).map_err(|_| {
-            Failure::new("bad_file", "line 1: not UTF-8; save the file as UTF-8 and try again")
-        })?;
+        let head =
+            StringRecord::from_byte_record(head).map_err(|_| Failure::new("bad_file", NOT_UTF8))?;
         let columns = plan
             .columns
             .iter()
             .map(|column| Ok((find(&head, &column.column)?, column)))
             .collect::<Result<_, Failure>>()?;
         let date = plan.date_column.as_deref().map(|name| find(&head, name)).transpose()?;
-        Ok(Self { reader, plan, columns, date, width: head.len(), put_back: None })
+        Ok(Self { reader, plan, columns, date, width: head.len(), line: 1 })
     }
 
-    /// Passes over rows that are done.
-    pub(super) fn skip_rows(&mut self, count: u64) -> Result<(), Failure> {
+    /// The next row, or what is wrong with it, or the end.
+    pub(super) fn next(&mut self) -> Result<Option<Result<Row, String>>, Failure> {
         let mut record = ByteRecord::new();
-        for _ in 0..count {
-            if !self.read(&mut record)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn next_row(&mut self) -> Result<Option<Row>, Failure> {
-        if let Some(row) = self.put_back.take() {
-            return Ok(Some(row));
-        }
-        let mut record = ByteRecord::new();
-        if !self.read(&mut record)? {
+        if !self.reader.read_byte_record(&mut record).map_err(|cause| unreadable(&cause))? {
             return Ok(None);
         }
-        let row = self.row(&record).map_err(|problem| {
-            Failure::new("bad_file", format!("line {}: {problem}", line_of(&record)))
-        })?;
-        Ok(Some(row))
+        self.line = line_of(&record);
+        Ok(Some(self.row(&record)))
     }
 
-    /// Keeps a row for the next time.
-    pub(super) fn put_back(&mut self, row: Row) {
-        self.put_back = Some(row);
+    /// Where the row that came last stands.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Columns that the plan does not name.
+    pub(super) fn unmapped(&self) -> usize {
+        let mapped = self.columns.iter().map(|(at, _)| *at).chain(self.date);
+        let mapped: std::collections::BTreeSet<usize> = mapped.collect();
+        self.width.saturating_sub(mapped.len())
     }
 
     /// Of all that was read: of the whole file once no row is left.
     pub(super) fn sha256(self) -> [u8; 32] {
-        self.reader.into_inner().hash.finish()
-    }
-
-    fn read(&mut self, record: &mut ByteRecord) -> Result<bool, Failure> {
-        self.reader.read_byte_record(record).map_err(|cause| unreadable(&cause))
+        self.reader.into_inner().sha256()
     }
 
     /// What is wrong is told without a cell of the row.
@@ -139,7 +80,7 @@ impl<'a> Sheet<'a> {
         }
         let mut fields = Map::new();
         for (at, column) in &self.columns {
-            let cell = text(record, *at, &column.column)?;
+            let cell = without_apostrophe(text(record, *at, &column.column)?);
             if !cell.trim().is_empty() {
                 put(&mut fields, column, cell);
             }
@@ -185,13 +126,30 @@ fn find(head: &StringRecord, name: &str) -> Result<usize, Failure> {
 
 fn text<'r>(record: &'r ByteRecord, at: usize, column: &str) -> Result<&'r str, String> {
     std::str::from_utf8(record.get(at).unwrap_or_default())
-        .map_err(|_| format!("column `{column}` is not UTF-8; save the file as UTF-8"))
+        .map_err(|_| {
+        format!(
+            "column `{column}` is not UTF-8; save the file as UTF-8, or name how it is written with \
+             `--encoding windows-1252`"
+        )
+    })
+}
+
+/// What was put in front of a cell so that no spreadsheet runs it is not of the value.
+fn without_apostrophe(cell: &str) -> &str {
+    let bare =
+        cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@', '\t', '\r']));
+    bare.unwrap_or(cell)
 }
 
 /// Several columns of one part make a list, as the lines of an address do.
 fn put(fields: &mut Map<String, Value>, column: &Column, cell: &str) {
     let Some(part) = &column.part else {
-        fields.insert(column.field.clone(), cell.into());
+        // Several columns of one field stand side by side, as first and last names do.
+        let whole = match fields.get(&column.field).and_then(Value::as_str) {
+            Some(before) => format!("{before} {cell}"),
+            None => cell.to_owned(),
+        };
+        fields.insert(column.field.clone(), whole.into());
         return;
     };
     let parts = fields.entry(column.field.clone()).or_insert_with(|| json!({}));
@@ -232,23 +190,9 @@ fn unreadable(cause: &csv::Error) -> Failure {
     Failure::new("bad_file", format!("the file cannot be read: {cause}"))
 }
 
-/// Hashes what passes.
-struct Hashing {
-    inner: File,
-    hash: Sha256,
-}
-
-impl Read for Hashing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hash.update(buffer.get(..count).unwrap_or_default());
-        Ok(count)
-    }
-}
-
 /// The one part of a field that is a list.
 const LIST_PART: &str = "lines";
 /// `2024-05-31`.
 const DAY_SIZE_BYTES: usize = 10;
-/// As many as a person corrects before looking again.
-const PROBLEMS_MAX: usize = 20;
+const NOT_UTF8: &str = "line 1: not UTF-8; save the file as UTF-8, or name how it is written with \
+                        `--encoding windows-1252` or `--encoding utf-16`";

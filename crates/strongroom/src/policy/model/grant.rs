@@ -29,6 +29,8 @@ pub enum Right {
     Create,
     /// Ask for the erasure of a customer.
     Erase,
+    /// Take clear values of all customers out, as far as grants show them.
+    Export,
     /// Run an import.
     Import,
     /// Make and revoke keys.
@@ -47,9 +49,10 @@ pub enum Right {
 
 impl Right {
     /// Every right of this version, in the order of the alphabet.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::Erase,
+        Self::Export,
         Self::Import,
         Self::Keys,
         Self::Ledger,
@@ -64,6 +67,7 @@ impl Right {
         match self {
             Self::Create => "create",
             Self::Erase => "erase",
+            Self::Export => "export",
             Self::Import => "import",
             Self::Keys => "keys",
             Self::Ledger => "ledger",

@@ -53,7 +53,7 @@ pub(super) struct RowProblemView {
 pub(super) struct RowsInput {
     /// How many rows were done before these.
     first: u64,
-    /// At most 1,000.
+    /// At most 5,000, and 4 MiB in all.
     rows: Vec<RowInput>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct RowsInput {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TryInput {
-    /// At most 1,000.
+    /// At most 5,000, and 4 MiB in all.
     rows: Vec<RowInput>,
 }
 

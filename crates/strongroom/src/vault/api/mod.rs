@@ -4,6 +4,7 @@ mod batch;
 mod consents;
 mod customers;
 mod erasures;
+mod exports;
 mod holds;
 mod imports;
 mod looks;
@@ -47,6 +48,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(records::reveal))
         .routes(routes!(tokens::make))
         .routes(routes!(tokens::detokenize))
+        .routes(routes!(exports::export))
         .routes(routes!(imports::begin))
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))

@@ -21,6 +21,16 @@ pub(in crate::vault) async fn row_by_key(
     row.map(|row| read(&row)).transpose()
 }
 
+/// Customers who may be shown after an id, in the order of their ids.
+pub(in crate::vault) async fn list_active_ids(
+    snapshot: &mut Snapshot,
+    after: &[u8; 16],
+    limit: i64,
+) -> Result<Vec<Id<Customer>>, Error> {
+    let rows = snapshot.query(LIST_ACTIVE, &[after.into(), limit.into()]).await?;
+    rows.iter().map(|row| Ok(Id::from_bytes(row.array(0)?))).collect()
+}
+
 /// Every sealed record of a customer by compartment.
 pub(in crate::vault) async fn read_records(
     snapshot: &mut Snapshot,
@@ -121,6 +131,11 @@ WHERE id = $1";
 
 const FIND_BY_KEY: &str = "SELECT key, id, state, version, life, due_day, mac FROM customer
 WHERE key = $1";
+
+const LIST_ACTIVE: &str = "SELECT id FROM customer
+WHERE id > $1 AND state = 'active'
+ORDER BY id
+LIMIT $2";
 
 const READ_RECORDS: &str = "SELECT compartment, data FROM sealed_record
 WHERE customer = $1

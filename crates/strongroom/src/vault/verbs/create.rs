@@ -94,20 +94,45 @@ pub(super) struct Prepared {
     pub(super) fields: FieldSet,
     pub(super) written: Written,
     pub(super) guards: Vec<(IndexEntry, i64)>,
+    key: i64,
+    exact: Vec<IndexEntry>,
+    subject: [u8; 32],
     writes: Vec<Statement>,
     keys: Vec<NewKey>,
 }
 
 impl Prepared {
     /// Adds what it writes to a change.
-    pub(super) fn into_change(self, mut change: Change) -> Change {
-        for (entry, key) in &self.guards {
-            let statement = store::claim_unique(entry, *key);
+    pub(super) fn into_change(self, change: Change) -> Change {
+        Self::all_into_change(vec![self], change)
+    }
+
+    /// Adds what many write to one change, table by table in the order of their keys: random pages of
+    /// the indexes are what an import costs (`specs/performance.md`).
+    pub(super) fn all_into_change(mut many: Vec<Self>, mut change: Change) -> Change {
+        many.sort_unstable_by_key(|it| it.key);
+        let mut claims: Vec<_> = many.iter().flat_map(|it| it.guards.iter().copied()).collect();
+        claims.sort_unstable_by_key(|(entry, _)| (entry.field, entry.hash));
+        for (entry, key) in claims {
+            let statement = store::claim_unique(&entry, key);
             let miss = Miss::Taken(entry.field);
             change = change.guard(Guard::Rows { statement, expected: 1, miss });
         }
-        change = change.write_all(self.writes);
-        self.keys.into_iter().fold(change, Change::put_key)
+        let mut exact: Vec<_> =
+            many.iter().flat_map(|it| it.exact.iter().map(|entry| (*entry, it.key))).collect();
+        exact.sort_unstable_by_key(|(entry, _)| (entry.field, entry.hash));
+        let mut subjects: Vec<_> = many.iter().map(|it| (it.subject, it.key)).collect();
+        subjects.sort_unstable();
+        let mut keys = Vec::with_capacity(many.len() * 3);
+        for prepared in many {
+            change = change.write_all(prepared.writes);
+            keys.extend(prepared.keys);
+        }
+        change = change
+            .write_all(exact.iter().map(|(entry, key)| store::insert_exact(entry, *key)))
+            .write_all(subjects.iter().map(|(hash, key)| store::insert_subject(hash, *key)));
+        keys.sort_unstable_by_key(|key| key.id);
+        keys.into_iter().fold(change, Change::put_key)
     }
 }
 
@@ -156,17 +181,18 @@ pub(super) fn prepare(
     row.mac = core_key.mac_row(&row.columns());
     let mut writes = vec![store::insert_customer(&row)];
     writes.append(&mut sealing.writes);
-    writes.push(store::insert_subject(&desk.keyring.subject_index(&pseudonym.0)?, key));
-    let mut guards = Vec::new();
+    let subject = desk.keyring.subject_index(&pseudonym.0)?;
+    let (mut guards, mut exact) = (Vec::new(), Vec::new());
     for entry in core.indexes {
         match entry.kind {
-            IndexKind::Exact => writes.push(store::insert_exact(&entry, key)),
+            IndexKind::Exact => exact.push(entry),
             IndexKind::Unique => guards.push((entry, key)),
         }
     }
     let written = Written { sealed_hash: sealing.hash, row_mac: row.mac };
     let fields = FieldSet::of(parsed.iter().map(|field| field.id));
-    Ok(Prepared { id, pseudonym, fields, written, guards, writes, keys: sealing.keys })
+    let keys = sealing.keys;
+    Ok(Prepared { id, pseudonym, fields, written, guards, key, exact, subject, writes, keys })
 }
 
 /// Sealed records on their way, and the hash over all of them.

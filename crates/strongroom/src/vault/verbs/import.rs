@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::access::{self, Attempt, Desk, commit_or_retry};
 use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receipt, Subjects};
-use crate::db::Statement;
+use crate::db::{Snapshot, Statement};
 use crate::error::{Error, ErrorKind};
 use crate::id::{Id, Import};
 use crate::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
@@ -16,7 +16,7 @@ use crate::policy::{Applied, Right};
 use crate::vault::model::IndexEntry;
 use crate::vault::store::{self, ImportRow};
 use crate::vault::verbs::create::{NewCustomer, Prepared, prepare};
-use crate::vault::verbs::{ATTEMPTS_MAX, apart, changed_meanwhile};
+use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// One row of the source.
 #[derive(Clone)]
@@ -116,11 +116,12 @@ pub async fn try_chunk(
     ctx: &Ctx,
     rows: Vec<ImportRowInput>,
 ) -> Result<(Vec<RowProblem>, Receipt), Error> {
+    let rows = Arc::new(rows);
     let grant = access::permit(desk, ctx, Right::Import)?;
     refuse_too_large(&rows)?;
     let applied = Arc::clone(desk.rights.now()?.applied()?);
     let count = rows.len() as u64;
-    let problems = sort_rows(desk, ctx, &applied, &Arc::new(rows)).await?.problems;
+    let problems = sort_rows(desk, ctx, &applied, &rows).await?.problems;
     let entry = Entry::new(ctx, EntryKind::Import, "import.try").counting(count);
     let receipt = access::commit(desk, grant.change(entry)).await?;
     Ok((problems, receipt))
@@ -166,10 +167,8 @@ pub async fn import_chunk(
             .counting(sorted.prepared.len() as u64);
         let statement = store::advance_import(&job, &next);
         let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
-        let mut change = grant.change(entry).guard(guard).write_all(source);
-        for prepared in sorted.prepared {
-            change = prepared.into_change(change);
-        }
+        let change = grant.change(entry).guard(guard).write_all(source);
+        let change = Prepared::all_into_change(sorted.prepared, change);
         match commit_or_retry(desk, change).await {
             Ok(Attempt::Done(receipt)) => {
                 let receipt = Some(receipt);
@@ -218,34 +217,27 @@ async fn sort_rows(
     applied: &Arc<Applied>,
     rows: &Arc<Vec<ImportRowInput>>,
 ) -> Result<Sorted, Error> {
-    let (desk, ctx) = (Arc::clone(desk), ctx.clone());
-    let (applied, rows) = (Arc::clone(applied), Arc::clone(rows));
-    apart(async move { seal_rows(&desk, &ctx, &applied, &rows).await }).await
-}
-
-/// Twins inside the chunk are found here, twins among those already kept in the database.
-async fn seal_rows(
-    desk: &Desk,
-    ctx: &Ctx,
-    applied: &Applied,
-    rows: &[ImportRowInput],
-) -> Result<Sorted, Error> {
+    let (worker, own, policy) = (Arc::clone(desk), ctx.clone(), Arc::clone(applied));
+    let input = Arc::clone(rows);
+    // Sealing thousands of customers keeps processors busy for long, so it does not run where requests
+    // are answered.
+    let sealing = tokio::task::spawn_blocking(move || seal_all(&worker, &own, &policy, &input));
+    let tried = sealing.await.map_err(Error::internal)??;
     let mut sorted = Sorted { prepared: Vec::with_capacity(rows.len()), problems: Vec::new() };
     let mut claimed: HashSet<(u8, [u8; 16])> = HashSet::new();
-    for row in rows {
-        let prepared = match prepare(desk, ctx, applied, &row.customer, None) {
+    let mut data = desk.data.snapshot().await?;
+    for (line, tried) in tried {
+        let prepared = match tried {
             Ok(prepared) => prepared,
-            Err(error) if error.kind == ErrorKind::Unprocessable => {
-                sorted.problems.push(problem_of(row.line, &error));
+            Err(problem) => {
+                sorted.problems.push(problem);
                 continue;
             }
-            Err(error) => return Err(error),
         };
-        let twin = first_taken(desk, &prepared, &claimed).await?;
-        if let Some(entry) = twin {
+        if let Some(entry) = first_taken(&mut data, &prepared, &claimed).await? {
             let name = applied.registry.name_of(entry.field).unwrap_or("reference");
             let detail = format!("another customer already has this `{name}`; the row was skipped");
-            sorted.problems.push(RowProblem { line: row.line, code: TAKEN, detail });
+            sorted.problems.push(RowProblem { line, code: TAKEN, detail });
             continue;
         }
         claimed.extend(prepared.guards.iter().map(|(entry, _)| (entry.field, entry.hash)));
@@ -254,15 +246,56 @@ async fn seal_rows(
     Ok(sorted)
 }
 
-async fn first_taken(
+/// What became of a row: its number, and a sealed customer or why there is none.
+type Tried = (u64, Result<Prepared, RowProblem>);
+
+/// On every processor at once, in the order of the rows.
+fn seal_all(
     desk: &Desk,
+    ctx: &Ctx,
+    applied: &Applied,
+    rows: &[ImportRowInput],
+) -> Result<Vec<Tried>, Error> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from).min(SEALERS_MAX);
+    let share = rows.len().div_ceil(processors).max(SHARE_ROWS_MIN);
+    let seal = |rows: &[ImportRowInput]| -> Result<Vec<Tried>, Error> {
+        rows.iter().map(|row| Ok((row.line, seal_one(desk, ctx, applied, row)?))).collect()
+    };
+    std::thread::scope(|scope| {
+        let sealers: Vec<_> =
+            rows.chunks(share).map(|rows| scope.spawn(move || seal(rows))).collect();
+        let mut all = Vec::with_capacity(rows.len());
+        for sealer in sealers {
+            let sealed = sealer.join().map_err(|_| Error::internal("a sealing thread ended"))?;
+            all.extend(sealed?);
+        }
+        Ok(all)
+    })
+}
+
+fn seal_one(
+    desk: &Desk,
+    ctx: &Ctx,
+    applied: &Applied,
+    row: &ImportRowInput,
+) -> Result<Result<Prepared, RowProblem>, Error> {
+    match prepare(desk, ctx, applied, &row.customer, None) {
+        Ok(prepared) => Ok(Ok(prepared)),
+        Err(error) if error.kind == ErrorKind::Unprocessable => {
+            Ok(Err(problem_of(row.line, &error)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn first_taken(
+    data: &mut Snapshot,
     prepared: &Prepared,
     claimed: &HashSet<(u8, [u8; 16])>,
 ) -> Result<Option<IndexEntry>, Error> {
-    let mut data = desk.data.snapshot().await?;
     for (entry, _) in &prepared.guards {
         let taken = claimed.contains(&(entry.field, entry.hash))
-            || !store::find_by_hash(&mut data, entry).await?.is_empty();
+            || !store::find_by_hash(data, entry).await?.is_empty();
         if taken {
             return Ok(Some(*entry));
         }
@@ -316,5 +349,11 @@ const SOURCE_DAYS_MAX: i64 = 30;
 /// The code of a unique value that another customer has.
 const TAKEN: &str = "taken";
 
-/// Bounds a change: a thousand customers are about three megabytes of sealed rows.
-pub const CHUNK_ROWS_MAX: usize = 1_000;
+/// Bounds a change: five thousand customers are about fifteen megabytes of sealed rows.
+pub const CHUNK_ROWS_MAX: usize = 5_000;
+
+/// More threads would wait for each other's memory.
+const SEALERS_MAX: usize = 8;
+
+/// Fewer are sealed sooner than a thread starts.
+const SHARE_ROWS_MIN: usize = 64;

@@ -4,6 +4,7 @@ mod batch;
 mod consent;
 pub(super) mod create;
 pub(super) mod erase;
+mod export;
 mod find;
 mod holds;
 mod import;
@@ -32,6 +33,10 @@ pub use consent::{
 };
 pub use create::{Created, NewCustomer, RelationInput, create};
 pub use erase::{Asked, Prospect, ask_erasure, asked_of, cancel_erasure};
+pub use export::{
+    EXPORT_PIECE_MAX, ExportAsk, Exported, Left, Piece, begin_export, end_export, export_piece,
+    exportable,
+};
 pub use find::{Match, look_up};
 pub use holds::place_hold;
 pub use import::{

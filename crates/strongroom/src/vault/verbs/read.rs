@@ -137,7 +137,10 @@ pub(super) fn still_alive(change: Change, opened: &Opened) -> Change {
     change.guard(Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged })
 }
 
-fn open_fields(permission: &Permission, opened: &Opened) -> Result<Vec<(u8, FieldValue)>, Error> {
+pub(super) fn open_fields(
+    permission: &Permission,
+    opened: &Opened,
+) -> Result<Vec<(u8, FieldValue)>, Error> {
     let wanted: Vec<u8> = permission.fields.keys().copied().collect();
     let permit = Permit::Grant(&permission.grant);
     let mut values = Vec::new();

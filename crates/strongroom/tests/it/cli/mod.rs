@@ -1,6 +1,7 @@
 //! The command line, with the real binary: what a person types, sees and interrupts.
 
 mod demo;
+mod export;
 mod help;
 mod import;
 mod key;

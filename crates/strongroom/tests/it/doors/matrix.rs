@@ -349,6 +349,7 @@ impl Scene {
                 json!({ "ids": [self.names["customer"]], "fields": ["name", "email"] })
             }
             ("PUT", "/v1/customers/{id}/consents/{purpose}") => json!({ "how": "phone" }),
+            (_, "/v1/exports") => json!({ "fields": ["name"] }),
             (_, "/v1/imports") => json!({ "file_sha256": hash, "map_sha256": hash }),
             (_, "/v1/imports/{id}/rows") => json!({ "first": 0, "rows": [import_row] }),
             (_, "/v1/imports/dry-run") => json!({ "rows": [import_row] }),
@@ -435,6 +436,7 @@ DELETE /v1/customers/{id}/erasure               401 401 401 401 401  403 403 403
 GET    /v1/customers/{id}/ledger                401 401 401 401 401  200 403 403 200 403  entry
 PUT    /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry
 DELETE /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry
+POST   /v1/exports                              401 401 401 401 401  403 403 403 403 403  entry
 POST   /v1/imports                              401 401 401 401 401  403 403 200 403 403  entry
 POST   /v1/imports/{id}/rows                    401 401 401 401 401  403 403 200 403 403  entry
 POST   /v1/imports/dry-run                      401 401 401 401 401  403 403 200 403 403  entry

@@ -3,6 +3,7 @@
 mod basics;
 mod batch;
 mod consent;
+mod export;
 mod imports;
 mod merge;
 mod once;

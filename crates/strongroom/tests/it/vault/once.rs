@@ -181,6 +181,7 @@ POST   /v1/tokens/detokenize                   shop     asks
 PUT    /v1/customers/{id}/hold                 admin    done
 DELETE /v1/customers/{id}/hold                 admin    done
 POST   /v1/customers:batch                     shop     asks
+POST   /v1/exports                             shop     asks
 POST   /v1/imports                             importer same
 POST   /v1/imports/{id}/rows                   importer done
 POST   /v1/imports/dry-run                     importer asks

@@ -44,7 +44,7 @@ pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Rol
             Some(right) => {
                 may.insert(right);
             }
-            None if ["export", "send"].contains(&word) => {
+            None if word == "send" => {
                 reader.not_in_this_version(&span, &format!("the right {}", quoted(word)));
             }
             None => reader.unknown(&span, "a right", word, &known, &section.place),

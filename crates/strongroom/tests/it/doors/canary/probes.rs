@@ -367,6 +367,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("shop", "POST", "/v1/tokens".to_owned()),
         ("privacy", "POST", format!("/v1/customers/{id}/merge")),
         ("desk", "POST", "/v1/tokens/detokenize".to_owned()),
+        ("shop", "POST", "/v1/exports".to_owned()),
         ("importer", "POST", "/v1/imports".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
         ("importer", "POST", "/v1/imports/imp_00000000000000000000000000/rows".to_owned()),
