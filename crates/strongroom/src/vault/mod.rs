@@ -24,6 +24,6 @@ pub use verbs::{
     EXPORT_PIECE_MAX, ExportAsk, Exported, ImportRowInput, Left, Look, Looks, Match, NewCustomer,
     Patched, Piece, RelationChange, RelationInput, RevealReason, RowProblem, ScopeLine, Shown,
     Upserted, ask_erasure, asked_of, batch, begin_export, begin_import, cancel_erasure, create,
-    end_export, export_piece, exportable, import_chunk, import_now, look_up, patch, read, relate,
-    reveal, scope, try_chunk, upsert, version_of, who_looked,
+    end_export, export_piece, exportable, import_chunk, import_now, look_up, patch, read, read_map,
+    relate, reveal, save_map, scope, try_chunk, upsert, version_of, who_looked,
 };

@@ -6,6 +6,7 @@ mod erasures;
 mod exports;
 mod imports;
 mod looks;
+mod maps;
 mod repeats;
 mod shown;
 
@@ -37,6 +38,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(imports::begin))
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))
+        .routes(routes!(maps::save, maps::read))
 }
 
 fn read_time(text: &str, field: &str) -> Result<Time, Error> {

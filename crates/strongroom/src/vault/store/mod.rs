@@ -4,6 +4,7 @@ mod customers;
 mod erasures;
 mod imports;
 mod indexes;
+mod maps;
 
 pub(super) use customers::{
     active_and_alive, delete_customer, delete_record, find_row, insert_customer, list_active_ids,
@@ -19,3 +20,4 @@ pub(super) use indexes::{
     claim_unique, delete_index, delete_subject, find_by_hash, insert_exact, insert_subject,
     key_of_subject,
 };
+pub(super) use maps::{count_maps, find_map, put_map};

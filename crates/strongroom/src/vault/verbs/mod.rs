@@ -7,6 +7,7 @@ mod export;
 mod find;
 mod import;
 mod looks;
+mod maps;
 pub(super) mod open;
 mod patch;
 mod read;
@@ -27,6 +28,7 @@ pub use import::{
     import_now, try_chunk,
 };
 pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
+pub use maps::{read_map, save_map};
 pub use open::version_of;
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};

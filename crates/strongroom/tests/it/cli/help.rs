@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 31] = [
     "demo",
     "init",
     "serve",
@@ -36,6 +36,7 @@ const COMMANDS: [&str; 30] = [
     "key list",
     "key revoke",
     "import",
+    "export",
     "customer add",
     "customer find",
     "customer show",

@@ -225,6 +225,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("desk", "POST", format!("/v1/customers/{id}/relations")),
         ("shop", "POST", "/v1/exports".to_owned()),
         ("importer", "POST", "/v1/imports".to_owned()),
+        ("importer", "PUT", "/v1/imports/maps/old-shop".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
         ("importer", "POST", "/v1/imports/imp_00000000000000000000000000/rows".to_owned()),
         ("privacy", "POST", "/v1/ledger/scope".to_owned()),
