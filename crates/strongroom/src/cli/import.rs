@@ -45,11 +45,14 @@ pub(super) use source::Encoding;
 pub(super) struct Import {
     /// The file; a table has the names of its columns in its first line
     file: PathBuf,
-    /// Which column is which field, or `shopify` or `woocommerce`; several columns of one field are
-    /// joined
+    /// Which column is which field; or `shopify`, `woocommerce` or the name of a map that was kept.
+    /// Several columns of one field are joined
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = Mapping::parse)]
     map: Vec<Mapping>,
-    /// A field of a built-in map that stays behind
+    /// Keep the map under this name; `--map NAME` takes it again
+    #[arg(long, value_name = "NAME", value_parser = plan::name)]
+    save_map: Option<String>,
+    /// A field of a built-in or kept map that stays behind
     #[arg(long, value_name = "FIELD")]
     without: Vec<String>,
     /// Why these customers are known, as the policy names it; several times for several
@@ -84,15 +87,9 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
-        let format = self.format.unwrap_or_else(|| format_of(&self.file));
-        if format == Format::Csv && (self.map.is_empty() || self.relation.is_empty()) {
-            let sentence = "a table needs `--map FIELD=COLUMN` and `--relation`, which say what its \
-                            columns are and why these customers are known";
-            return Err(Failure::usage(sentence));
-        }
-        let plan = Plan {
+        let mut plan = Plan {
             columns: Mapping::columns(&self.map, &self.without),
-            format,
+            format: self.format.unwrap_or_else(|| format_of(&self.file)),
             encoding: self.encoding,
             identity: self.identity.clone(),
             relations: self.relation.clone(),
@@ -100,8 +97,22 @@ impl Import {
             delimiter: self.delimiter,
             chunk_rows: usize::from(self.chunk),
         };
-        let mut report = Report::new(&plan, self.problems.as_deref())?;
+        let kept = self.map.iter().any(|map| matches!(map, Mapping::Saved(_)));
+        if !kept {
+            refuse_without_map(&plan)?;
+        }
         let mut transport = Transport::open(common).await?;
+        for map in &self.map {
+            let Mapping::Saved(name) = map else { continue };
+            let answer = transport.call(Call::get(format!("/v1/imports/maps/{name}"))).await?;
+            plan.take_map(&answer.json()?, &self.without);
+        }
+        refuse_without_map(&plan)?;
+        if let Some(name) = &self.save_map {
+            let call = Call::put(format!("/v1/imports/maps/{name}")).json(&plan.to_map());
+            transport.call(call).await?;
+        }
+        let mut report = Report::new(&plan, self.problems.as_deref())?;
         if self.dry_run {
             try_all(&mut transport, &self.file, &plan, &mut report).await?;
             return report.tell_dry_run(output);
@@ -123,6 +134,16 @@ pub(super) struct Totals {
     skipped: u64,
     refused: u64,
     receipt: Option<String>,
+}
+
+/// A table says nothing about itself.
+fn refuse_without_map(plan: &Plan) -> Result<(), Failure> {
+    if plan.format != Format::Csv || !(plan.columns.is_empty() || plan.relations.is_empty()) {
+        return Ok(());
+    }
+    let sentence = "a table needs `--map FIELD=COLUMN` and `--relation`, which say what its columns \
+                    are and why these customers are known";
+    Err(Failure::usage(sentence))
 }
 
 /// By the last word of its name that says something.

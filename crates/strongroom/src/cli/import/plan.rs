@@ -35,12 +35,15 @@ pub(in crate::cli) enum Format {
 pub(in crate::cli) enum Mapping {
     BuiltIn(&'static [(&'static str, &'static str)]),
     Column(Column),
+    /// Kept in the installation under this name.
+    Saved(String),
 }
 
 impl Mapping {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match BUILT_IN.iter().find(|(name, _)| *name == text) {
             Some((_, columns)) => Ok(Self::BuiltIn(columns)),
+            None if !text.contains('=') && is_name(text) => Ok(Self::Saved(text.to_owned())),
             None => Column::parse(text).map(Self::Column),
         }
     }
@@ -51,6 +54,8 @@ impl Mapping {
         for map in maps {
             match map {
                 Self::Column(column) => columns.push(column.clone()),
+                // Its columns were added by whoever asked for it.
+                Self::Saved(_) => {}
                 Self::BuiltIn(known) => columns.extend(known.iter().map(|(target, column)| {
                     let (field, part) = target.split_once('.').unwrap_or((target, ""));
                     let part = (!part.is_empty()).then(|| part.to_owned());
@@ -107,6 +112,61 @@ impl Plan {
         let text = json!(["strongroom/import/v1", columns, relations, date, delimiter]).to_string();
         sha256(&[text.as_bytes()])
     }
+}
+
+impl Plan {
+    /// As the installation keeps it.
+    pub(super) fn to_map(&self) -> Value {
+        let columns: Vec<Value> = self
+            .columns
+            .iter()
+            .map(|it| json!({ "field": it.field, "part": it.part, "column": it.column }))
+            .collect();
+        json!({ "columns": columns, "relations": self.relations, "date_column": self.date_column,
+            "delimiter": char::from(self.delimiter).to_string() })
+    }
+
+    /// Takes over what a kept map says and the command line does not.
+    pub(super) fn take_map(&mut self, map: &Value, without: &[String]) {
+        let list =
+            |name: &str| map.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let text =
+            |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        for column in list("columns") {
+            let (Some(field), Some(name)) = (text(&column, "field"), text(&column, "column"))
+            else {
+                continue;
+            };
+            if !without.contains(&field) {
+                self.columns.push(Column { field, part: text(&column, "part"), column: name });
+            }
+        }
+        if self.relations.is_empty() {
+            let names = list("relations");
+            self.relations = names.iter().filter_map(|it| it.as_str().map(str::to_owned)).collect();
+        }
+        if self.date_column.is_none() {
+            self.date_column = text(map, "date_column");
+        }
+        if self.delimiter == b','
+            && let Some([byte]) = text(map, "delimiter").as_deref().map(str::as_bytes)
+        {
+            self.delimiter = *byte;
+        }
+    }
+}
+
+/// The name of a kept map, as part of an address.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    let wrong = "the name of a map is 1 to 40 lower-case letters, digits and `-`, and not one that is \
+                 built in";
+    let is_free = BUILT_IN.iter().all(|(known, _)| *known != text);
+    if is_name(text) && is_free { Ok(text.to_owned()) } else { Err(wrong.to_owned()) }
+}
+
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.len() <= 40 && text.bytes().all(plain)
 }
 
 /// One byte, or the word `tab`, which is hard to type.

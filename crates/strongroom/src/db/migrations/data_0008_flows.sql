@@ -10,3 +10,9 @@ CREATE TABLE repeat (
   mac {bytes} NOT NULL
 ) {clustered};
 CREATE INDEX repeat_ends ON repeat (ends_ms);
+-- Maps of imports, kept by name: which column of a file is which field. Never a value.
+CREATE TABLE import_map (
+  name {text} NOT NULL PRIMARY KEY,
+  map {text} NOT NULL,
+  mac {bytes} NOT NULL
+);

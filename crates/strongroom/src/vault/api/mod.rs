@@ -10,6 +10,7 @@ mod imports;
 mod looks;
 mod merges;
 mod records;
+mod maps;
 mod repeats;
 mod shown;
 mod tokens;
@@ -52,6 +53,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(imports::begin))
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))
+        .routes(routes!(maps::save, maps::read))
 }
 
 fn read_time(text: &str, field: &str) -> Result<Time, Error> {

@@ -7,6 +7,7 @@ mod indexes;
 mod records;
 mod tokens;
 mod walk;
+mod maps;
 
 pub(super) use customers::{
     active_and_alive, delete_customer, delete_record, find_row, insert_customer, list_active_ids,
@@ -31,3 +32,4 @@ pub(super) use tokens::{
     move_token, reseal_token, token_in_slot, tokens_in, unchanged,
 };
 pub(super) use walk::{WalkRow, any_orphan, list_keys, put_walk, read_walk, set_due_day};
+pub(super) use maps::{count_maps, find_map, put_map};

@@ -10,6 +10,7 @@ mod holds;
 mod import;
 mod looks;
 mod merge;
+mod maps;
 pub(super) mod open;
 mod patch;
 mod read;
@@ -45,6 +46,8 @@ pub use import::{
 };
 pub use looks::{Look, Looks, who_looked};
 pub use merge::{Keep, MergeInput, Merged, merge};
+pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
+pub use maps::{read_map, save_map};
 pub use open::version_of;
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};

@@ -170,6 +170,25 @@ fn files_in_other_encodings_are_read_or_refused_with_the_cure() {
 }
 
 #[test]
+fn a_map_is_kept_under_its_name_and_taken_again_by_whoever_may_import() {
+    let save = [&SHOP_MAP[..], &["--save-map", "old-shop"]].concat();
+    let (installation, key) = with_customers("old.csv", SHOPIFY.as_bytes(), &save);
+    let path = installation.path().join("more.csv");
+    let more = SHOPIFY.replace("zoe@", "zq@").replace("ada@", "bo@");
+    std::fs::write(&path, more).unwrap();
+    let importer = text(installation.path().join("importer.key"));
+    let fixed = ["import", &text(&path), "--key-file", &importer, "--json", "--map", "old-shop"];
+    let told: Value = serde_json::from_str(&installation.must(&fixed)).unwrap();
+    assert_eq!(told["created"], 2, "{told}");
+    let all = clear(&installation, &key);
+    assert_eq!((all.len(), all[0][1].as_array().unwrap().len()), (4, 2));
+    let unknown = ["import", &text(&path), "--key-file", &importer, "--map", "new-shop"];
+    assert_eq!(installation.run(&unknown).code, Some(1));
+    let built_in = [&fixed[..], &["--save-map", "shopify"]].concat();
+    assert_eq!(installation.run(&built_in).code, Some(2));
+}
+
+#[test]
 fn lines_that_are_no_customers_are_told_by_number_and_never_repeated() {
     let installation = Installation::with_policy(&policy());
     let importer = text(installation.key("importer"));

@@ -36,6 +36,7 @@ const COMMANDS: [&str; 37] = [
     "key list",
     "key revoke",
     "import",
+    "export",
     "customer add",
     "customer find",
     "customer show",

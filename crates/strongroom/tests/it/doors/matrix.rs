@@ -248,6 +248,9 @@ impl Scene {
         self.names.insert("verification", verified["id"].as_str().unwrap().to_owned());
         let cabinet = json!({ "kind": "paper_box", "owner": "front desk" });
         shop.as_operator("PUT", "/v1/places/cabinet", Some(cabinet)).await;
+        let map = Some(json!({ "columns": [] }));
+        let kept = shop.call("importer", "PUT", "/v1/imports/maps/old-shop", map).await;
+        assert_eq!(kept.status, 204, "{:?}", kept.json);
         let spare = json!({ "name": "spare", "role": "desk" });
         let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
         self.names.insert("key", spare.json["id"].as_str().unwrap().to_owned());
@@ -281,6 +284,7 @@ impl Scene {
             .path
             .replace("{id}", &self.names[name])
             .replace("{source}", "shop")
+            .replace("{name}", "old-shop")
             .replace("{reference}", &format!("order-{}", self.number))
             .replace("{name}", "cabinet")
             .replace("{purpose}", "marketing")
@@ -350,6 +354,7 @@ impl Scene {
             }
             ("PUT", "/v1/customers/{id}/consents/{purpose}") => json!({ "how": "phone" }),
             (_, "/v1/exports") => json!({ "fields": ["name"] }),
+            ("PUT", "/v1/imports/maps/{name}") => json!({ "columns": [] }),
             (_, "/v1/imports") => json!({ "file_sha256": hash, "map_sha256": hash }),
             (_, "/v1/imports/{id}/rows") => json!({ "first": 0, "rows": [import_row] }),
             (_, "/v1/imports/dry-run") => json!({ "rows": [import_row] }),
@@ -438,6 +443,8 @@ PUT    /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403
 DELETE /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry
 POST   /v1/exports                              401 401 401 401 401  403 403 403 403 403  entry
 POST   /v1/imports                              401 401 401 401 401  403 403 200 403 403  entry
+PUT    /v1/imports/maps/{name}                  401 401 401 401 401  403 403 204 403 403  entry
+GET    /v1/imports/maps/{name}                  401 401 401 401 401  403 403 200 403 403  entry
 POST   /v1/imports/{id}/rows                    401 401 401 401 401  403 403 200 403 403  entry
 POST   /v1/imports/dry-run                      401 401 401 401 401  403 403 200 403 403  entry
 GET    /v1/ledger/checkpoint                    401 401 401 401 401  200 200 200 200 200  none

@@ -206,6 +206,22 @@ async fn masked_fields_and_callers_without_the_right_export_nothing() {
 }
 
 #[tokio::test]
+async fn a_kept_map_changed_by_sql_is_told_not_used() {
+    let mut shop = Shop::open().await;
+    let path = "/v1/imports/maps/old-shop";
+    let map = json!({ "columns": [{ "field": "email", "column": "E-Mail" }] });
+    assert_eq!(shop.call("importer", "PUT", path, Some(map)).await.status, 204);
+    let kept = shop.call("importer", "GET", path, None).await;
+    assert_eq!(kept.json["columns"], json!([{ "field": "email", "column": "E-Mail" }]));
+    shop.stop();
+    let sql = "UPDATE import_map SET map = replace(map, 'email', 'note')";
+    crate::support::intrude(&shop.data_file(), sql);
+    shop.start().await.unwrap();
+    let changed = shop.call("importer", "GET", path, None).await;
+    assert_eq!((changed.status.as_u16(), changed.code()), (503, "tampered"));
+}
+
+#[tokio::test]
 async fn no_cell_of_a_table_is_run_as_a_formula() {
     let (shop, client) = shop_of(0, 100).await;
     let notes = ["=1+1", "+1", "-1", "@SUM(A1)", "plain \"quoted\", and more"];

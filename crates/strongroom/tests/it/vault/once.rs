@@ -183,6 +183,7 @@ DELETE /v1/customers/{id}/hold                 admin    done
 POST   /v1/customers:batch                     shop     asks
 POST   /v1/exports                             shop     asks
 POST   /v1/imports                             importer same
+PUT    /v1/imports/maps/{name}                 importer done
 POST   /v1/imports/{id}/rows                   importer done
 POST   /v1/imports/dry-run                     importer asks
 POST   /v1/ledger/verify                       shop     asks
@@ -276,6 +277,9 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
             row["line"] = json!(1);
             let path = format!("/v1/imports/{}/rows", begun.json["id"].as_str().unwrap());
             (path, Some(json!({ "first": 0, "rows": [row] })))
+        }
+        (_, "/v1/imports/maps/{name}") => {
+            (path.replace("{name}", "old-shop"), Some(json!({ "columns": [] })))
         }
         (_, "/v1/imports") => (path, Some(begin)),
         ("DELETE", "/v1/keys/{id}") => {

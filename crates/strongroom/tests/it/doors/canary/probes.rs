@@ -369,6 +369,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("desk", "POST", "/v1/tokens/detokenize".to_owned()),
         ("shop", "POST", "/v1/exports".to_owned()),
         ("importer", "POST", "/v1/imports".to_owned()),
+        ("importer", "PUT", "/v1/imports/maps/old-shop".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
         ("importer", "POST", "/v1/imports/imp_00000000000000000000000000/rows".to_owned()),
         ("privacy", "POST", "/v1/ledger/scope".to_owned()),
