@@ -26,6 +26,9 @@ pub struct ApiKey;
 /// A customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Customer;
+/// What of whose is at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Holding;
 /// An import job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Import;
@@ -38,12 +41,18 @@ pub struct Token;
 /// One request, as logs and errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request;
+/// One verification of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Verification;
 
 impl Kind for ApiKey {
     const PREFIX: &'static str = "key";
 }
 impl Kind for Customer {
     const PREFIX: &'static str = "cus";
+}
+impl Kind for Holding {
+    const PREFIX: &'static str = "hld";
 }
 impl Kind for Import {
     const PREFIX: &'static str = "imp";
@@ -56,6 +65,9 @@ impl Kind for Token {
 }
 impl Kind for Request {
     const PREFIX: &'static str = "req";
+}
+impl Kind for Verification {
+    const PREFIX: &'static str = "ver";
 }
 
 /// 128 bits that name one `K`; written as `prefix_` and 26 letters and digits.

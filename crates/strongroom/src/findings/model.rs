@@ -8,6 +8,8 @@ use crate::id::{Customer, Id};
 pub enum FindingKind {
     /// The wall clock jumped; nothing is erased until a person confirms it.
     ClockSuspect,
+    /// A copy somewhere should be gone by now.
+    HoldingOverdue,
     /// Losing the key file loses everything.
     KeyFileOnly,
     /// A customer's key is not there although nobody erased it.
@@ -25,6 +27,7 @@ impl FindingKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClockSuspect => "clock_suspect",
+            Self::HoldingOverdue => "holding_overdue",
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",

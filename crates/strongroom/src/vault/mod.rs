@@ -13,18 +13,21 @@ mod store;
 mod tests;
 mod verbs;
 
-pub use api::routes;
+pub use api::{rebuild, routes};
 pub use jobs::{
     Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
 };
-pub use model::{Reference, Token};
+pub use model::{How, Reference, Token};
 pub use rules::Kept;
 pub use verbs::{
-    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Keep, Look, Looks, Match,
-    MergeInput, Merged, NewCustomer, NewRecord, Patched, RecordShown, RecordWritten, RecordsShown,
-    RelationChange, RelationInput, RevealReason, RowProblem, ScopeLine, Shown, TokenInput,
-    TokenShown, TokenShows, Upserted, add_record, ask_erasure, begin_import, cancel_erasure,
-    create, detokenize, import_chunk, list_records, look_up, make_tokens, merge, patch,
-    patch_record, read, read_record, relate, reveal, reveal_record, scope, try_chunk, upsert,
-    who_looked,
+    Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX, ChunkOutcome,
+    ConsentInput, ConsentView, Consented, Consents, Created, ImportRowInput, Keep, Look, Looks,
+    Match, MergeInput, Merged, NewCustomer, NewRecord, NothingShown, Patched, Position,
+    RecordShown, RecordWritten, RecordsShown, RelationChange, RelationInput, RevealReason,
+    RowProblem, SCOPE_LINES_MAX, Scope, ScopeAsked, ScopeLine, ScopeOf, Shown, ShownOne, ShownPage,
+    TokenInput, TokenShown, TokenShows, Touched, Upserted, add_record, ask_erasure, asked_of,
+    batch, begin_import, cancel_erasure, consented, create, detokenize, give_consent, import_chunk,
+    import_now, list_consents, list_records, look_up, make_tokens, merge, patch, patch_record,
+    place_hold, read, read_many, read_record, relate, reveal, reveal_record, scope, try_chunk,
+    upsert, version_of, who_looked, withdraw_consent,
 };

@@ -1,5 +1,9 @@
 //! Customers as the vault knows them.
 
+mod consent;
+mod record;
+mod token;
+
 use std::collections::BTreeMap;
 
 use strongroom_crypto::{CryptoError, Decoder, Encoder, Plain};
@@ -8,12 +12,11 @@ use crate::ctx::{Pseudonym, Time};
 use crate::error::Error;
 use crate::id::{Customer, Id};
 
-mod record;
-mod token;
-
-pub(super) use record::{About, Rows, Shelf};
-pub use token::Token;
-pub(super) use token::{Standing, TOKEN_VERSION};
+pub(in crate::vault) use self::consent::Consent;
+pub use self::consent::How;
+pub(super) use self::record::{About, Rows, Shelf};
+pub use self::token::Token;
+pub(super) use self::token::{Standing, TOKEN_VERSION};
 
 /// The plain columns: they say nothing about a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +82,8 @@ pub(super) struct Core {
     /// Compartment id to the version its record has.
     pub(super) compartments: BTreeMap<[u8; 16], u64>,
     pub(super) indexes: Vec<IndexEntry>,
+    /// At most one a purpose.
+    pub(super) consents: Vec<Consent>,
     /// Where the customer's records stand.
     pub(super) shelves: Vec<Shelf>,
     /// Under which the ledger knew those who were merged into this one.
@@ -138,6 +143,10 @@ impl Core {
             (3, Plain::new(compartments.finish())),
             (4, Plain::new(indexes.finish())),
         ];
+        // Without any the core stays as it was before there were consents.
+        if !self.consents.is_empty() {
+            cells.push((5, Plain::new(consent::encode(&self.consents))));
+        }
         if !self.shelves.is_empty() {
             cells.push((SHELVES_CELL, Plain::new(record::encode_shelves(&self.shelves))));
         }
@@ -180,6 +189,9 @@ impl Core {
             indexes.push(IndexEntry { kind, field: decoder.u8()?, hash: decoder.array()? });
         }
         decoder.finish()?;
+        let consents = cells.iter().find(|(number, _)| *number == 5);
+        let consents = consents.map(|(_, plain)| consent::decode(plain.expose())).transpose()?;
+        let (created, consents) = (Time::from_ms(created), consents.unwrap_or_default());
         let shelves = match cell(SHELVES_CELL) {
             Ok(cell) => record::decode_shelves(cell)?,
             Err(_) => Vec::new(),
@@ -193,13 +205,13 @@ impl Core {
             }
             decoder.finish()?;
         }
-        let created = Time::from_ms(created);
         Ok(Self {
             pseudonym,
             created,
             relations,
             compartments,
             indexes,
+            consents,
             shelves,
             merged,
             is_merged_away,

@@ -1,5 +1,6 @@
 //! Pure decisions of the vault: what may be kept, when it falls due, what an erasure leaves.
 
+mod consent;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,10 @@ use crate::error::{Error, FieldProblem};
 use crate::policy::{Applied, FieldValue, Find, Policy, RetentionPeriod, parse_value};
 use crate::vault::model::{Core, IndexKind, Relation};
 
-pub(super) use records::{
+pub(super) use self::consent::{
+    give, has_consented, refuse_needless, refuse_without_consent, withdraw,
+};
+pub(super) use self::records::{
     RecordField, due_day_of, end_year, issued_day, parse_record_fields, start_of,
 };
 

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use strongroom_crypto::SystemRandom;
 
 use super::model::{
-    Core, CustomerRow, CustomerState, IndexEntry, IndexKind, Reference, Relation, Shelf,
+    Consent, Core, CustomerRow, CustomerState, How, IndexEntry, IndexKind, Reference, Relation,
+    Shelf,
 };
 use super::rules::{due_day, erasures_a_day_max, relation_ends, remainder};
 use crate::ctx::{Pseudonym, Time};
@@ -105,6 +106,7 @@ fn core(applied: &Applied, relations: Vec<Relation>) -> Core {
         relations,
         compartments,
         indexes: Vec::new(),
+        consents: Vec::new(),
         shelves: Vec::new(),
         merged: Vec::new(),
         is_merged_away: false,
@@ -195,6 +197,7 @@ proptest! {
         relations in prop::collection::vec(("[a-z]{1,12}", any::<i64>()), 0..5),
         compartments: BTreeMap<[u8; 16], u64>,
         indexes in prop::collection::vec((any::<bool>(), any::<u8>(), any::<[u8; 16]>()), 0..9),
+        consents in prop::collection::vec(("[a-z]{1,12}", any::<Option<i64>>(), any::<Option<i64>>()), 0..4),
         shelves in prop::collection::vec(
             (any::<[u8; 16]>(), "[a-z]{1,12}", 1970_i16..9_999, any::<[u8; 16]>(), any::<u32>(),
                 any::<[u8; 32]>()),
@@ -217,6 +220,13 @@ proptest! {
                     IndexEntry { kind, field, hash }
                 })
                 .collect(),
+            consents: consents
+                .into_iter()
+                .map(|(purpose, given, withdrawn)| {
+                    let given = given.map(|time| (Time::from_ms(time), How::InPerson));
+                    Consent { purpose, given, withdrawn: withdrawn.map(Time::from_ms) }
+                })
+                .collect(),
             shelves: shelves
                 .into_iter()
                 .map(|(id, kind, end_year, dek, count, digest)| {
@@ -226,6 +236,9 @@ proptest! {
             merged: merged.into_iter().map(Pseudonym).collect(),
             is_merged_away,
         };
+        // A core sealed before there were consents has no cell for them.
+        let old: Vec<_> = core.cells().into_iter().filter(|(number, _)| *number != 5).collect();
+        prop_assert_eq!(Core::from_cells(&old).unwrap().consents, Vec::new());
         prop_assert_eq!(Core::from_cells(&core.cells()).unwrap(), core);
     }
 }

@@ -31,7 +31,7 @@ pub fn describe(policy: &Policy) -> Value {
     let purposes = policy
         .purposes()
         .iter()
-        .map(|(name, purpose)| json!({ "name": name.as_str(), "title": purpose.title }));
+        .map(|(name, purpose)| json!({ "name": name.as_str(), "title": purpose.title, "needs_consent": purpose.needs_consent }));
     let roles = policy.roles().iter().map(|(name, role)| {
         json!({ "name": name.as_str(), "title": role.title, "may": words(&role.may, |right| right.as_str()) })
     });

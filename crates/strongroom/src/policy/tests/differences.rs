@@ -232,6 +232,15 @@ fn changes_of_roles_and_rights_are_told() {
         "[role.desk]",
         &[(Effect::Narrows, "Role `boss` is dropped")],
     );
+    let asked = "[purpose.survey]\nneeds_consent = true\n[role.desk]";
+    let line = "Purpose `survey` is added, only with consent";
+    check("[role.desk]", asked, &[(Effect::Neutral, line)]);
+    let (needs, free) = ("needs_consent = true", "needs_consent = false");
+    let narrowed = "Purpose `marketing` needs the customer's consent now";
+    let base = SHOP.replacen(needs, free, 1);
+    check_from(&base, free, needs, &[(Effect::Narrows, narrowed)]);
+    let widened = "Purpose `marketing` no longer needs the customer's consent";
+    check(needs, free, &[(Effect::Widens, widened)]);
     let audit = "[purpose.audit]\n[role.desk]";
     check("[role.desk]", audit, &[(Effect::Neutral, "Purpose `audit` is added")]);
     check_from(

@@ -187,7 +187,8 @@ fn the_overview_names_everything_with_its_title() {
         "needed_for": ["enquiry", "purchase"], "find": "unique",
     });
     assert!(overview["fields"].as_array().unwrap().contains(&email));
-    assert_eq!(overview["grants"].as_array().unwrap().len(), 6);
+    assert_eq!(overview["purposes"][1]["needs_consent"], true);
+    assert_eq!(overview["grants"].as_array().unwrap().len(), 7);
     assert_eq!(overview["grants"][2]["reveal"]["per_day"], 30);
     assert_eq!(overview["roles"].as_array().unwrap().len(), 5);
 }

@@ -218,13 +218,8 @@ const BAD: &[(&str, &str, &str)] = &[
     // Purposes and roles.
     (
         "[purpose.support]",
-        "[purpose.support]\nneeds_consent = true",
-        "line 14: `needs_consent = true` is not in this version: take it out",
-    ),
-    (
-        "[purpose.support]",
         "[purpose.support]\nneeds_consent = 1",
-        "line 14: `needs_consent` of purpose `support` is neither yes nor no",
+        "line 14: `needs_consent` of purpose `support` is neither yes nor no: write `true`",
     ),
     (
         "[\"relate\"]",

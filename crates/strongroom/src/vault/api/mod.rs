@@ -1,11 +1,15 @@
-//! Routes of the vault: customers, erasures, imports, who looked.
+//! Routes of the vault: customers, consents, records, tokens, erasures, holds, imports, who looked.
 
+mod batch;
+mod consents;
 mod customers;
 mod erasures;
+mod holds;
 mod imports;
 mod looks;
 mod merges;
 mod records;
+mod repeats;
 mod shown;
 mod tokens;
 
@@ -18,17 +22,24 @@ use crate::access::Desk;
 use crate::ctx::Time;
 use crate::error::Error;
 
+pub use repeats::rebuild;
+
 /// All of them.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .routes(routes!(customers::create))
         .routes(routes!(customers::upsert))
+        .routes(routes!(batch::batch))
         .routes(routes!(shown::look_up))
         .routes(routes!(shown::read, customers::patch, erasures::ask))
+        .routes(routes!(shown::read_many))
         .routes(routes!(shown::reveal))
         .routes(routes!(customers::relate))
+        .routes(routes!(consents::list))
+        .routes(routes!(consents::give, consents::withdraw))
         .routes(routes!(merges::merge))
         .routes(routes!(erasures::cancel))
+        .routes(routes!(holds::place_hold, holds::release_hold))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
         .routes(routes!(records::add, records::list))

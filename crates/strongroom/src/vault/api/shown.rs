@@ -14,7 +14,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::{Caller, Desk, Purpose, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
-use crate::vault::{self, RevealReason, Shown};
+use crate::id::{Customer, Id};
+use crate::vault::{self, RevealReason, Shown, ShownOne};
 use crate::web::{Body, Problem, Receipted};
 
 /// Values as they may be shown.
@@ -95,6 +96,65 @@ pub(super) async fn read(
     match shown.await {
         Ok(shown) => Ok(answer(shown)),
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Read, "customer.read", error).await),
+    }
+}
+
+/// A page of customers.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageInput {
+    /// 1 to 200 ids.
+    ids: Vec<String>,
+    /// Field names.
+    fields: Vec<String>,
+}
+
+/// Customers as they may be shown. Each of those asked for is in exactly one of the lists.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PageView {
+    /// In the order they were asked for, each once.
+    customers: Vec<ShownView>,
+    /// Who is not there, or not for you to know.
+    missing: Vec<String>,
+    /// Who cannot be shown until something is mended; the findings say what.
+    unavailable: Vec<String>,
+    /// Who has not consented to the purpose.
+    without_consent: Vec<String>,
+}
+
+/// Fields of up to 200 customers, as the policy shows them for a purpose
+///
+/// One entry in the ledger names them all. Those who cannot be shown are named in lists of their own.
+#[utoipa::path(post, path = "/v1/customers/read", tag = "customers", operation_id = "read_customers",
+    params(("Strongroom-Purpose" = String, Header)), request_body = PageInput,
+    responses((status = 200, body = PageView), (status = "default", body = Problem)))]
+pub(super) async fn read_many(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Purpose(purpose): Purpose,
+    Body(input): Body<PageInput>,
+) -> Result<Receipted<Json<PageView>>, Error> {
+    let shown = async {
+        let fields = split(&input.fields.join(","))?;
+        let ids = input.ids.iter().map(|id| id.parse()).collect::<Result<Vec<_>, Error>>()?;
+        vault::read_many(&desk, &ctx, &ids, &purpose, &fields).await
+    };
+    match shown.await {
+        Ok(shown) => {
+            let names = |ids: Vec<Id<Customer>>| ids.iter().map(ToString::to_string).collect();
+            let view = |one: ShownOne| {
+                let (id, version) = (one.id.to_string(), one.version);
+                ShownView { id, version, fields: one.fields, masked: one.masked }
+            };
+            let page = PageView {
+                customers: shown.customers.into_iter().map(view).collect(),
+                missing: names(shown.missing),
+                unavailable: names(shown.unavailable),
+                without_consent: names(shown.without_consent),
+            };
+            Ok(Receipted(shown.receipt, Json(page)))
+        }
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Read, "customer.read_many", error).await),
     }
 }
 

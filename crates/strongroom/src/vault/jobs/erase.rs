@@ -177,7 +177,7 @@ async fn raise_if_put_back(
         store::find_job(&mut data, job.customer, JobState::Asked).await?
     };
     if stands.is_some_and(|stands| stands.mac == job.mac) {
-        raise(desk, ctx, FindingKind::Tampered, &opened.row, PUT_BACK).await;
+        raise(desk, ctx, FindingKind::Tampered, &opened.row.id, PUT_BACK).await;
     }
     Ok(())
 }
@@ -185,7 +185,7 @@ async fn raise_if_put_back(
 /// Destroys the keys of a begun job, deletes what they sealed, and says so.
 async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
     let plan = Plan::decode(&job.plan)?;
-    desk.keyring.destroy_forever(&Destruction::issue(plan.deks.clone()))?;
+    desk.keyring.destroy_forever(Destruction::issue(plan.deks.clone())).await?;
     let mut done = job.clone();
     done.state = JobState::Done;
     done.customer = 0;
@@ -273,6 +273,8 @@ fn core_of(opened: &Opened, left: &Remainder, plan: &Plan) -> Core {
     core.relations.clone_from(&left.relations);
     core.compartments.retain(|id, _| left.compartments.contains(id));
     core.indexes.retain(|entry| !plan.indexes.contains(entry));
+    // Who asks to be forgotten takes back whatever they agreed to.
+    core.consents.clear();
     core.shelves.retain(|shelf| left.shelves.contains(&shelf.id));
     core
 }

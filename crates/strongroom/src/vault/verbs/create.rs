@@ -74,7 +74,7 @@ pub(super) async fn create_with(
             .writing(made.written)
             .counting(1);
         let (id, guards) = (made.id, made.guards.clone());
-        let change = made.into_change(grant.change(entry));
+        let change = made.into_change(grant.change(entry).making(id));
         match commit_or_retry(desk, change).await {
             Ok(Attempt::Done(receipt)) => return Ok(Created { id, version: 1, receipt }),
             Ok(Attempt::Retry) => {}
@@ -143,6 +143,7 @@ pub(super) fn prepare(
         relations,
         compartments,
         indexes,
+        consents: Vec::new(),
         shelves: Vec::new(),
         merged: Vec::new(),
         is_merged_away: false,

@@ -76,7 +76,7 @@ pub async fn add_record(
         let fields = FieldSet::of(issue.fields.iter().map(|field| field.id));
         let entry = Entry::new(ctx, EntryKind::Write, "record.add").of_fields(fields);
         let change = recore(desk, ctx, grant, &opened, &core, sealing, entry)?;
-        if let Some(receipt) = done(desk, change).await? {
+        if let Some(receipt) = done(desk, change.making(record)).await? {
             return Ok(RecordWritten { id: record, version: 1, receipt });
         }
     }

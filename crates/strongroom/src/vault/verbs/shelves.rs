@@ -57,7 +57,7 @@ pub(in crate::vault) async fn open_shelves(
         for shelf in shelves {
             if registered(desk, &mut data, &shelf.dek).await? {
                 drop(data);
-                raise(desk, ctx, FindingKind::Tampered, &opened.row, RETURNED).await;
+                raise(desk, ctx, FindingKind::Tampered, &opened.row.id, RETURNED).await;
                 return Err(Error::not_found());
             }
             let rows = store::read_shelf(&mut data, opened.row.key, &shelf.id).await?;
@@ -120,7 +120,7 @@ fn open_records(
 /// Raises the finding where an error means that other hands were at work.
 pub(super) async fn told(desk: &Desk, ctx: &Ctx, row: &CustomerRow, error: Error) -> Error {
     if error.code == "tampered" {
-        raise(desk, ctx, FindingKind::Tampered, row, TAMPERED).await;
+        raise(desk, ctx, FindingKind::Tampered, &row.id, TAMPERED).await;
     }
     error
 }

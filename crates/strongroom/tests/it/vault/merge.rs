@@ -105,6 +105,34 @@ async fn references_of_both_lead_to_the_one_who_stays() {
 }
 
 #[tokio::test]
+async fn of_two_consents_the_withdrawal_wins() {
+    for (mine, theirs, stands) in [
+        (Some("PUT"), Some("DELETE"), false),
+        (Some("DELETE"), Some("PUT"), false),
+        (Some("PUT"), Some("PUT"), true),
+        (None, Some("PUT"), true),
+        (None, None, false),
+    ] {
+        let shop = Shop::open().await;
+        let (stays, goes) = (asker(&shop, 1).await, asker(&shop, 2).await);
+        for (id, said) in [(&stays, mine), (&goes, theirs)] {
+            let Some(method) = said else { continue };
+            let path = format!("/v1/customers/{id}/consents/marketing");
+            let body = (method == "PUT").then(|| json!({ "how": "form" }));
+            assert!(shop.call("desk", method, &path, body).await.status.is_success());
+        }
+        let versions = [mine, theirs].map(|said| 1 + u64::from(said.is_some()));
+        let merged = merge(&shop, (&stays, versions[0]), (&goes, versions[1]), json!({})).await;
+        assert_eq!(merged.status, 200, "{merged:?}");
+        let client = shop.client_with(&shop.new_key("shop", &["marketing"]).await);
+        let path = format!("/v1/customers/{stays}?fields=name");
+        let purpose = [("strongroom-purpose", "marketing")];
+        let seen = client.call_plain("GET", &path, None, &purpose).await;
+        assert_eq!(seen.status, if stands { 200 } else { 403 }, "{mine:?} {theirs:?}: {seen:?}");
+    }
+}
+
+#[tokio::test]
 async fn records_tokens_and_who_looked_come_over() {
     let shop = Shop::open().await;
     let (stays, goes) = (asker(&shop, 1).await, shop.customer(2).await);

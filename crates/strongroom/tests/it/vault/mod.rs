@@ -1,6 +1,12 @@
 //! Customers, end to end.
 
 mod basics;
+mod batch;
+mod consent;
+mod imports;
 mod merge;
+mod once;
+mod read_many;
 mod records;
+mod refusals;
 mod tokens;

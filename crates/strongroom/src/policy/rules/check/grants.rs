@@ -23,17 +23,15 @@ pub(super) struct Known<'k> {
 pub(super) fn purpose(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Purpose> {
     reader.only(section, &["needs_consent", "title"], &[]);
     let title = title_or_name(reader, section);
-    if let Some((span, value)) = reader.value(section, "needs_consent", Need::Optional) {
-        match value.as_bool() {
-            Some(false) => {}
-            Some(true) => reader.not_in_this_version(&span, "`needs_consent = true`"),
-            None => {
-                let cause = format!("`needs_consent` of {} is neither yes nor no", section.place);
-                reader.report(&span, cause, "write `needs_consent = false`, or take it out");
-            }
-        }
-    }
-    Some(Purpose { title })
+    let needs_consent = match reader.value(section, "needs_consent", Need::Optional) {
+        None => false,
+        Some((span, value)) => value.as_bool().unwrap_or_else(|| {
+            let cause = format!("`needs_consent` of {} is neither yes nor no", section.place);
+            reader.report(&span, cause, "write `true` or `false` without quotes, or take it out");
+            true
+        }),
+    };
+    Some(Purpose { title, needs_consent })
 }
 
 pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Role> {
