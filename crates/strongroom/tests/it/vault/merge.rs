@@ -182,8 +182,8 @@ async fn records_tokens_and_who_looked_come_over() {
     assert_eq!(reveal(&shop, &stays, &["phone"]).await["phone"], "+442079460002");
     let again = shop.call("shop", "GET", &path, None).await;
     assert_eq!(again.json["items"].as_array().unwrap().len(), 4);
-    let verified = shop.as_operator("POST", "/v1/ledger/verify", None).await;
-    assert_eq!(verified.json["intact"], true, "{verified:?}");
+    let verified = shop.verify().await;
+    assert_eq!(verified["intact"], true, "{verified}");
 }
 
 #[tokio::test]

@@ -326,6 +326,7 @@ async fn records_are_shown_for_a_purpose_that_needs_consent_only_with_it() {
     let purpose = [("strongroom-purpose", "marketing")];
     let consent = format!("/v1/customers/{id}/consents/marketing");
     for (consented, status) in [(false, 403), (true, 200), (false, 403)] {
+        shop.clock.pass_ms(1_000);
         let said = match consented {
             true => shop.call("desk", "PUT", &consent, Some(json!({ "how": "form" }))).await,
             false => shop.call("desk", "DELETE", &consent, None).await,
