@@ -12,7 +12,7 @@ use crate::access::{Caller, Desk, Purpose, refuse};
 use crate::ctx::EntryKind;
 use crate::error::{Error, ErrorKind};
 use crate::vault::api::read_time;
-use crate::vault::{self, Token, TokenInput, TokenShows};
+use crate::vault::{self, NothingShown, Token, TokenInput, TokenShows};
 use crate::web::{Body, Problem, Receipted};
 
 /// One token to be made (`customer` and `field`), or up to 200 in `tokens`.
@@ -119,7 +119,8 @@ pub(super) struct TokenView {
     /// Whether it is the value of when the token was made.
     pinned: bool,
     /// `token_unknown`: never made, ended, or its customer is not there any more.
-    /// `token_misspelt`: its check character is wrong.
+    /// `token_misspelt`: its check character is wrong. `consent_missing`: the customer has not
+    /// consented to the purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'static str>,
 }
@@ -149,7 +150,7 @@ pub(super) async fn detokenize(
     }
 }
 
-fn view(token: Option<Token>, shown: Option<vault::TokenShown>) -> TokenView {
+fn view(token: Option<Token>, shown: Result<vault::TokenShown, NothingShown>) -> TokenView {
     let nothing = |problem| TokenView {
         field: None,
         value: None,
@@ -159,8 +160,9 @@ fn view(token: Option<Token>, shown: Option<vault::TokenShown>) -> TokenView {
     };
     match (token, shown) {
         (None, _) => nothing("token_misspelt"),
-        (_, None) => nothing("token_unknown"),
-        (_, Some(shown)) => TokenView {
+        (_, Err(NothingShown::ConsentMissing)) => nothing("consent_missing"),
+        (_, Err(NothingShown::Unknown)) => nothing("token_unknown"),
+        (_, Ok(shown)) => TokenView {
             field: Some(shown.field),
             value: shown.value,
             masked: shown.masked,

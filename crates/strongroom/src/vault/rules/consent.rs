@@ -100,20 +100,5 @@ pub(in crate::vault) fn withdraw(
     Ok(())
 }
 
-/// Joins what two customers said who turn out to be one. Whoever said no said no, whichever came later:
-/// a wrong guess must not send somebody what they refused.
-pub(in crate::vault) fn join(mine: &mut Vec<Consent>, theirs: &[Consent]) {
-    for their in theirs {
-        let Some(my) = mine.iter_mut().find(|consent| consent.purpose == their.purpose) else {
-            mine.push(their.clone());
-            continue;
-        };
-        my.withdrawn = my.withdrawn.max(their.withdrawn);
-        if their.given.is_some_and(|(at, _)| my.given.is_none_or(|(known, _)| at > known)) {
-            my.given = their.given;
-        }
-    }
-}
-
 /// As many as a policy may have purposes.
 const CONSENTS_MAX: usize = 64;

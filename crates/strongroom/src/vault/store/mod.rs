@@ -4,10 +4,10 @@ mod customers;
 mod erasures;
 mod imports;
 mod indexes;
+mod maps;
 mod records;
 mod tokens;
 mod walk;
-mod maps;
 
 pub(super) use customers::{
     active_and_alive, delete_customer, delete_record, find_row, insert_customer, list_active_ids,
@@ -23,6 +23,7 @@ pub(super) use indexes::{
     claim_unique, delete_index, delete_subject, find_by_hash, insert_exact, insert_subject,
     key_of_subject, move_index, move_subject,
 };
+pub(super) use maps::{count_maps, find_map, put_map};
 pub(super) use records::{
     SHELF_RECORDS_MAX, ShelfPlace, delete_shelf, delete_shelves, list_shelf_deks_page,
     put_shelf_record, read_shelf, read_shelf_record, shelf_of,
@@ -32,4 +33,3 @@ pub(super) use tokens::{
     move_token, reseal_token, token_in_slot, tokens_in, unchanged,
 };
 pub(super) use walk::{WalkRow, any_orphan, list_keys, put_walk, read_walk, set_due_day};
-pub(super) use maps::{count_maps, find_map, put_map};

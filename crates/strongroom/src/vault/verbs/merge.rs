@@ -209,7 +209,8 @@ impl Pair<'_> {
 }
 
 impl Merging {
-    /// Relations, each with the later time, and the pseudonyms under which the ledger knows both.
+    /// Relations, each with the later time; consents, of which a withdrawal wins; and the pseudonyms
+    /// under which the ledger knows both.
     fn join(&mut self, goes: &Core) -> Result<(), Error> {
         for relation in &goes.relations {
             match self.core.relations.iter_mut().find(|known| known.name == relation.name) {
@@ -217,7 +218,16 @@ impl Merging {
                 None => self.core.relations.push(relation.clone()),
             }
         }
-        rules::join_consents(&mut self.core.consents, &goes.consents);
+        for consent in &goes.consents {
+            match self.core.consents.iter_mut().find(|known| known.purpose == consent.purpose) {
+                Some(known) => {
+                    let given = [known.given, consent.given].into_iter().flatten();
+                    known.given = given.max_by_key(|(at, _)| *at);
+                    known.withdrawn = known.withdrawn.max(consent.withdrawn);
+                }
+                None => self.core.consents.push(consent.clone()),
+            }
+        }
         self.core.created = Time::from_ms(self.core.created.as_ms().min(goes.created.as_ms()));
         self.core.merged.push(goes.pseudonym);
         self.core.merged.extend(&goes.merged);

@@ -9,8 +9,8 @@ mod find;
 mod holds;
 mod import;
 mod looks;
-mod merge;
 mod maps;
+mod merge;
 pub(super) mod open;
 mod patch;
 mod read;
@@ -45,9 +45,8 @@ pub use import::{
     import_now, try_chunk,
 };
 pub use looks::{Look, Looks, who_looked};
-pub use merge::{Keep, MergeInput, Merged, merge};
-pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
 pub use maps::{read_map, save_map};
+pub use merge::{Keep, MergeInput, Merged, merge};
 pub use open::version_of;
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
@@ -55,7 +54,7 @@ pub use read_many::{ShownOne, ShownPage, read_many};
 pub use records::{NewRecord, RecordWritten, add_record, patch_record};
 pub use scope::{Position, SCOPE_LINES_MAX, Scope, ScopeAsked, ScopeLine, ScopeOf, Touched, scope};
 pub use show_records::{RecordShown, RecordsShown, list_records, read_record, reveal_record};
-pub use tokens::{TokenInput, TokenShown, TokenShows, detokenize, make_tokens};
+pub use tokens::{NothingShown, TokenInput, TokenShown, TokenShows, detokenize, make_tokens};
 pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.

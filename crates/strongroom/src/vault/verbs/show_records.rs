@@ -11,6 +11,7 @@ use crate::id::{Customer, Id, Record};
 use crate::keys::Permit;
 use crate::policy::{FieldValue, mask};
 use crate::vault::model::Shelf;
+use crate::vault::rules;
 use crate::vault::verbs::open::{Opened, open_active};
 use crate::vault::verbs::read::{RevealReason, refuse_bad_ticket, still_alive};
 use crate::vault::verbs::records::shelf_with;
@@ -151,6 +152,8 @@ async fn show(
     shelves: &[OpenShelf],
     entry: Entry,
 ) -> Result<Option<(Vec<RecordShown>, Receipt)>, Error> {
+    let policy = &permission.applied.policy;
+    rules::refuse_without_consent(policy, &opened.core, permission.grant.purpose())?;
     let mut records = Vec::new();
     for shelf in shelves {
         for record in &shelf.records {

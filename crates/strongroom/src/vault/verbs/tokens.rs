@@ -14,6 +14,7 @@ use crate::id::{Customer, Id};
 use crate::keys::{Permit, Versions};
 use crate::policy::{Applied, FieldValue, Right};
 use crate::vault::model::{CustomerState, Standing, TOKEN_VERSION, Token};
+use crate::vault::rules;
 use crate::vault::store::{self, TokenRow};
 use crate::vault::verbs::open::{Opened, Which, open, open_active, tampered};
 use crate::vault::verbs::read::still_alive;
@@ -55,6 +56,15 @@ pub struct TokenShown {
     pub masked: bool,
     /// Whether it is the value of now.
     pub shows: TokenShows,
+}
+
+/// Why a token shows nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NothingShown {
+    /// Its customer has not consented to the purpose.
+    ConsentMissing,
+    /// Never made, ended, or its customer is not there any more.
+    Unknown,
 }
 
 /// Makes tokens, or gives those that stand already for the same value and consumer.
@@ -283,13 +293,13 @@ struct FoundToken {
     data: Vec<u8>,
 }
 
-/// What tokens stand for, as the policy shows it for a purpose; `None` for those that stand for nothing.
+/// What tokens stand for, as the policy shows it for a purpose, or why they show nothing.
 pub async fn detokenize(
     desk: &Desk,
     ctx: &Ctx,
     purpose: &str,
     tokens: &[Option<Token>],
-) -> Result<(Vec<Option<TokenShown>>, Receipt), Error> {
+) -> Result<(Vec<Result<TokenShown, NothingShown>>, Receipt), Error> {
     for _ in 0..ATTEMPTS_MAX {
         let mut customers: BTreeMap<i64, Option<Opened>> = BTreeMap::new();
         let mut found = Vec::with_capacity(tokens.len());
@@ -300,6 +310,16 @@ pub async fn detokenize(
             });
         }
         let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+        let refused = without_consent(&applied, purpose, &customers);
+        let found: Vec<Result<FoundToken, NothingShown>> = found
+            .into_iter()
+            .map(|found| match found {
+                Some(found) if refused.contains(&found.customer) => {
+                    Err(NothingShown::ConsentMissing)
+                }
+                found => found.ok_or(NothingShown::Unknown),
+            })
+            .collect();
         let named: BTreeSet<&str> = found
             .iter()
             .flatten()
@@ -314,8 +334,8 @@ pub async fn detokenize(
         let mut shown = Vec::with_capacity(found.len());
         for found in found {
             shown.push(match found {
-                Some(found) => Some(show(&permission, &customers, &found)?),
-                None => None,
+                Ok(found) => Ok(show(&permission, &customers, &found)?),
+                Err(why) => Err(why),
             });
         }
         let pseudonyms = opened.iter().map(|opened| opened.core.pseudonym).collect();
@@ -330,6 +350,18 @@ pub async fn detokenize(
         }
     }
     Err(changed_meanwhile())
+}
+
+/// Which of these customers have not consented to a purpose that needs it.
+fn without_consent(
+    applied: &Applied,
+    purpose: &str,
+    customers: &BTreeMap<i64, Option<Opened>>,
+) -> BTreeSet<i64> {
+    let consented = |opened: &Opened| rules::has_consented(&applied.policy, &opened.core, purpose);
+    let customers = customers.iter();
+    let refused = customers.filter(|(_, it)| it.as_ref().is_some_and(|it| !consented(it)));
+    refused.map(|(key, _)| *key).collect()
 }
 
 /// What a token stands for now. One that has ended, or whose customer is hidden, stands for nothing.

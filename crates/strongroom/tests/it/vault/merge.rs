@@ -105,6 +105,34 @@ async fn references_of_both_lead_to_the_one_who_stays() {
 }
 
 #[tokio::test]
+async fn of_two_consents_the_withdrawal_wins() {
+    for (mine, theirs, stands) in [
+        (Some("PUT"), Some("DELETE"), false),
+        (Some("DELETE"), Some("PUT"), false),
+        (Some("PUT"), Some("PUT"), true),
+        (None, Some("PUT"), true),
+        (None, None, false),
+    ] {
+        let shop = Shop::open().await;
+        let (stays, goes) = (asker(&shop, 1).await, asker(&shop, 2).await);
+        for (id, said) in [(&stays, mine), (&goes, theirs)] {
+            let Some(method) = said else { continue };
+            let path = format!("/v1/customers/{id}/consents/marketing");
+            let body = (method == "PUT").then(|| json!({ "how": "form" }));
+            assert!(shop.call("desk", method, &path, body).await.status.is_success());
+        }
+        let versions = [mine, theirs].map(|said| 1 + u64::from(said.is_some()));
+        let merged = merge(&shop, (&stays, versions[0]), (&goes, versions[1]), json!({})).await;
+        assert_eq!(merged.status, 200, "{merged:?}");
+        let client = shop.client_with(&shop.new_key("shop", &["marketing"]).await);
+        let path = format!("/v1/customers/{stays}?fields=name");
+        let purpose = [("strongroom-purpose", "marketing")];
+        let seen = client.call_plain("GET", &path, None, &purpose).await;
+        assert_eq!(seen.status, if stands { 200 } else { 403 }, "{mine:?} {theirs:?}: {seen:?}");
+    }
+}
+
+#[tokio::test]
 async fn records_tokens_and_who_looked_come_over() {
     let shop = Shop::open().await;
     let (stays, goes) = (asker(&shop, 1).await, shop.customer(2).await);
@@ -154,8 +182,8 @@ async fn records_tokens_and_who_looked_come_over() {
     assert_eq!(reveal(&shop, &stays, &["phone"]).await["phone"], "+442079460002");
     let again = shop.call("shop", "GET", &path, None).await;
     assert_eq!(again.json["items"].as_array().unwrap().len(), 4);
-    let verified = shop.as_operator("POST", "/v1/ledger/verify", None).await;
-    assert_eq!(verified.json["intact"], true, "{verified:?}");
+    let verified = shop.verify().await;
+    assert_eq!(verified["intact"], true, "{verified}");
 }
 
 #[tokio::test]
@@ -185,22 +213,6 @@ async fn nothing_is_left_of_either_once_the_one_who_stayed_is_erased() {
         let count = format!("SELECT COUNT(*) FROM {table}");
         assert_eq!(one::<i64>(&shop.data_file(), &count), 0, "{table}");
     }
-}
-
-#[tokio::test]
-async fn who_said_no_as_either_of_two_has_said_no() {
-    let shop = Shop::open().await;
-    let (one, two) = (asker(&shop, 1).await, asker(&shop, 2).await);
-    for (id, method) in [(&one, "PUT"), (&two, "PUT"), (&two, "DELETE")] {
-        let body = (method == "PUT").then(|| json!({ "how": "form" }));
-        let path = format!("/v1/customers/{id}/consents/marketing");
-        assert_eq!(shop.call("shop", method, &path, body).await.status, 200);
-    }
-    let merged = merge(&shop, (&one, 2), (&two, 3), json!({})).await;
-    assert_eq!(merged.status, 200, "{merged:?}");
-    let path = format!("/v1/customers/{one}/consents");
-    let told = shop.call("shop", "GET", &path, None).await.json;
-    assert_eq!(told["consents"][0]["stands"], false, "{told}");
 }
 
 #[tokio::test]

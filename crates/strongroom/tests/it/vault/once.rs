@@ -300,6 +300,10 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
             format!("{own}/consents/marketing"),
             (method == "PUT").then(|| json!({ "how": "phone" })),
         ),
+        ("POST", "/v1/customers/{id}/merge") => {
+            let other = shop.customer(77).await;
+            (path, Some(json!({ "other": other, "other_version": 1 })))
+        }
         ("POST", "/v1/customers/{id}/records") => {
             (path, Some(json!({ "kind": "invoice", "fields": { "number": "4712" } })))
         }

@@ -316,6 +316,32 @@ async fn a_kind_the_policy_dropped_is_not_shown_and_stays_as_long_as_a_duty_need
 }
 
 #[tokio::test]
+async fn records_are_shown_for_a_purpose_that_needs_consent_only_with_it() {
+    let grant = "[[grant]]\nrole = \"shop\"\npurpose = \"marketing\"\nfields = [\"invoice.number\"]\n\
+                 see = \"clear\"\nbudget = { per_day = 50 }\n";
+    let shop = Shop::with_policy(&format!("{}\n{grant}", crate::support::POLICY)).await;
+    let client = shop.client_with(&shop.new_key("shop", &["marketing"]).await);
+    let id = shop.customer(1).await;
+    let record = added(&shop, &id, invoice(1)).await;
+    let purpose = [("strongroom-purpose", "marketing")];
+    let consent = format!("/v1/customers/{id}/consents/marketing");
+    for (consented, status) in [(false, 403), (true, 200), (false, 403)] {
+        shop.clock.pass_ms(1_000);
+        let said = match consented {
+            true => shop.call("desk", "PUT", &consent, Some(json!({ "how": "form" }))).await,
+            false => shop.call("desk", "DELETE", &consent, None).await,
+        };
+        assert!(said.status.is_success(), "{said:?}");
+        for path in ["", &format!("/{record}")] {
+            let path = format!("/v1/customers/{id}/records{path}?fields=invoice.number");
+            let seen = client.call_plain("GET", &path, None, &purpose).await;
+            assert_eq!(seen.status, status, "{seen:?}");
+            assert_eq!(seen.json.to_string().contains("2026-1\""), consented, "{seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_key_of_a_shelf_is_live_once_its_record_is_seen() {
     let shop = Shop::open().await;
     let id = shop.customer(1).await;

@@ -147,6 +147,28 @@ async fn a_token_shows_what_the_grant_shows_in_one_entry() {
 }
 
 #[tokio::test]
+async fn tokens_of_those_who_have_not_consented_show_nothing() {
+    let shop = Shop::open().await;
+    let client = shop.client_with(&shop.new_key("shop", &["marketing"]).await);
+    let (yes, no) = (shop.customer(1).await, shop.customer(2).await);
+    let path = format!("/v1/customers/{yes}/consents/marketing");
+    let given = shop.call("desk", "PUT", &path, Some(json!({ "how": "form" }))).await;
+    assert_eq!(given.status, 200, "{given:?}");
+    let mut tokens = Vec::new();
+    for customer in [&yes, &no] {
+        tokens.push(made(&shop, json!({ "customer": customer, "field": "name" })).await);
+    }
+    let body = Some(json!({ "tokens": tokens }));
+    let purpose = [("strongroom-purpose", "marketing")];
+    let seen = client.call_plain("POST", "/v1/tokens/detokenize", body, &purpose).await;
+    assert_eq!(seen.json["tokens"][0]["value"], "A••••", "{seen:?}");
+    let refused = json!({ "masked": false, "pinned": false, "problem": "consent_missing" });
+    assert_eq!(seen.json["tokens"][1], refused);
+    let looks = shop.call("shop", "GET", &format!("/v1/customers/{no}/ledger"), None).await;
+    assert_eq!(looks.json["items"][0]["act"], "token.make", "nobody looked: {looks:?}");
+}
+
+#[tokio::test]
 async fn detokenizing_draws_on_the_budget_in_different_customers() {
     let policy =
         crate::support::POLICY.replacen("budget = { per_day = 50 }", "budget = { per_day = 2 }", 1);
