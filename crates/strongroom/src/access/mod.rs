@@ -22,5 +22,5 @@ pub use store::{BROKEN_ROW, Book, RegisterMacs, none_for as no_legal_hold};
 pub use verbs::{
     Attempt, Permission, commit, commit_or_retry, erase_claim, forget_past_days, may_look_up,
     may_read, may_reveal, permit, permit_own_end, place_hold, raise_finding, refusal_of, refuse,
-    release_hold, system_grant,
+    release_hold, replay_holds, system_grant,
 };

@@ -67,11 +67,12 @@ impl App {
         let lock = lock(&folder)?;
         let keyring = Arc::new(keys::open(&places, Arc::clone(&random))?);
         let path = data_path(&folder);
-        {
+        let archives = {
             let mut db = Connection::open(&path, Durability::Durable)?;
             migrate(&mut db, DATA)?;
             ledger::pair(&mut db, &keyring.installation())?;
-        }
+            Arc::new(ledger::open_archives(&mut db, &keyring, &folder)?)
+        };
         let (rights, published) = (Rights::default(), Published::default());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let keeper = AppKeeper::new(
@@ -90,6 +91,7 @@ impl App {
             keyring,
             committer,
             data: Database::over(&path),
+            archives,
             rights,
             published,
             clock,

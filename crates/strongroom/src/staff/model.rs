@@ -23,6 +23,8 @@ pub struct KeyRow {
     pub expires: Time,
     /// When it was revoked.
     pub revoked: Option<Time>,
+    /// When a restore switched it off, until somebody switches it on again.
+    pub disabled: Option<Time>,
     /// HMAC of id, secret, role, purposes and end.
     pub verifier: [u8; 32],
     /// Counts the changes of this row.
@@ -45,6 +47,10 @@ impl KeyRow {
             .u64(self.revoked.map_or(0, unsigned))
             .bytes(&self.verifier)
             .u64(self.version);
+        // Only where it is set: rows from before there were restores keep their MAC.
+        if let Some(disabled) = self.disabled {
+            encoder.u64(unsigned(disabled));
+        }
         encoder.finish()
     }
 
@@ -64,6 +70,12 @@ impl KeyRow {
     pub fn refusal_at(&self, now: Time) -> Option<&'static str> {
         if self.revoked.is_some() {
             return Some("this key was revoked; use its successor");
+        }
+        if self.disabled.is_some() {
+            return Some(
+                "this key is off since the data was restored; the operator looks at it and runs \
+                 `strongroom key enable`",
+            );
         }
         (now > self.expires).then_some("this key is past its end; make a new one")
     }

@@ -24,8 +24,9 @@ pub(super) fn update(row: &KeyRow, mac_before: &[u8; 32]) -> Statement {
         i64::try_from(row.version).unwrap_or(i64::MAX).into(),
         row.mac.into(),
         mac_before.into(),
+        row.disabled.map(Time::as_ms).into(),
     ];
-    Statement::new(REVOKE, args)
+    Statement::new(UPDATE, args)
 }
 
 fn values(row: &KeyRow) -> Vec<Value> {
@@ -40,6 +41,7 @@ fn values(row: &KeyRow) -> Vec<Value> {
         row.verifier.into(),
         i64::try_from(row.version).unwrap_or(i64::MAX).into(),
         row.mac.into(),
+        row.disabled.map(Time::as_ms).into(),
     ]
 }
 
@@ -55,21 +57,23 @@ fn read(row: &Row) -> Result<KeyRow, Error> {
         verifier: row.array(7)?,
         version: u64::try_from(row.integer(8)?).map_err(Error::internal)?,
         mac: row.array(9)?,
+        disabled: row.optional_integer(10)?.map(Time::from_ms),
     })
 }
 
 const LIST: &str = "SELECT id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier,
-  version, mac
+  version, mac, disabled_ms
 FROM api_key
 ORDER BY id
 LIMIT $1";
 
 const INSERT: &str = "INSERT INTO api_key
-  (id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier, version, mac)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+  (id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier, version, mac,
+  disabled_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
-const REVOKE: &str = "UPDATE api_key
-SET revoked_ms = $2, version = $3, mac = $4
+const UPDATE: &str = "UPDATE api_key
+SET revoked_ms = $2, version = $3, mac = $4, disabled_ms = $6
 WHERE id = $1 AND mac = $5";
 
 /// All keys are held in memory, so their number is bounded.

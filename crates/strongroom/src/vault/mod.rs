@@ -15,7 +15,8 @@ mod verbs;
 
 pub use api::routes;
 pub use jobs::{
-    Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
+    Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, erase_due, finish_begun, gather, rebuild,
+    refuse_returned_keys, register_macs, replay, sweep_pending_keys,
 };
 pub use model::Reference;
 pub use rules::Kept;

@@ -9,4 +9,4 @@ pub use allow::{
     permit_own_end, system_grant,
 };
 pub use commit::{Attempt, commit, commit_or_retry, raise_finding, refusal_of, refuse};
-pub use holds::{place_hold, release_hold};
+pub use holds::{place_hold, release_hold, replay_holds};

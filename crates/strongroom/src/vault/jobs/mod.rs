@@ -1,7 +1,11 @@
 //! The vault's periodic work: erasures that are due, and pending keys that have their record.
 
 mod erase;
+mod rebuild;
+mod replay;
 mod sweep;
 
 pub use erase::{Erased, erase_due, finish_begun, refuse_returned_keys, register_macs};
+pub use rebuild::{NAMED_MAX, Rebuild, Rebuilt, rebuild};
+pub use replay::{Replay, gather, replay};
 pub use sweep::{Swept, sweep_pending_keys};
