@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::access::{self, Desk};
 use crate::error::Error;
 use crate::web::Problem;
-use crate::{vault, web};
+use crate::{backup, vault, web};
 
 /// The whole server, ready to be served.
 pub fn router(desk: &Arc<Desk>) -> Router {
@@ -46,6 +46,7 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::with_openapi(api)
         .merge(access::routes())
         .merge(vault::routes())
+        .merge(backup::routes())
         .routes(routes!(healthz))
         .routes(routes!(readyz))
 }

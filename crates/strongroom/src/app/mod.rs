@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use strongroom_crypto::Random;
 
 use crate::access::{Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, raise_finding};
+use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, migrate};
 use crate::error::Error;
@@ -53,6 +54,21 @@ pub fn initialise(surroundings: &Surroundings) -> Result<(), Error> {
         return Err(Error::conflict("already_initialised", detail));
     }
     keys::create(&surroundings.places, Arc::clone(&surroundings.random))
+}
+
+/// Brings an installation back from its backups, into an empty data folder.
+pub fn restore(
+    input: &RestoreInput,
+    clock: &dyn Clock,
+    random: &Arc<dyn Random>,
+    told: impl FnMut(Step),
+) -> Result<Restored, Error> {
+    let folder = &input.places.data_folder;
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder).map_err(|cause| folder_unusable(folder, cause))?;
+    let _lock = lock(folder)?;
+    backup::restore(input, clock.now(), random, told)
 }
 
 impl App {

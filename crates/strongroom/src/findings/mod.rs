@@ -24,6 +24,16 @@ pub async fn raise(
     }
 }
 
+/// Raises a finding in data that nobody serves yet: a restore has its own entry.
+pub fn raise_while_restoring(finding: &Finding, now: crate::ctx::Time) -> Statement {
+    store::raise(finding, now)
+}
+
+/// Closes what was raised by a check that now succeeds. Part of the act that is the evidence.
+pub fn close(kind: FindingKind) -> Statement {
+    store::close(kind.as_str())
+}
+
 /// Open findings, the newest first, at most 200.
 pub async fn list(data: &Database) -> Result<Vec<Raised>, Error> {
     store::list(&mut data.snapshot().await?).await

@@ -24,6 +24,11 @@ pub(super) fn forget(customer: &[u8; 16]) -> Statement {
     Statement::new(FORGET, vec![customer.into()])
 }
 
+/// The one finding of a check that is about no customer.
+pub(super) fn close(id: &str) -> Statement {
+    Statement::new(CLOSE, vec![id.into()])
+}
+
 fn read(row: &Row) -> Result<Raised, Error> {
     Ok(Raised {
         id: row.text(0)?.to_owned(),
@@ -44,6 +49,8 @@ const LIST: &str = "SELECT id, kind, detail, first_seen_ms, last_seen_ms FROM fi
 WHERE state = 'open'
 ORDER BY last_seen_ms DESC, id
 LIMIT $1";
+
+const CLOSE: &str = "UPDATE finding SET state = 'closed' WHERE id = $1 AND state = 'open'";
 
 const FORGET: &str = "DELETE FROM finding WHERE customer = $1";
 

@@ -88,7 +88,22 @@ pub fn revoke_key(
     exchange(ctx, keyring, grant, row, revoked, "key.revoke")
 }
 
-/// Prepares that a key which a restore switched off counts again.
+/// Prepares that a key does not count until it is switched on again.
+pub fn disable_key(
+    ctx: &Ctx,
+    keyring: &Keyring,
+    grant: Grant,
+    row: &KeyRow,
+) -> Result<Change, Error> {
+    if row.revoked.is_some() || row.disabled.is_some() {
+        return Err(Error::conflict("already_off", "this key is off or was revoked before"));
+    }
+    let mut disabled = row.clone();
+    disabled.disabled = Some(ctx.now);
+    exchange(ctx, keyring, grant, row, disabled, "key.disable")
+}
+
+/// Prepares that a key which was switched off, by a person or by a restore, counts again.
 pub fn enable_key(
     ctx: &Ctx,
     keyring: &Keyring,

@@ -23,7 +23,7 @@ pub struct KeyRow {
     pub expires: Time,
     /// When it was revoked.
     pub revoked: Option<Time>,
-    /// When a restore switched it off, until somebody switches it on again.
+    /// When a restore or a person switched it off, until somebody switches it on again.
     pub disabled: Option<Time>,
     /// HMAC of id, secret, role, purposes and end.
     pub verifier: [u8; 32],
@@ -73,8 +73,8 @@ impl KeyRow {
         }
         if self.disabled.is_some() {
             return Some(
-                "this key is off since the data was restored; the operator looks at it and runs \
-                 `strongroom key enable`",
+                "this key is switched off, as every key is after a restore; the operator looks at it \
+                 and runs `strongroom key enable`",
             );
         }
         (now > self.expires).then_some("this key is past its end; make a new one")

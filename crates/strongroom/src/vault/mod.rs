@@ -22,7 +22,8 @@ pub use model::Reference;
 pub use rules::Kept;
 pub use verbs::{
     Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
-    NewCustomer, Patched, RelationChange, RelationInput, RevealReason, RowProblem, ScopeLine,
+    NewCustomer, Patched, Place, RelationChange, RelationInput, RevealReason, RowProblem, Scope,
+    ScopeLine,
     Shown, Upserted, ask_erasure, begin_import, cancel_erasure, create, import_chunk, look_up,
     patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
 };

@@ -33,6 +33,8 @@ pub struct LogFacts {
     pub time: Time,
     /// The state of authority its head speaks of.
     pub stamp: StateStamp,
+    /// The signed note.
+    pub checkpoint: Arc<str>,
 }
 
 /// What a new incarnation says about the one before it.
@@ -72,7 +74,7 @@ pub fn facts(db: &mut Connection, keyring: &Keyring) -> Result<Option<LogFacts>,
     refuse_other_tree(db, &head)?;
     let stamp =
         StateStamp { epoch: head.epoch, changes: head.state_changes, tag: head.state_tag };
-    Ok(Some(LogFacts { origin, size, root, time: head.time, stamp }))
+    Ok(Some(LogFacts { origin, size, root, time: head.time, stamp, checkpoint: head.checkpoint }))
 }
 
 /// Writes entry 0 of a new incarnation into an empty log, under a name of its own. Gives that name and

@@ -11,7 +11,7 @@ use crate::access::{Caller, Desk, refuse};
 use crate::ctx::{EntryKind, Outcome};
 use crate::error::Error;
 use crate::vault::api::read_time;
-use crate::vault::{self, Look};
+use crate::vault::{self, Look, Place};
 use crate::web::{Body, Cursor, Page, Paging, Problem, Receipted};
 
 /// One look.
@@ -19,6 +19,8 @@ use crate::web::{Body, Cursor, Page, Paging, Problem, Receipted};
 pub(super) struct LookView {
     /// Its place in the ledger.
     index: u64,
+    /// The incarnation of the ledger, from 1; a restore opens a new one.
+    incarnation: u64,
     time: String,
     /// The act, like `customer.reveal`.
     act: String,
@@ -51,7 +53,9 @@ pub(super) async fn who_looked(
     match looks.await {
         Ok(looks) => {
             let items = looks.looks.into_iter().map(view).collect();
-            let next = looks.next.map(|index| Cursor::new(index.to_be_bytes()));
+            let next = looks.next.map(|it| {
+                Cursor::new([it.incarnation.to_be_bytes(), it.index.to_be_bytes()].concat())
+            });
             Ok(Receipted(looks.receipt, Json(Page { items, next })))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "customer.ledger", error).await),
@@ -76,6 +80,15 @@ pub(super) struct ScopeView {
     customers: Vec<ScopeLineView>,
     /// Customers erased since, who cannot be named.
     erased_since: u64,
+    /// Times of which entries were lost in a restore: whom the actor touched then is UNKNOWN.
+    unknown: Vec<UnknownView>,
+}
+
+/// A time nobody knows about.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UnknownView {
+    from: String,
+    to: String,
 }
 
 /// One customer.
@@ -101,9 +114,14 @@ pub(super) async fn scope(
         vault::scope(&desk, &ctx, &input.actor, span).await
     };
     match done.await {
-        Ok((lines, receipt)) => {
-            let mut view = ScopeView { customers: Vec::new(), erased_since: 0 };
-            for line in lines {
+        Ok(scope) => {
+            let unknown = scope.unknown.iter().map(|(from, to)| UnknownView {
+                from: from.to_rfc3339(),
+                to: to.to_rfc3339(),
+            });
+            let unknown = unknown.collect();
+            let mut view = ScopeView { customers: Vec::new(), erased_since: 0, unknown };
+            for line in scope.lines {
                 let Some(customer) = line.customer else {
                     view.erased_since += 1;
                     continue;
@@ -116,16 +134,17 @@ pub(super) async fn scope(
                     last: line.last.to_rfc3339(),
                 });
             }
-            Ok(Receipted(receipt, Json(view)))
+            Ok(Receipted(scope.receipt, Json(view)))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.scope", error).await),
     }
 }
 
 fn view(look: Look) -> LookView {
-    let Look { index, leaf, fields } = look;
+    let Look { incarnation, index, leaf, fields } = look;
     LookView {
         index,
+        incarnation,
         time: leaf.time.to_rfc3339(),
         act: leaf.verb,
         actor: leaf.actor,
@@ -140,9 +159,13 @@ fn view(look: Look) -> LookView {
     }
 }
 
-fn position(cursor: &Cursor) -> Result<u64, Error> {
-    let bytes = cursor.as_bytes().try_into().map(u64::from_be_bytes);
-    bytes.map_err(|_| {
+fn position(cursor: &Cursor) -> Result<Place, Error> {
+    let halves = cursor.as_bytes().split_at_checked(8);
+    let number = |half: &[u8]| half.try_into().ok().map(u64::from_be_bytes);
+    let place = halves.and_then(|(incarnation, index)| {
+        Some(Place { incarnation: number(incarnation)?, index: number(index)? })
+    });
+    place.ok_or_else(|| {
         let detail = "`cursor` must be `next` of the page before, unchanged";
         Error::bad_request("bad_cursor", detail)
     })

@@ -19,7 +19,7 @@ pub use import::{
     Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk,
     try_chunk,
 };
-pub use looks::{Look, Looks, ScopeLine, scope, who_looked};
+pub use looks::{Look, Looks, Place, Scope, ScopeLine, scope, who_looked};
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
 pub use upsert::{Upserted, upsert};
