@@ -9,6 +9,7 @@ mod restore;
 
 pub use list::{Standing, standing};
 pub use make::{Made, Told, make};
+pub use read::contents;
 pub(super) use read::{load, open, pick};
 pub use remove::remove_old;
 pub(super) use restore::Stage;

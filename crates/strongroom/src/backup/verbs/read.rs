@@ -12,7 +12,7 @@ use crate::backup::model::{FORMAT, Kind, MANIFEST, Manifest, Part};
 use crate::backup::rules::{self, FRAME_SIZE_BYTES_MAX, Frame};
 use crate::db::{TableShape, Value};
 use crate::error::Error;
-use crate::keys::{self, BackupKey};
+use crate::keys::{self, BackupKey, Keyring};
 
 /// A backup whose manifest is ours and whose parts are the ones it names.
 pub(in crate::backup) struct Opened {
@@ -109,6 +109,20 @@ pub(in crate::backup) fn load(
         total += rows;
     }
     Ok(total)
+}
+
+/// The tables of a backup of this installation with the number of their rows: what left the machine.
+pub fn contents(folder: &Path, keyring: &Keyring) -> Result<BTreeMap<String, u64>, Error> {
+    let kind = read_manifest(folder)?.manifest.kind;
+    let opened = open(folder, kind, |_, _| keyring.backup_key())?;
+    let mut rows = BTreeMap::new();
+    for part in &opened.manifest.parts {
+        load_part(&opened, part, &mut |table: &TableShape, _: Vec<Value>| {
+            *rows.entry(table.name.clone()).or_default() += 1;
+            Ok(())
+        })?;
+    }
+    Ok(rows)
 }
 
 fn load_part(
