@@ -24,7 +24,11 @@ pub struct Attempts {
 }
 
 /// Does what is due. A failure is a finding, and stops nothing else.
-pub async fn run_due(desk: &Desk, settings: &Settings, attempts: &mut Attempts) -> Result<(), Error> {
+pub async fn run_due(
+    desk: &Desk,
+    settings: &Settings,
+    attempts: &mut Attempts,
+) -> Result<(), Error> {
     let now = desk.now();
     let every_ms = i64::from(settings.every_minutes) * 60_000;
     let standing_now = standing(desk).await?;
@@ -97,7 +101,8 @@ pub async fn rehearse(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<Che
     let is_good = check.result == "ok";
     let entry = Entry::new(&job, EntryKind::System, "backup.verify").counting(check.sampled);
     let entry = if is_good { entry } else { entry.because("not_restorable", "") };
-    let change = access::system_grant(&job, Vec::new())?.change(entry).write(store::insert_check(&check));
+    let change =
+        access::system_grant(&job, Vec::new())?.change(entry).write(store::insert_check(&check));
     let closed = is_good.then(|| findings::close(FindingKind::BackupUnusable));
     access::commit(desk, change.write_all(closed)).await?;
     if !is_good {

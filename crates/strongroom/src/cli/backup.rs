@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 use strongroom_crypto::{Random, SystemRandom};
 
 use crate::app::{self, App};
-use crate::backup::{
-    self, Kind, MissingKeys, Outcome, RestoreInput, Restored, Settings, Step,
-};
+use crate::backup::{self, Kind, MissingKeys, Outcome, RestoreInput, Restored, Settings, Step};
 use crate::cli::Common;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, warn};
@@ -101,7 +99,8 @@ impl Backup {
             return Err(Failure::usage(sentence));
         }
         let config = Config::read(&common.config)?;
-        let to = self.to.clone().map_or_else(|| Ok(config.backup.to.clone()), std::path::absolute)?;
+        let to =
+            self.to.clone().map_or_else(|| Ok(config.backup.to.clone()), std::path::absolute)?;
         let app = serve::open(&config).await?;
         let bar = bar(output);
         let told = bar.clone();

@@ -25,7 +25,9 @@ use crate::error::Error;
 use model::Unsealed;
 pub use model::{CORE, KeyBinding, KeyHandle, Permit, Versions};
 pub use store::{Anchor, DEK_TABLE, newest_schema};
-pub use verbs::{BackupKey, BackupReader, BackupWriter, KeyReader, backup_key, empty_store, settle};
+pub use verbs::{
+    BackupKey, BackupReader, BackupWriter, KeyReader, backup_key, empty_store, settle,
+};
 
 /// Every key of an installation, and the file they live in.
 pub struct Keyring {

@@ -17,8 +17,7 @@ pub use self::model::{
 };
 pub use self::rules::{compartments, describe, difference, mask, parse_value};
 pub use self::verbs::{
-    Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read,
-    replay,
+    Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read, replay,
 };
 
 /// Reads a policy file. On failure at least one and at most 20 problems, in the order of their

@@ -23,7 +23,6 @@ pub use rules::Kept;
 pub use verbs::{
     Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
     NewCustomer, Patched, Place, RelationChange, RelationInput, RevealReason, RowProblem, Scope,
-    ScopeLine,
-    Shown, Upserted, ask_erasure, begin_import, cancel_erasure, create, import_chunk, look_up,
-    patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
+    ScopeLine, Shown, Upserted, ask_erasure, begin_import, cancel_erasure, create, import_chunk,
+    look_up, patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
 };

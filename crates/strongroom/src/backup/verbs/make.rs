@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use strongroom_crypto::random_array;
 
 use crate::access::{self, Desk, system_grant};
-use crate::backup::model::{FORMAT, Kind, MANIFEST, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES};
+use crate::backup::model::{
+    FORMAT, Kind, MANIFEST, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES,
+};
 use crate::backup::rules;
 use crate::backup::store::{self, BackupRow};
 use crate::backup::verbs::parts::{Parts, cannot_write, new_file};
@@ -107,10 +109,8 @@ async fn copy_data(
                 if REBUILT_TABLES.contains(&table.name.as_str()) {
                     continue;
                 }
-                sealed += u64::from(table.name == SEALED_TABLE) * count(db, &table, &mut parts)?;
-                if table.name != SEALED_TABLE {
-                    count(db, &table, &mut parts)?;
-                }
+                let rows = count(db, &table, &mut parts)?;
+                sealed += if table.name == SEALED_TABLE { rows } else { 0 };
             }
             for archive in archives.iter() {
                 let holds = format!("ledger-{}", archive.number);
@@ -194,12 +194,7 @@ struct About<'a> {
     data_keys: u64,
 }
 
-fn manifest(
-    desk: &Desk,
-    ctx: &Ctx,
-    about: About<'_>,
-    parts: Vec<Part>,
-) -> Result<Manifest, Error> {
+fn manifest(desk: &Desk, ctx: &Ctx, about: About<'_>, parts: Vec<Part>) -> Result<Manifest, Error> {
     Ok(Manifest {
         format: FORMAT,
         kind: about.kind,

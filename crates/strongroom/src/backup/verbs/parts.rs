@@ -93,8 +93,11 @@ impl Parts {
     fn begin(&mut self, holds: &str) -> Result<(), Error> {
         let name = rules::part_name(self.done.len() + 1);
         let file = new_file(&self.folder.join(&name))?;
-        let hashed =
-            Hashed { file: BufWriter::with_capacity(BUFFER_SIZE, file), hash: Sha256::new(), size: 0 };
+        let hashed = Hashed {
+            file: BufWriter::with_capacity(BUFFER_SIZE, file),
+            hash: Sha256::new(),
+            size: 0,
+        };
         let writer = self.key.seal(hashed)?;
         let (holds, table, rows, size) = (holds.to_owned(), None, 0, 0);
         let title = rules::title(self.kind.as_str(), &self.backup, &name);

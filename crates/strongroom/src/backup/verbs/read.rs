@@ -30,7 +30,8 @@ pub(in crate::backup) fn pick(path: &Path, kind: Kind) -> Result<PathBuf, Error>
     }
     let mut newest: Option<(i64, PathBuf)> = None;
     for found in fs::read_dir(path).map_err(|cause| unreadable(path, cause))?.flatten() {
-        let is_kind = found.file_name().to_string_lossy().starts_with(&format!("{}-", kind.as_str()));
+        let is_kind =
+            found.file_name().to_string_lossy().starts_with(&format!("{}-", kind.as_str()));
         if !is_kind {
             continue;
         }
@@ -74,7 +75,8 @@ pub(in crate::backup) fn open(
     }
     let bad = || manifest_bad(folder);
     let installation = claimed.installation_id().ok_or_else(bad)?;
-    let wrapped = data_encoding::BASE64.decode(claimed.wrapped_root.as_bytes()).map_err(|_| bad())?;
+    let wrapped =
+        data_encoding::BASE64.decode(claimed.wrapped_root.as_bytes()).map_err(|_| bad())?;
     let key = unseal(&installation, &wrapped)?;
     let manifest = unverified.verify(&key).ok_or_else(bad)?;
     check_parts(folder, &manifest)?;

@@ -23,7 +23,9 @@ pub async fn remove_old(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<u
     folders.insert(settings.to.clone());
     let key = desk.keyring.backup_key()?;
     let mut old = Vec::new();
-    for (kind, days) in [(Kind::Keys, settings.keep_keys_days), (Kind::Data, settings.keep_data_days)] {
+    for (kind, days) in
+        [(Kind::Keys, settings.keep_keys_days), (Kind::Data, settings.keep_data_days)]
+    {
         let mut there: Vec<(Time, PathBuf)> = Vec::new();
         for folder in &folders {
             let Ok(found) = fs::read_dir(folder) else { continue };

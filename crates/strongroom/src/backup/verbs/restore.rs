@@ -158,7 +158,9 @@ fn build(
     };
     let replayed = replay(stage, &mut db, &keyring, &ctx, (keys, registers))?;
     let mut highest = 0;
-    for manifest in [&data.manifest, &keys.manifest].into_iter().chain(registers.iter().map(|it| &it.manifest)) {
+    for manifest in
+        [&data.manifest, &keys.manifest].into_iter().chain(registers.iter().map(|it| &it.manifest))
+    {
         highest = highest.max(ledger::number_of(&manifest.checkpoint.replace('\n', " ")));
     }
     let stamp = book.restamp(&mut db, before.stamp)?;
@@ -184,7 +186,8 @@ fn build(
     })?;
     drop(keyring);
     refuse_unopened(input, &rebuilt)?;
-    let finding = Finding { kind: FindingKind::Restored, detail: advice(&window, &replayed), customer: None };
+    let finding =
+        Finding { kind: FindingKind::Restored, detail: advice(&window, &replayed), customer: None };
     db.execute(&findings::raise_while_restoring(&finding, window.until))?;
     stage.settle(db)?;
     Ok(Restored {
@@ -255,13 +258,10 @@ fn window<'a>(data: &Opened, registers: impl Iterator<Item = &'a Opened>, now: T
 
 /// A register older than the data does not know of erasures the data was copied before; one older than
 /// a day leaves a window that somebody has to look at.
-fn refuse_old_register(
-    data: &Manifest,
-    window: &Window,
-    as_of: Option<&str>,
-) -> Result<(), Error> {
+fn refuse_old_register(data: &Manifest, window: &Window, as_of: Option<&str>) -> Result<(), Error> {
     let is_newer = window.register >= data.time();
-    let is_fresh = window.until.as_ms().saturating_sub(window.register.as_ms()) <= REGISTER_AGE_MS_MAX;
+    let is_fresh =
+        window.until.as_ms().saturating_sub(window.register.as_ms()) <= REGISTER_AGE_MS_MAX;
     let day: String = window.register.to_rfc3339().chars().take("2026-11-21".len()).collect();
     if (is_newer && is_fresh && as_of.is_none()) || as_of == Some(day.as_str()) {
         return Ok(());

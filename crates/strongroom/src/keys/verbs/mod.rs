@@ -2,4 +2,6 @@
 
 mod backup;
 
-pub use backup::{BackupKey, BackupReader, BackupWriter, KeyReader, backup_key, empty_store, settle};
+pub use backup::{
+    BackupKey, BackupReader, BackupWriter, KeyReader, backup_key, empty_store, settle,
+};

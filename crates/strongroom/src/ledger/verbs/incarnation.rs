@@ -72,8 +72,7 @@ pub fn facts(db: &mut Connection, keyring: &Keyring) -> Result<Option<LogFacts>,
         return Err(altered("its head is not what was signed"));
     }
     refuse_other_tree(db, &head)?;
-    let stamp =
-        StateStamp { epoch: head.epoch, changes: head.state_changes, tag: head.state_tag };
+    let stamp = StateStamp { epoch: head.epoch, changes: head.state_changes, tag: head.state_tag };
     Ok(Some(LogFacts { origin, size, root, time: head.time, stamp, checkpoint: head.checkpoint }))
 }
 

@@ -3,6 +3,5 @@
 mod incarnation;
 
 pub use incarnation::{
-    Archive, LogFacts, Opening, archive_name, facts, number_of, open_archives,
-    open_incarnation,
+    Archive, LogFacts, Opening, archive_name, facts, number_of, open_archives, open_incarnation,
 };

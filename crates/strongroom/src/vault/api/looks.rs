@@ -115,10 +115,10 @@ pub(super) async fn scope(
     };
     match done.await {
         Ok(scope) => {
-            let unknown = scope.unknown.iter().map(|(from, to)| UnknownView {
-                from: from.to_rfc3339(),
-                to: to.to_rfc3339(),
-            });
+            let unknown = scope
+                .unknown
+                .iter()
+                .map(|(from, to)| UnknownView { from: from.to_rfc3339(), to: to.to_rfc3339() });
             let unknown = unknown.collect();
             let mut view = ScopeView { customers: Vec::new(), erased_since: 0, unknown };
             for line in scope.lines {

@@ -65,7 +65,8 @@ pub async fn who_looked(
         let more = found.len() > limit;
         found.truncate(limit);
         let last = found.last().filter(|_| more);
-        let next = last.map(|(incarnation, it)| Place { incarnation: *incarnation, index: it.index });
+        let next =
+            last.map(|(incarnation, it)| Place { incarnation: *incarnation, index: it.index });
         let entry = Entry::new(ctx, EntryKind::Ledger, "customer.ledger")
             .about(Subjects::One(subject))
             .counting(found.len() as u64);

@@ -249,7 +249,7 @@ async fn rows_of_the_register_that_are_not_ours_end_the_restore() {
 async fn back_up_by_job(shop: &Shop) -> super::Pair {
     let desk = shop.desk();
     let ctx = strongroom::app::App::job_ctx(&desk, "backup.make").unwrap();
-    let made = backup::make(&desk, &ctx, &super::vault_of(shop), Box::new(|_, _| {}));
-    let made = made.await.unwrap();
+    let folder = super::vault_of(shop);
+    let made = backup::make(&desk, &ctx, &folder, Box::new(|_, _| {})).await.unwrap();
     super::Pair { data: made.data.0, keys: made.keys.0 }
 }

@@ -45,8 +45,8 @@ fn settings(shop: &Shop) -> Settings {
 }
 
 async fn back_up(shop: &Shop) -> Pair {
-    let made = backup::make(&shop.desk(), &operator(shop), &vault_of(shop), Box::new(|_, _| {}));
-    let made = made.await.unwrap();
+    let (desk, ctx, folder) = (shop.desk(), operator(shop), vault_of(shop));
+    let made = backup::make(&desk, &ctx, &folder, Box::new(|_, _| {})).await.unwrap();
     assert_eq!((made.data.1.kind, made.keys.1.kind), (Kind::Data, Kind::Keys));
     Pair { data: made.data.0, keys: made.keys.0 }
 }

@@ -101,8 +101,13 @@ async fn a_manifest_that_was_changed_in_any_byte_is_refused() {
         bytes[place] ^= 1;
         std::fs::write(data.join("manifest"), bytes).unwrap();
         let refused = restore(&empty, &input(&empty, &data, &pair.keys)).unwrap_err();
-        let codes = ["backup_manifest", "backup_kind", "backup_format", "wrong_key_file",
-            "backup_unreadable"];
+        let codes = [
+            "backup_manifest",
+            "backup_kind",
+            "backup_format",
+            "wrong_key_file",
+            "backup_unreadable",
+        ];
         assert!(codes.contains(&refused.code), "byte {place}: {}", refused.code);
     }
     let data = copy(&pair.data, work.path());
@@ -149,11 +154,10 @@ async fn the_newest_of_a_folder_is_taken() {
     let mut shop = Shop::open().await;
     pair_of_two(&shop).await;
     shop.clock.pass_ms(3_600_000);
-    let newest = back_up(&shop).await;
+    back_up(&shop).await;
     shop.stop();
     let empty = shop.empty_beside();
     let folder = super::vault_of(&shop);
     let seen = restore(&empty, &input(&empty, &folder, &folder)).unwrap();
-    assert!(newest.data.ends_with(newest.data.file_name().unwrap()));
-    assert_eq!(seen.data.made, "2026-11-21T11:00:00Z");
+    assert_eq!(seen.data.made, "2026-11-21T11:00:00.000Z");
 }

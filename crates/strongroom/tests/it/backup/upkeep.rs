@@ -101,9 +101,8 @@ async fn key_backups_go_after_n_days_but_never_the_newest_and_never_by_a_wrong_c
     let shop = Shop::open().await;
     let old = back_up(&shop).await;
     shop.clock.pass_ms(15 * DAY_MS);
-    let remove = async || {
-        backup::remove_old(&shop.desk(), &operator(&shop), &settings(&shop)).await
-    };
+    let remove =
+        async || backup::remove_old(&shop.desk(), &operator(&shop), &settings(&shop)).await;
     assert_eq!(remove().await.unwrap(), 0);
     assert!(old.keys.exists(), "the newest there is");
     let new = back_up(&shop).await;

@@ -238,8 +238,7 @@ impl Scene {
         let off = json!({ "name": "off", "role": "desk" });
         let off = shop.as_operator("POST", "/v1/keys", Some(off)).await;
         let off = off.json["id"].as_str().unwrap().to_owned();
-        let disabled =
-            shop.as_operator("POST", &format!("/v1/keys/{off}/disable"), None).await;
+        let disabled = shop.as_operator("POST", &format!("/v1/keys/{off}/disable"), None).await;
         assert_eq!(disabled.status, 204, "{:?}", disabled.json);
         self.names.insert("key that is off", off);
     }
