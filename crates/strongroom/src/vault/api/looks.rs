@@ -160,11 +160,15 @@ fn view(look: Look) -> LookView {
 }
 
 fn position(cursor: &Cursor) -> Result<Place, Error> {
-    let halves = cursor.as_bytes().split_at_checked(8);
     let number = |half: &[u8]| half.try_into().ok().map(u64::from_be_bytes);
-    let place = halves.and_then(|(incarnation, index)| {
-        Some(Place { incarnation: number(incarnation)?, index: number(index)? })
-    });
+    let place = match cursor.as_bytes().split_at_checked(8) {
+        // From before there were incarnations: the newest is meant.
+        Some((index, [])) => number(index).map(|index| Place { incarnation: u64::MAX, index }),
+        Some((incarnation, index)) => number(incarnation)
+            .zip(number(index))
+            .map(|(incarnation, index)| Place { incarnation, index }),
+        None => None,
+    };
     place.ok_or_else(|| {
         let detail = "`cursor` must be `next` of the page before, unchanged";
         Error::bad_request("bad_cursor", detail)

@@ -100,6 +100,8 @@ async fn about(
 ) -> Result<Vec<(u64, Placed)>, Error> {
     let mut found = Vec::new();
     let subject = core.pseudonym;
+    let newest = desk.keyring.incarnation().0;
+    let before = before.map(|it| Place { incarnation: it.incarnation.min(newest), ..it });
     // A log was opened by a restore if there is one before it.
     let ended = desk.archives.iter().map(|archive| Some(archive.ended)).chain([None]);
     for ((number, data), opened) in logs(desk).into_iter().zip(ended) {

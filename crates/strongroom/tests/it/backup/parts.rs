@@ -75,7 +75,7 @@ async fn a_damaged_truncated_swapped_missing_or_foreign_part_is_refused_by_name(
             std::fs::copy(other.keys.join(first), keys.join(first)).unwrap();
         },
         first,
-        "put there from elsewhere",
+        "Nothing was restored",
     );
     check(
         &|keys| {
