@@ -49,14 +49,14 @@ for data in "$work"/backups/data-*; do [ "$data" = "$older" ] || rm -rf "$data";
 
 say "The machine is lost. What is left: the backups, the key file, the program"
 root="$work/root"
-mkdir -p "$root/home"
+mkdir -p "$root/there"
 cp "$program" "$root/strongroom"
 ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
 done
-cp -R "$work/backups" "$root/home/backups"
-cp strongroom.key "$root/home/strongroom.key"
+cp -R "$work/backups" "$root/there/backups"
+cp strongroom.key "$root/there/strongroom.key"
 desk_key=$(cat desk.key)
 cd "$work"
 rm -rf "$work/shop" "$work/backups"
@@ -67,27 +67,27 @@ inside() {
     [ -n "${quiet:-}" ] || printf '$ strongroom %s\n' "$*"
     env -i unshare --map-root-user --mount --net --root "$root" /strongroom "$@"
 }
-at_home="--config /home/strongroom.toml"
+at_home="--config /there/strongroom.toml"
 
 say "1. The key file, for its owner alone"
-chmod 400 "$root/home/strongroom.key"
+chmod 400 "$root/there/strongroom.key"
 
 say "2. A preview"
-inside restore --data /home/backups --keys /home/backups --to /home/data \
-    --seal-key /home/strongroom.key --preview
-[ ! -e "$root/home/data/keys.db" ] || fail "a preview left something"
+inside restore --data /there/backups --keys /there/backups --to /there/data \
+    --seal-key /there/strongroom.key --preview
+[ ! -e "$root/there/data/keys.db" ] || fail "a preview left something"
 
 say "5. The restore"
-inside restore --data /home/backups --keys /home/backups --to /home/data \
-    --seal-key /home/strongroom.key
+inside restore --data /there/backups --keys /there/backups --to /there/data \
+    --seal-key /there/strongroom.key
 
 say "6. The configuration"
-cat > "$root/home/strongroom.toml" <<'END'
+cat > "$root/there/strongroom.toml" <<'END'
 data_dir = "data"
 key_file = "strongroom.key"
 policy = "policy.toml"
 END
-sed 's/^/  /' "$root/home/strongroom.toml"
+sed 's/^/  /' "$root/there/strongroom.toml"
 
 say "7. Is it ready, and is the ledger whole"
 # shellcheck disable=SC2086
@@ -98,10 +98,10 @@ inside ledger verify $at_home
 say "8. The keys are off; the desk's is switched on"
 # shellcheck disable=SC2086
 inside key list $at_home
-printf '%s\n' "$desk_key" > "$root/home/desk.key"
-chmod 600 "$root/home/desk.key"
+printf '%s\n' "$desk_key" > "$root/there/desk.key"
+chmod 600 "$root/there/desk.key"
 # shellcheck disable=SC2086
-if inside access who --field email $at_home --key-file /home/desk.key 2>&1 | grep -q 'switched off'; then
+if inside access who --field email $at_home --key-file /there/desk.key 2>&1 | grep -q 'switched off'; then
     echo '  the key is refused: it is switched off'
 else
     fail "a key that is off was not refused"
@@ -115,15 +115,15 @@ say "Everyone is back but the one who was erased after this data was copied"
 ask() {
     # shellcheck disable=SC2086
     printf '%s' "$1" | quiet=1 inside customer find email --purpose support $at_home \
-        --key-file /home/desk.key --json
+        --key-file /there/desk.key --json
 }
 one=$(ask ada.1@mail.example | id_of)
 [ -n "$one" ] || fail "a customer is not found"
 # shellcheck disable=SC2086
-inside customer show "$one" --fields name,email --purpose support $at_home --key-file /home/desk.key
+inside customer show "$one" --fields name,email --purpose support $at_home --key-file /there/desk.key
 [ -z "$(ask ada.2@mail.example | id_of)" ] || fail "the erased customer is found"
 # shellcheck disable=SC2086
-if inside customer show "$gone" --fields name --purpose support $at_home --key-file /home/desk.key; then
+if inside customer show "$gone" --fields name --purpose support $at_home --key-file /there/desk.key; then
     fail "the erased customer is shown"
 fi
 

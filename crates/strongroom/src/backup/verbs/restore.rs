@@ -149,29 +149,18 @@ fn build(
                       was made; restore an older one";
         return Err(Error::unprocessable("rights_altered", detail));
     }
-    let ctx = Ctx {
-        actor: Actor::Operator,
-        network: None,
-        now: window.until,
-        request: Id::time_ordered(window.until, random.as_ref())?,
-        rng: Arc::clone(random),
-    };
+    let ctx = operator(window.until, random)?;
     let replayed = replay(stage, &mut db, &keyring, &ctx, (keys, registers))?;
-    let mut highest = 0;
-    for manifest in
-        [&data.manifest, &keys.manifest].into_iter().chain(registers.iter().map(|it| &it.manifest))
-    {
-        highest = highest.max(ledger::number_of(&manifest.checkpoint.replace('\n', " ")));
-    }
+    let number = highest(std::iter::once(data).chain([keys]).chain(registers)) + 1;
     let stamp = book.restamp(&mut db, before.stamp)?;
     let lost = lost_entries(&before, std::iter::once(keys).chain(registers));
-    let opening = Opening { before: &before, lost, number: highest + 1, stamp };
+    let opening = Opening { before: &before, lost, number, stamp };
     let opened = match input.outcome {
         Outcome::Discard => None,
         Outcome::Keep => Some(ledger::open_incarnation(&mut db, &keyring, random, &ctx, &opening)?),
     };
     drop((book, keyring));
-    let left_out = stage.load_keys(keys, &replayed.replay, opened.as_ref(), highest + 1, told)?;
+    let left_out = stage.load_keys(keys, &replayed.replay, opened.as_ref(), number, told)?;
     let places = Places { data_folder: stage.folder(), key_file: input.places.key_file.clone() };
     let keyring = keys::open(&places, Arc::clone(random))?;
     let task = Rebuild {
@@ -202,6 +191,20 @@ fn build(
         entries_lost: lost,
         origin: opened.map(|(origin, _)| origin),
     })
+}
+
+/// Whoever restores unseals, and is the operator.
+fn operator(now: Time, random: &Arc<dyn Random>) -> Result<Ctx, Error> {
+    let request = Id::time_ordered(now, random.as_ref())?;
+    Ok(Ctx { actor: Actor::Operator, network: None, now, request, rng: Arc::clone(random) })
+}
+
+/// The highest number of an incarnation that any of the backups knows.
+fn highest<'a>(backups: impl Iterator<Item = &'a Opened>) -> u64 {
+    let origin = |opened: &Opened| {
+        ledger::number_of(opened.manifest.checkpoint.lines().next().unwrap_or_default())
+    };
+    backups.map(origin).max().unwrap_or(1)
 }
 
 struct Replayed {
@@ -278,15 +281,15 @@ fn refuse_old_register(data: &Manifest, window: &Window, as_of: Option<&str>) ->
 
 fn refuse_strangers(data: &Opened, keys: &Opened, registers: &[Opened]) -> Result<(), Error> {
     let installation = &data.manifest.installation;
-    let all = std::iter::once(keys).chain(registers);
-    for other in all.filter(|it| it.manifest.installation != *installation) {
-        let detail = format!(
-            "`{}` belongs to another installation than the data backup",
-            other.folder.display()
-        );
-        return Err(Error::unprocessable("mismatched_pair", detail));
-    }
-    Ok(())
+    let mut all = std::iter::once(keys).chain(registers);
+    let Some(other) = all.find(|it| it.manifest.installation != *installation) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "`{}` belongs to another installation than the data backup",
+        other.folder.display()
+    );
+    Err(Error::unprocessable("mismatched_pair", detail))
 }
 
 /// Absence is no erasure: nothing of theirs is deleted, and nobody goes on without knowing it.

@@ -81,8 +81,7 @@ fn one(
     row: CustomerRow,
     rebuilt: &mut Rebuilt,
 ) -> Result<(), Error> {
-    let mut records: BTreeMap<[u8; 16], Vec<u8>> =
-        store::records_of(db, row.key)?.into_iter().collect();
+    let mut records = store::records_of(db, row.key)?;
     if records.get(&CORE).is_some_and(|core| task.replay.is_record_gone(core)) {
         rebuilt.customers_gone += 1;
         let plan = Plan::of_gone(&row, records.keys().copied().collect());
@@ -110,7 +109,9 @@ fn one(
         reseal(db, task.random, &key, &kept, (&row, changed))?;
     }
     index(db, task.keyring, row.key, &kept, rebuilt)?;
-    if let Some((grant, _)) = task.sample.filter(|(_, every)| rebuilt.customers % every == 0) {
+    if let Some((grant, _)) =
+        task.sample.filter(|(_, every)| rebuilt.customers.is_multiple_of(*every))
+    {
         let opened = sample(task.keyring, keys, grant, &row, (&kept, &records))?;
         let Some(values) = opened else {
             return note(rebuilt, &row, Why::Missing);

@@ -1,5 +1,7 @@
 //! Tables `customer` and `sealed_record`.
 
+use std::collections::BTreeMap;
+
 use crate::db::{Connection, Row, Snapshot, Statement, Value};
 use crate::error::Error;
 use crate::id::{Customer, Id};
@@ -74,7 +76,7 @@ pub(in crate::vault) fn list_customers_page(
 pub(in crate::vault) fn records_of(
     db: &mut Connection,
     key: i64,
-) -> Result<Vec<([u8; 16], Vec<u8>)>, Error> {
+) -> Result<BTreeMap<[u8; 16], Vec<u8>>, Error> {
     let rows = db.query(READ_RECORDS, &[key.into()])?;
     rows.iter().map(|row| Ok((row.array(0)?, row.bytes(1)?.to_vec()))).collect()
 }
