@@ -237,6 +237,7 @@ const SCRATCH_SETTINGS: &str = "
     PRAGMA page_size = 8192;
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
+    PRAGMA secure_delete = ON;
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -131072;

@@ -54,6 +54,58 @@ async fn check_gone(again: &Shop, gone: &str, stays: &str) {
     assert_eq!(count(&again.data_file(), "SELECT COUNT(*) FROM erasure_register"), 2);
 }
 
+/// Neither key nor sealed record of the erased lies anywhere on the new disk, not even deleted.
+#[tokio::test]
+async fn a_restore_leaves_no_residue_of_the_erased() {
+    let mut shop = Shop::open().await;
+    let (gone, stays) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
+    let old = back_up(&shop).await;
+    let before = blobs(&shop);
+    erase(&shop, &gone).await;
+    let after = blobs(&shop);
+    let new = back_up(&shop).await;
+    shop.stop();
+    let mut empty = shop.empty_beside();
+    let mut input = input(&empty, &old.data, &old.keys);
+    input.registers = vec![new.keys];
+    restore(&empty, &input).unwrap();
+    empty.start().await.unwrap();
+    super::enable_all(&empty).await;
+    assert_eq!(read(&empty, &stays).await.status, 200);
+    empty.stop();
+    let lies = |blob: &[u8]| {
+        let files = std::fs::read_dir(empty.data_folder()).unwrap().flatten();
+        let holds = |file: &std::path::Path| {
+            std::fs::read(file).unwrap().windows(blob.len()).any(|it| it == blob)
+        };
+        files.filter(|file| holds(&file.path())).count()
+    };
+    let erased: Vec<_> = before.iter().filter(|blob| !after.contains(blob)).collect();
+    assert_eq!(erased.len(), 4, "two keys, two records");
+    for blob in erased {
+        assert_eq!(lies(blob), 0);
+    }
+    let kept: Vec<_> = before.iter().filter(|blob| after.contains(blob)).collect();
+    assert!(kept.iter().all(|blob| lies(blob) == 1), "the search can find");
+}
+
+/// The end of every wrapped data key and of every sealed record: long enough to be nobody else's.
+fn blobs(shop: &Shop) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let asked = [
+        (shop.keys_file(), "SELECT substr(wrapped, -24) FROM dek"),
+        (shop.data_file(), "SELECT substr(data, -24) FROM sealed_record"),
+    ];
+    for (file, sql) in asked {
+        let db = rusqlite::Connection::open(file).unwrap();
+        let mut rows = db.prepare(sql).unwrap();
+        found.extend(
+            rows.query_map([], |row| row.get(0)).unwrap().map(Result::<Vec<u8>, _>::unwrap),
+        );
+    }
+    found
+}
+
 /// The legal duty keeps a part; what was forgotten stays forgotten, the rest is read.
 #[tokio::test]
 async fn a_part_that_was_forgotten_stays_forgotten_and_the_rest_is_read() {

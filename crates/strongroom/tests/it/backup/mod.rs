@@ -51,6 +51,16 @@ async fn back_up(shop: &Shop) -> Pair {
     Pair { data: made.data.0, keys: made.keys.0 }
 }
 
+/// Everything a backup and a restore leave on disk, in the folder of the shop.
+pub(crate) async fn back_up_and_restore_beside(shop: &Shop) {
+    let pair = back_up(shop).await;
+    let check = backup::rehearse(&shop.desk(), &operator(shop), &settings(shop)).await.unwrap();
+    assert_eq!(check.result, "ok", "{}", check.detail);
+    let mut input = input(shop, &pair.data, &pair.keys);
+    input.places.data_folder = shop.folder.path().join("restored");
+    restore(shop, &input).unwrap();
+}
+
 /// The ordinary way: both of a pair, onto an empty machine.
 fn input(empty: &Shop, data: &Path, keys: &Path) -> RestoreInput {
     RestoreInput {
