@@ -24,8 +24,8 @@ pub async fn raise(
     }
 }
 
-/// Raises a finding in data that nobody serves yet: a restore has its own entry.
-pub fn raise_while_restoring(finding: &Finding, now: crate::ctx::Time) -> Statement {
+/// Raises a finding as part of another act, whose entry it shares.
+pub fn raise_within(finding: &Finding, now: crate::ctx::Time) -> Statement {
     store::raise(finding, now)
 }
 

@@ -10,6 +10,8 @@ pub enum FindingKind {
     BackupFailed,
     /// The newest backup is older than it should be.
     BackupLate,
+    /// Backups lie on the disk of the data and are lost with it.
+    BackupSameDisk,
     /// A rehearsed restore did not bring back what it should.
     BackupUnusable,
     /// The wall clock jumped; nothing is erased until a person confirms it.
@@ -34,6 +36,7 @@ impl FindingKind {
         match self {
             Self::BackupFailed => "backup_failed",
             Self::BackupLate => "backup_late",
+            Self::BackupSameDisk => "backup_same_disk",
             Self::BackupUnusable => "backup_unusable",
             Self::ClockSuspect => "clock_suspect",
             Self::KeyFileOnly => "key_file_only",

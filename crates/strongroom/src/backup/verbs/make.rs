@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +20,9 @@ use crate::backup::rules;
 use crate::backup::store::{self, BackupRow};
 use crate::backup::verbs::parts::{Parts, cannot_write, new_file};
 use crate::ctx::{Actor, Change, Ctx, Entry, EntryKind, Receipt};
-use crate::db::{Connection, DATA, Durability, list_tables, newest, read_rows};
+use crate::db::{Connection, DATA, Durability, Statement, list_tables, newest, read_rows};
 use crate::error::Error;
-use crate::findings::{self, FindingKind};
+use crate::findings::{self, Finding, FindingKind};
 use crate::keys::{self, DEK_TABLE};
 use crate::ledger::{self, LogFacts};
 use crate::policy::Right;
@@ -66,6 +66,7 @@ pub async fn make(desk: &Desk, ctx: &Ctx, folder: &Path, told: Told) -> Result<M
     let change = allowed(desk, ctx, entry.counting(data.rows() + keys.rows()))?;
     let closed = [FindingKind::BackupFailed, FindingKind::BackupLate].map(findings::close);
     let change = change.write(store::insert(&row)).write_all(closed);
+    let change = change.write(place.on_a_disk_of_its_own(desk, ctx));
     let receipt = access::commit(desk, change).await?;
     let named = |kind: Kind| folder.join(rules::folder_name(kind.as_str(), ctx.now, &id));
     let (data_folder, keys_folder) = (named(Kind::Data), named(Kind::Keys));
@@ -249,6 +250,17 @@ impl Place {
         Ok(place)
     }
 
+    /// A finding while the backups lie on the disk of the data, and its end.
+    fn on_a_disk_of_its_own(&self, desk: &Desk, ctx: &Ctx) -> Statement {
+        let disk = |path: &Path| path.metadata().map(|facts| facts.dev()).ok();
+        let kind = FindingKind::BackupSameDisk;
+        if disk(&self.folder) != disk(desk.data.path()) {
+            return findings::close(kind);
+        }
+        let finding = Finding { kind, detail: SAME_DISK.to_owned(), customer: None };
+        findings::raise_within(&finding, ctx.now)
+    }
+
     /// Both folders are on the disk with all their files.
     fn settle(&self) -> Result<(), Error> {
         [&self.data, &self.keys, &self.folder].into_iter().try_for_each(|it| sync_folder(it))
@@ -301,6 +313,9 @@ fn refuse_among_data(desk: &Desk, folder: &Path) -> Result<(), Error> {
 fn nothing_yet() -> Error {
     Error::unavailable("nothing_yet", "the ledger is empty: there is nothing to back up yet")
 }
+
+const SAME_DISK: &str = "the backups lie on the disk of the data: when it breaks or is stolen both are gone. Name a folder \
+     on another disk under `[backup]` in the configuration, or copy the backups to another machine";
 
 const SEALED_TABLE: &str = "sealed_record";
 

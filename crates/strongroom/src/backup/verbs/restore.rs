@@ -177,7 +177,7 @@ fn build(
     refuse_unopened(input, &rebuilt)?;
     let finding =
         Finding { kind: FindingKind::Restored, detail: advice(&window, &replayed), customer: None };
-    db.execute(&findings::raise_while_restoring(&finding, window.until))?;
+    db.execute(&findings::raise_within(&finding, window.until))?;
     stage.settle(db)?;
     Ok(Restored {
         data: data.manifest.clone(),

@@ -223,6 +223,25 @@ async fn a_restore_that_broke_off_begins_anew() {
     empty.start().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_restore_that_broke_off_while_it_gave_names_begins_anew() {
+    let mut shop = Shop::open().await;
+    shop.customer(1).await;
+    let pair = back_up(&shop).await;
+    shop.stop();
+    let mut empty = shop.empty_beside();
+    let left = empty.data_folder().join("restoring");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(empty.data_file(), b"named already").unwrap();
+    let input = input(&empty, &pair.data, &pair.keys);
+    let refused = restore(&empty, &input).unwrap_err();
+    assert_eq!(refused.code, "data_folder_not_empty", "no list says that it was ours");
+    std::fs::create_dir_all(&left).unwrap();
+    std::fs::write(left.join("names"), "ledger-1.db\nstrongroom.db\nkeys.db").unwrap();
+    restore(&empty, &input).unwrap();
+    empty.start().await.unwrap();
+}
+
 /// By hand: whoever adds a table decides here whether a backup carries it, and says so.
 #[tokio::test]
 async fn somebody_decided_about_every_table() {

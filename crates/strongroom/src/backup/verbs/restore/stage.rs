@@ -28,6 +28,8 @@ pub(in crate::backup) struct Stage {
 impl Stage {
     /// Only where nothing is: a restore never replaces an installation.
     pub(in crate::backup) fn prepare(target: &Path) -> Result<Self, Error> {
+        let stage = Self { target: target.to_owned(), folder: target.join(RESTORING) };
+        stage.take_back()?;
         for found in fs::read_dir(target).map_err(cannot)?.flatten() {
             let name = found.file_name();
             if name != "lock" && name != RESTORING {
@@ -204,6 +206,14 @@ impl Stage {
 
     /// The files get their names, keys.db last: without it nothing opens.
     pub(in crate::backup) fn publish(&self) -> Result<(), Error> {
+        let named = self.give_names();
+        if named.is_err() {
+            self.take_back()?;
+        }
+        named
+    }
+
+    fn give_names(&self) -> Result<(), Error> {
         let _ = fs::remove_dir_all(self.small());
         let mut names = Vec::new();
         for found in fs::read_dir(&self.folder).map_err(cannot)?.flatten() {
@@ -215,10 +225,32 @@ impl Stage {
                 names.push(name);
             }
         }
-        names.sort_by_key(|name| name == "keys.db");
+        names.sort_by_key(|name| name == KEYS);
+        let list = self.folder.join(NAMES);
+        fs::write(&list, names.join("\n")).map_err(cannot)?;
+        File::open(&list).and_then(|it| it.sync_all()).map_err(cannot)?;
+        sync_folder(&self.folder)?;
         for name in names {
             fs::rename(self.folder.join(&name), self.target.join(&name)).map_err(cannot)?;
             sync_folder(&self.target)?;
+        }
+        Ok(())
+    }
+
+    /// What a restore that broke off while it gave names had named already: without keys.db nothing has
+    /// opened it, and the list says that it was ours.
+    fn take_back(&self) -> Result<(), Error> {
+        let Ok(names) = fs::read_to_string(self.folder.join(NAMES)) else { return Ok(()) };
+        if self.target.join(KEYS).exists() {
+            return Ok(());
+        }
+        for name in names.lines().filter(|name| name.ends_with(".db") && !name.contains('/')) {
+            match fs::remove_file(self.target.join(name)) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(cannot(cause));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -283,5 +315,7 @@ fn cannot(cause: std::io::Error) -> Error {
 }
 
 const RESTORING: &str = "restoring";
+const NAMES: &str = "names";
+const KEYS: &str = "keys.db";
 
 const TELL_EVERY_ROWS: u64 = 5_000;
