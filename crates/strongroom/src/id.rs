@@ -26,12 +26,24 @@ pub struct ApiKey;
 /// A customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Customer;
+/// What of whose is at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Holding;
 /// An import job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Import;
+/// A record of a customer: an invoice, an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Record;
+/// What stands for one value of a customer in another system; written with a check character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token;
 /// One request, as logs and errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request;
+/// One verification of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Verification;
 
 impl Kind for ApiKey {
     const PREFIX: &'static str = "key";
@@ -39,11 +51,23 @@ impl Kind for ApiKey {
 impl Kind for Customer {
     const PREFIX: &'static str = "cus";
 }
+impl Kind for Holding {
+    const PREFIX: &'static str = "hld";
+}
 impl Kind for Import {
     const PREFIX: &'static str = "imp";
 }
+impl Kind for Record {
+    const PREFIX: &'static str = "rec";
+}
+impl Kind for Token {
+    const PREFIX: &'static str = "tok";
+}
 impl Kind for Request {
     const PREFIX: &'static str = "req";
+}
+impl Kind for Verification {
+    const PREFIX: &'static str = "ver";
 }
 
 /// 128 bits that name one `K`; written as `prefix_` and 26 letters and digits.

@@ -7,7 +7,7 @@ use crate::access::{self, Desk, system_grant};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
-use crate::{backup, policy, vault};
+use crate::{backup, places, policy, vault};
 
 /// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
 /// again a minute later; it stops no other.
@@ -38,16 +38,18 @@ pub async fn run_backups(desk: Arc<Desk>, settings: backup::Settings) {
 /// Runs the jobs of a day once: those that read whole tables.
 pub async fn run_daily(desk: &Desk) {
     tell("keys.sweep", sweep(desk).await);
+    tell("places.overdue", tell_overdue(desk).await);
 }
 
 /// Runs the jobs of a minute once.
 pub async fn run_once(desk: &Desk) {
-    let jobs: [(&'static str, Result<(), Error>); 5] = [
+    let jobs: [(&'static str, Result<(), Error>); 6] = [
         ("clock.watch", watch_clock(desk).await),
         ("auth.strangers", summarise_strangers(desk).await),
         ("policy.due", apply_due_policy(desk).await),
         ("erase.due", erase_due(desk).await),
         ("budget.forget", forget_past_days(desk).await),
+        ("repeat.forget", forget_repeated(desk).await),
     ];
     for (job, done) in jobs {
         tell(job, done);
@@ -96,6 +98,14 @@ async fn erase_due(desk: &Desk) -> Result<(), Error> {
 
 async fn forget_past_days(desk: &Desk) -> Result<(), Error> {
     access::forget_past_days(desk, &ctx(desk, "budget.forget")?).await
+}
+
+async fn tell_overdue(desk: &Desk) -> Result<(), Error> {
+    places::tell_overdue(desk, &ctx(desk, "places.overdue")?).await
+}
+
+async fn forget_repeated(desk: &Desk) -> Result<(), Error> {
+    access::forget_repeated(desk, &ctx(desk, "repeat.forget")?).await
 }
 
 async fn sweep(desk: &Desk) -> Result<(), Error> {

@@ -161,7 +161,7 @@ fn in_stage(
     vault::gather(&mut db, keyring, &mut replay)?;
     let every = (data.manifest.data_keys / SAMPLE).max(1);
     let task = Rebuild { keyring, random, replay: &replay, sample: Some((grant, every)) };
-    let rebuilt = vault::rebuild(&mut db, &task, |_| {})?;
+    let rebuilt = vault::rebuild_indexes(&mut db, &task, |_| {})?;
     Ok(Seen { backup: data.manifest.backup, entries: facts.size, keys: deks, rebuilt })
 }
 

@@ -316,7 +316,14 @@ fn operator(app: &App) -> Result<Ctx, Failure> {
     let desk = app.desk()?;
     let now = desk.now();
     let request = Id::time_ordered(now, desk.random.as_ref()).map_err(crate::error::Error::from)?;
-    Ok(Ctx { actor: Actor::Operator, network: None, now, request, rng: Arc::clone(&desk.random) })
+    Ok(Ctx {
+        actor: Actor::Operator,
+        network: None,
+        now,
+        request,
+        rng: Arc::clone(&desk.random),
+        claim: None,
+    })
 }
 
 /// Moves on a terminal; elsewhere, and for programs, there is nothing to see.

@@ -15,6 +15,7 @@ mod key;
 mod ledger;
 mod log;
 mod output;
+mod places;
 mod policy;
 mod serve;
 mod transport;
@@ -120,6 +121,8 @@ enum Command {
     #[command(subcommand)]
     Access(access::Access),
     #[command(subcommand)]
+    Places(places::Places),
+    #[command(subcommand)]
     Hold(upkeep::Hold),
     /// List what is missing or wrong, and what mends it
     ///
@@ -157,6 +160,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Customer(customer) => customer.run(common, output).await,
         Command::Ledger(ledger) => ledger.run(common, output).await,
         Command::Access(access) => access.run(common, output).await,
+        Command::Places(places) => places.run(common, output).await,
         Command::Hold(hold) => hold.run(common, output).await,
         Command::Findings => upkeep::findings(common, output).await,
         Command::Doctor { confirm_clock } => upkeep::doctor(*confirm_clock, common, output).await,

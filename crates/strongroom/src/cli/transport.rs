@@ -185,6 +185,16 @@ pub(super) fn id(text: &str) -> Result<String, String> {
     Err("an id looks like cus_06gzz…; `strongroom customer find` finds it".to_owned())
 }
 
+/// The name of a place as part of an address.
+pub(super) fn place(text: &str) -> Result<String, String> {
+    let known =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    if !text.is_empty() && text.len() <= ID_SIZE_BYTES_MAX && text.bytes().all(known) {
+        return Ok(text.to_owned());
+    }
+    Err("the name of a place is lower-case letters, digits, `-` and `.`".to_owned())
+}
+
 /// A name of the policy, or several with commas, as part of an address.
 pub(super) fn names(text: &str) -> Result<String, String> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-,".contains(&byte);

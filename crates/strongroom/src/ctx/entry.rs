@@ -38,6 +38,8 @@ pub enum EntryKind {
     Write = 11,
     /// The ledger itself was looked into.
     Ledger = 12,
+    /// Values handed to a recipient without anyone here seeing them.
+    Send = 14,
 }
 
 /// What came of an act. The number is its place in the log's format.

@@ -29,14 +29,14 @@ pub fn raise_within(finding: &Finding, now: crate::ctx::Time) -> Statement {
     store::raise(finding, now)
 }
 
-/// Closes what was raised by a check that now succeeds. Part of the act that is the evidence.
-pub fn close(kind: FindingKind) -> Statement {
-    store::close(kind.as_str())
-}
-
 /// Open findings, the newest first, at most 200.
 pub async fn list(data: &Database) -> Result<Vec<Raised>, Error> {
     store::list(&mut data.snapshot().await?).await
+}
+
+/// Ends a finding that is about no single customer, in the change of whoever brings the evidence.
+pub fn close(kind: FindingKind) -> Statement {
+    store::close(kind)
 }
 
 /// What names a customer here, to be forgotten with them.

@@ -16,6 +16,8 @@ pub enum FindingKind {
     BackupUnusable,
     /// The wall clock jumped; nothing is erased until a person confirms it.
     ClockSuspect,
+    /// A copy somewhere should be gone by now.
+    HoldingOverdue,
     /// Losing the key file loses everything.
     KeyFileOnly,
     /// A customer's key is not there although nobody erased it.
@@ -39,6 +41,7 @@ impl FindingKind {
             Self::BackupSameDisk => "backup_same_disk",
             Self::BackupUnusable => "backup_unusable",
             Self::ClockSuspect => "clock_suspect",
+            Self::HoldingOverdue => "holding_overdue",
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",

@@ -3,7 +3,7 @@
 use crate::ctx::Time;
 use crate::db::{Row, Snapshot, Statement, Value};
 use crate::error::Error;
-use crate::findings::model::{Finding, Raised};
+use crate::findings::model::{Finding, FindingKind, Raised};
 
 pub(super) fn raise(finding: &Finding, now: Time) -> Statement {
     let args = vec![
@@ -16,17 +16,16 @@ pub(super) fn raise(finding: &Finding, now: Time) -> Statement {
     Statement::new(RAISE, args)
 }
 
+pub(super) fn close(kind: FindingKind) -> Statement {
+    Statement::new(CLOSE, vec![kind.as_str().into()])
+}
+
 pub(super) async fn list(snapshot: &mut Snapshot) -> Result<Vec<Raised>, Error> {
     snapshot.query(LIST, &[Value::from(FINDINGS_PAGE_MAX)]).await?.iter().map(read).collect()
 }
 
 pub(super) fn forget(customer: &[u8; 16]) -> Statement {
     Statement::new(FORGET, vec![customer.into()])
-}
-
-/// The one finding of a check that is about no customer.
-pub(super) fn close(id: &str) -> Statement {
-    Statement::new(CLOSE, vec![id.into()])
 }
 
 fn read(row: &Row) -> Result<Raised, Error> {
@@ -45,12 +44,12 @@ VALUES ($1, $2, $3, $4, $5, $5, 'open')
 ON CONFLICT (id) DO UPDATE SET
   detail = excluded.detail, last_seen_ms = excluded.last_seen_ms, state = 'open'";
 
+const CLOSE: &str = "UPDATE finding SET state = 'closed' WHERE id = $1 AND state = 'open'";
+
 const LIST: &str = "SELECT id, kind, detail, first_seen_ms, last_seen_ms FROM finding
 WHERE state = 'open'
 ORDER BY last_seen_ms DESC, id
 LIMIT $1";
-
-const CLOSE: &str = "UPDATE finding SET state = 'closed' WHERE id = $1 AND state = 'open'";
 
 const FORGET: &str = "DELETE FROM finding WHERE customer = $1";
 

@@ -43,3 +43,12 @@ pub(super) fn index_message(field: u8, normalised: &str) -> Vec<u8> {
     encoder.text(normalised);
     encoder.finish()
 }
+
+/// Associated data of a holding's set: it opens only as this holding, at the place it was written for.
+pub(super) fn holding_binding(installation: &[u8; 16], holding: &[u8; 16], place: &str) -> Vec<u8> {
+    let mut encoder = Encoder::new("strongroom/holding/v1");
+    encoder.bytes(installation);
+    encoder.bytes(holding);
+    encoder.text(place);
+    encoder.finish()
+}

@@ -26,7 +26,9 @@ use crate::db::{Act, Connection, Database, Snapshot};
 use crate::error::Error;
 use crate::keys::{ANCHOR_AGE_MS_MAX, Anchor, Keyring};
 
-pub use jobs::{FLAWS_MAX, Flaw, Verified, verify, verify_archive};
+pub use jobs::{
+    FLAWS_MAX, Flaw, Joining, Verifications, Verified, Verifying, verify, verify_archive,
+};
 use model::Placing;
 pub use model::{Leaf, LeafSubjects};
 use store::Head;

@@ -215,7 +215,7 @@ fn outcome_of(number: u8) -> Result<Outcome, CryptoError> {
 }
 
 /// Every kind, in the order of their numbers.
-pub(super) const KINDS: [EntryKind; 12] = [
+pub(super) const KINDS: [EntryKind; 13] = [
     EntryKind::Admin,
     EntryKind::Auth,
     EntryKind::Erase,
@@ -228,6 +228,7 @@ pub(super) const KINDS: [EntryKind; 12] = [
     EntryKind::System,
     EntryKind::Write,
     EntryKind::Ledger,
+    EntryKind::Send,
 ];
 
 const LABEL: &str = "strongroom/entry/v1";

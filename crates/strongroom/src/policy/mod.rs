@@ -12,8 +12,9 @@ mod verbs;
 
 pub use self::model::{
     Budget, Business, Class, Compartment, DifferenceLine, Effect, Field, FieldKind, FieldValue,
-    Find, GracePeriod, Grant, Name, Policy, Problem, Purpose, Registry, Relation, RetentionPeriod,
-    Reveal, Right, Role, See, UnreadableValueError, ValueProblem, ValueProblemCode,
+    Find, GracePeriod, Grant, Name, Policy, Problem, Purpose, RecordKind, Registry, Relation,
+    RetentionPeriod, Reveal, Right, Role, See, UnreadableValueError, ValueProblem,
+    ValueProblemCode,
 };
 pub use self::rules::{compartments, describe, difference, mask, parse_value};
 pub use self::verbs::{

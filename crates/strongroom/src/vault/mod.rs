@@ -13,16 +13,21 @@ mod store;
 mod tests;
 mod verbs;
 
-pub use api::routes;
+pub use api::{rebuild, routes};
 pub use jobs::{
-    Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, erase_due, finish_begun, gather, rebuild,
-    refuse_returned_keys, register_macs, replay, sweep_pending_keys,
+    Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, erase_due, finish_begun, gather,
+    rebuild_indexes, refuse_returned_keys, register_macs, replay, sweep_pending_keys,
 };
-pub use model::Reference;
+pub use model::{How, Reference, Token};
 pub use rules::Kept;
 pub use verbs::{
-    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
-    NewCustomer, Patched, Place, RelationChange, RelationInput, RevealReason, RowProblem, Scope,
-    ScopeLine, Shown, Upserted, ask_erasure, begin_import, cancel_erasure, create, import_chunk,
-    look_up, patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
+    Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX, ChunkOutcome,
+    ConsentInput, ConsentView, Consented, Consents, Created, ImportRowInput, Look, Looks, Match,
+    NewCustomer, NewRecord, Patched, Place, Position, RecordShown, RecordWritten, RecordsShown,
+    RelationChange, RelationInput, RevealReason, RowProblem, SCOPE_LINES_MAX, Scope, ScopeAsked,
+    ScopeLine, ScopeOf, Shown, ShownOne, ShownPage, TokenInput, TokenShown, TokenShows, Touched,
+    Upserted, add_record, ask_erasure, asked_of, batch, begin_import, cancel_erasure, consented,
+    create, detokenize, give_consent, import_chunk, import_now, list_consents, list_records,
+    look_up, make_tokens, patch, patch_record, place_hold, read, read_many, read_record, relate,
+    reveal, reveal_record, scope, try_chunk, upsert, version_of, who_looked, withdraw_consent,
 };

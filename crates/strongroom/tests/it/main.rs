@@ -14,5 +14,6 @@ mod cli;
 mod crash;
 mod doors;
 mod ledger;
+mod places;
 mod support;
 mod vault;

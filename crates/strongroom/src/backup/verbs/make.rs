@@ -19,12 +19,13 @@ use crate::backup::model::{
 use crate::backup::rules;
 use crate::backup::store::{self, BackupRow};
 use crate::backup::verbs::parts::{Parts, cannot_write, new_file};
-use crate::ctx::{Actor, Change, Ctx, Entry, EntryKind, Receipt};
+use crate::ctx::{Actor, Change, Ctx, Entry, EntryKind, FieldSet, Receipt};
 use crate::db::{Connection, DATA, Durability, Statement, list_tables, newest, read_rows};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
 use crate::keys::{self, DEK_TABLE};
 use crate::ledger::{self, LogFacts};
+use crate::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
 use crate::policy::Right;
 
 /// Hears how many rows of which backup are written.
@@ -67,11 +68,26 @@ pub async fn make(desk: &Desk, ctx: &Ctx, folder: &Path, told: Told) -> Result<M
     let closed = [FindingKind::BackupFailed, FindingKind::BackupLate].map(findings::close);
     let change = change.write(store::insert(&row)).write_all(closed);
     let change = change.write(place.on_a_disk_of_its_own(desk, ctx));
+    let change = change.write_all(holding(desk, ctx, &id, data.entries)?);
     let receipt = access::commit(desk, change).await?;
     let named = |kind: Kind| folder.join(rules::folder_name(kind.as_str(), ctx.now, &id));
     let (data_folder, keys_folder) = (named(Kind::Data), named(Kind::Keys));
     place.name(&data_folder, &keys_folder)?;
     Ok(Made { data: (data_folder, data), keys: (keys_folder, keys), receipt })
+}
+
+/// Everyone as of the data's snapshot is in the pair, with every field.
+fn holding(desk: &Desk, ctx: &Ctx, id: &str, entries: u64) -> Result<Vec<Statement>, Error> {
+    let new = NewHolding {
+        place: &PlaceName::parse(PLACE)?,
+        kind: PlaceKind::Folder,
+        whose: Whose::EveryoneAsOf(entries.saturating_sub(1)),
+        fields: FieldSet::of(0..=u8::MAX),
+        due: None,
+        act: "backup.make",
+        origin: id,
+    };
+    places::hold(desk, ctx, &new)
 }
 
 /// The act of the operator, or of the hourly job.
@@ -316,6 +332,9 @@ fn nothing_yet() -> Error {
 
 const SAME_DISK: &str = "the backups lie on the disk of the data: when it breaks or is stolen both are gone. Name a folder \
      on another disk under `[backup]` in the configuration, or copy the backups to another machine";
+
+/// The place that all backups are at, wherever their folders are.
+pub(in crate::backup) const PLACE: &str = "backups";
 
 const SEALED_TABLE: &str = "sealed_record";
 

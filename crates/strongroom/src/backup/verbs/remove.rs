@@ -9,10 +9,11 @@ use crate::access::{self, Desk};
 use crate::backup::model::{Kind, Settings};
 use crate::backup::rules;
 use crate::backup::store::{self, BackupRow};
-use crate::backup::verbs::make::{allowed, kind_of, sync_folder};
+use crate::backup::verbs::make::{PLACE, allowed, kind_of, sync_folder};
 use crate::backup::verbs::read::manifest_of;
 use crate::ctx::{Ctx, Entry, Guard, Time};
 use crate::error::Error;
+use crate::places::{self, PlaceName};
 
 /// Removes what is past its time, wherever a backup was ever written to and can be reached. What is
 /// there decides, not what the table says: after a restore the table is older. Only with a clock that
@@ -67,7 +68,7 @@ fn remove(folder: &Path) -> Result<(), Error> {
 /// Rows whose folder can be reached and does not have them any more. A folder that cannot be reached
 /// keeps its rows: those copies are listed as what they are.
 async fn mark(desk: &Desk, ctx: &Ctx, rows: &[BackupRow]) -> Result<(), Error> {
-    let mut writes = Vec::new();
+    let (mut writes, mut ended) = (Vec::new(), Vec::new());
     for row in rows {
         let folder = Path::new(&row.folder);
         if !folder.is_dir() {
@@ -81,11 +82,15 @@ async fn mark(desk: &Desk, ctx: &Ctx, rows: &[BackupRow]) -> Result<(), Error> {
         }
         if row.data_removed.is_none() && is_gone(Kind::Data) {
             writes.push(store::data_removed(&row.id, ctx.now));
+            ended.push(row.id.clone());
         }
     }
     if writes.is_empty() {
         return Ok(());
     }
+    // Without its data nothing of a pair holds anyone; the keys alone open nothing.
+    let place = PlaceName::parse(PLACE)?;
+    writes.extend(places::gone(desk, ctx, &place, ended, "the data backup was removed").await?);
     let entry = Entry::new(ctx, kind_of(ctx), "backup.removed").counting(writes.len() as u64);
     access::commit(desk, allowed(desk, ctx, entry)?.write_all(writes)).await.map(drop)
 }

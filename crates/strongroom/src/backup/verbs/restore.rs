@@ -170,7 +170,7 @@ fn build(
         sample: None,
     };
     let of = Some(data.manifest.data_keys);
-    let rebuilt = vault::rebuild(&mut db, &task, |done| {
+    let rebuilt = vault::rebuild_indexes(&mut db, &task, |done| {
         told(Step { what: "customers opened and indexed", done, of });
     })?;
     drop(keyring);
@@ -196,7 +196,14 @@ fn build(
 /// Whoever restores unseals, and is the operator.
 fn operator(now: Time, random: &Arc<dyn Random>) -> Result<Ctx, Error> {
     let request = Id::time_ordered(now, random.as_ref())?;
-    Ok(Ctx { actor: Actor::Operator, network: None, now, request, rng: Arc::clone(random) })
+    Ok(Ctx {
+        actor: Actor::Operator,
+        network: None,
+        now,
+        request,
+        rng: Arc::clone(random),
+        claim: None,
+    })
 }
 
 /// The highest number of an incarnation that any of the backups knows.

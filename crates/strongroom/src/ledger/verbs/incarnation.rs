@@ -12,7 +12,7 @@ use strongroom_crypto::{Random, random_array};
 use strongroom_tlog::{Hash, open_checkpoint};
 
 use crate::ctx::{Ctx, Entry, EntryKind, Time};
-use crate::db::{Act, Connection, Database, Durability};
+use crate::db::{Act, Connection, Database, Durability, Stall};
 use crate::error::Error;
 use crate::keys::{Anchor, Keyring};
 use crate::ledger::model::Leaf;
@@ -135,7 +135,8 @@ pub fn open_archives(
             return Err(altered("an earlier incarnation is not the one that was named"));
         }
         opened = opening_of(&mut old)?;
-        let data = Database::over(&path);
+        // It never grows and is never opened afresh.
+        let data = Database::over(&path, Stall::default());
         archives.push(Archive { number, facts, ended: leaf.time, data });
     }
     Ok(archives)

@@ -6,6 +6,6 @@ mod replay;
 mod sweep;
 
 pub use erase::{Erased, erase_due, finish_begun, refuse_returned_keys, register_macs};
-pub use rebuild::{NAMED_MAX, Rebuild, Rebuilt, rebuild};
+pub use rebuild::{NAMED_MAX, Rebuild, Rebuilt, rebuild_indexes};
 pub use replay::{Replay, gather, replay};
 pub use sweep::{Swept, sweep_pending_keys};

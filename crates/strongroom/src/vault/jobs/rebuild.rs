@@ -53,7 +53,7 @@ pub struct Rebuilt {
 }
 
 /// Goes through all customers of a database nobody serves. `progress` hears how many are done.
-pub fn rebuild(
+pub fn rebuild_indexes(
     db: &mut Connection,
     task: &Rebuild<'_>,
     mut progress: impl FnMut(u64),
@@ -99,10 +99,18 @@ fn one(
         records.remove(&compartment);
         kept.compartments.remove(&compartment);
         db.execute(&store::delete_record(row.key, &compartment))?;
+        db.execute(&store::delete_tokens_in(row.key, &compartment))?;
+        rebuilt.parts_gone += 1;
+    }
+    for shelf in core.shelves.iter().filter(|shelf| task.replay.is_gone(&shelf.dek)) {
+        kept.shelves.retain(|it| it.id != shelf.id);
+        db.execute(&store::delete_shelf(row.key, &shelf.id))?;
         rebuilt.parts_gone += 1;
     }
     if kept.compartments.len() != core.compartments.len() {
         kept.indexes = findable(&core.indexes, &records)?;
+        // Who asked to be forgotten took back whatever they had agreed to.
+        kept.consents.clear();
     }
     changed.state = task.replay.state_of(row.key).unwrap_or(row.state);
     if changed.state != row.state || kept != core {

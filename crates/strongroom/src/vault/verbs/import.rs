@@ -7,14 +7,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::access::{self, Attempt, Desk, commit_or_retry};
-use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Receipt, Subjects};
+use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receipt, Subjects};
+use crate::db::Statement;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Id, Import};
+use crate::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
 use crate::policy::{Applied, Right};
 use crate::vault::model::IndexEntry;
 use crate::vault::store::{self, ImportRow};
 use crate::vault::verbs::create::{NewCustomer, Prepared, prepare};
-use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+use crate::vault::verbs::{ATTEMPTS_MAX, apart, changed_meanwhile};
 
 /// One row of the source.
 #[derive(Clone)]
@@ -77,7 +79,7 @@ pub async fn begin_import(
         };
         let entry = Entry::new(ctx, EntryKind::Import, "import.begin");
         if let Some(row) = known {
-            let receipt = access::commit(desk, grant.change(entry)).await?;
+            let receipt = access::commit(desk, grant.change(entry).changing(row.id)).await?;
             return Ok((begun(&row), receipt));
         }
         let row = ImportRow {
@@ -92,7 +94,7 @@ pub async fn begin_import(
         };
         let statement = store::insert_import(&row);
         let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
-        let change = grant.change(entry).guard(guard);
+        let change = grant.change(entry).guard(guard).changing(row.id);
         if let Attempt::Done(receipt) = commit_or_retry(desk, change).await? {
             return Ok((begun(&row), receipt));
         }
@@ -100,31 +102,40 @@ pub async fn begin_import(
     Err(changed_meanwhile())
 }
 
+/// Where an import stands.
+pub async fn import_now(desk: &Desk, id: Id<Import>) -> Result<Begun, Error> {
+    let mut data = desk.data.snapshot().await?;
+    let row = store::read_import(&mut data, &id).await?.ok_or_else(Error::not_found)?;
+    Ok(begun(&row))
+}
+
 /// Says what would become of rows, and keeps none of them. It tells whose values are taken, so it is
 /// an entry like any other question about customers.
 pub async fn try_chunk(
-    desk: &Desk,
+    desk: &Arc<Desk>,
     ctx: &Ctx,
-    rows: &[ImportRowInput],
+    rows: Vec<ImportRowInput>,
 ) -> Result<(Vec<RowProblem>, Receipt), Error> {
     let grant = access::permit(desk, ctx, Right::Import)?;
-    refuse_too_large(rows)?;
+    refuse_too_large(&rows)?;
     let applied = Arc::clone(desk.rights.now()?.applied()?);
-    let problems = sort_rows(desk, ctx, &applied, rows).await?.problems;
-    let entry = Entry::new(ctx, EntryKind::Import, "import.try").counting(rows.len() as u64);
+    let count = rows.len() as u64;
+    let problems = sort_rows(desk, ctx, &applied, &Arc::new(rows)).await?.problems;
+    let entry = Entry::new(ctx, EntryKind::Import, "import.try").counting(count);
     let receipt = access::commit(desk, grant.change(entry)).await?;
     Ok((problems, receipt))
 }
 
 /// Takes the next rows of an import: `first` is how many rows were done before them.
 pub async fn import_chunk(
-    desk: &Desk,
+    desk: &Arc<Desk>,
     ctx: &Ctx,
     id: Id<Import>,
     first: u64,
-    rows: &[ImportRowInput],
+    rows: Vec<ImportRowInput>,
 ) -> Result<ChunkOutcome, Error> {
-    refuse_too_large(rows)?;
+    refuse_too_large(&rows)?;
+    let rows = Arc::new(rows);
     for _ in 0..ATTEMPTS_MAX {
         let grant = access::permit(desk, ctx, Right::Import)?;
         let applied = Arc::clone(desk.rights.now()?.applied()?);
@@ -135,7 +146,7 @@ pub async fn import_chunk(
         if job.next_row != first {
             return Err(out_of_step(job.next_row));
         }
-        let sorted = sort_rows(desk, ctx, &applied, rows).await?;
+        let sorted = sort_rows(desk, ctx, &applied, &rows).await?;
         let mut next = job.clone();
         next.next_row += rows.len() as u64;
         next.created += sorted.prepared.len() as u64;
@@ -148,13 +159,14 @@ pub async fn import_chunk(
             prepared.fields.iter().for_each(|field| fields.insert(field));
             subjects.push(prepared.pseudonym);
         }
+        let source = source_of(desk, ctx, &id, &subjects, fields)?;
         let entry = Entry::new(ctx, EntryKind::Import, "import.rows")
             .about(if subjects.is_empty() { Subjects::None } else { Subjects::Set(subjects) })
             .of_fields(fields)
             .counting(sorted.prepared.len() as u64);
         let statement = store::advance_import(&job, &next);
         let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
-        let mut change = grant.change(entry).guard(guard);
+        let mut change = grant.change(entry).guard(guard).write_all(source);
         for prepared in sorted.prepared {
             change = prepared.into_change(change);
         }
@@ -173,14 +185,46 @@ pub async fn import_chunk(
     Err(changed_meanwhile())
 }
 
+/// The file the rows came from still holds them: a copy that has to go.
+fn source_of(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: &Id<Import>,
+    subjects: &[Pseudonym],
+    fields: FieldSet,
+) -> Result<Vec<Statement>, Error> {
+    let new = NewHolding {
+        place: &PlaceName::parse(IMPORT_SOURCES)?,
+        kind: PlaceKind::Folder,
+        whose: Whose::These(subjects.to_vec()),
+        fields,
+        due: Some(ctx.now.plus_days(SOURCE_DAYS_MAX)),
+        act: "import.rows",
+        origin: &id.to_string(),
+    };
+    places::hold(desk, ctx, &new)
+}
+
 struct Sorted {
     prepared: Vec<Prepared>,
     problems: Vec<RowProblem>,
 }
 
-/// Rows that make a customer, sealed, and rows that do not. Twins inside the chunk are found here,
-/// twins among those already kept in the database.
+/// Rows that make a customer, sealed, and rows that do not. Sealing a chunk takes a tenth of a second,
+/// in which short requests must not wait.
 async fn sort_rows(
+    desk: &Arc<Desk>,
+    ctx: &Ctx,
+    applied: &Arc<Applied>,
+    rows: &Arc<Vec<ImportRowInput>>,
+) -> Result<Sorted, Error> {
+    let (desk, ctx) = (Arc::clone(desk), ctx.clone());
+    let (applied, rows) = (Arc::clone(applied), Arc::clone(rows));
+    apart(async move { seal_rows(&desk, &ctx, &applied, &rows).await }).await
+}
+
+/// Twins inside the chunk are found here, twins among those already kept in the database.
+async fn seal_rows(
     desk: &Desk,
     ctx: &Ctx,
     applied: &Applied,
@@ -262,6 +306,12 @@ fn out_of_step(done: u64) -> Error {
     );
     Error::conflict("import_out_of_step", detail)
 }
+
+/// The place of files that customers were imported from.
+const IMPORT_SOURCES: &str = "import-sources";
+
+/// Time enough to see that everything came over; then the file is only a danger.
+const SOURCE_DAYS_MAX: i64 = 30;
 
 /// The code of a unique value that another customer has.
 const TAKEN: &str = "taken";

@@ -33,7 +33,7 @@ fn operator(shop: &Shop) -> Ctx {
     let desk = shop.desk();
     let request = Id::time_ordered(desk.now(), desk.random.as_ref()).unwrap();
     let rng = Arc::clone(&desk.random);
-    Ctx { actor: Actor::Operator, network: None, now: desk.now(), request, rng }
+    Ctx { actor: Actor::Operator, network: None, now: desk.now(), request, rng, claim: None }
 }
 
 fn vault_of(shop: &Shop) -> PathBuf {

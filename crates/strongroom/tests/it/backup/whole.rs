@@ -290,7 +290,7 @@ async fn a_backup_holds_no_value_no_index_and_no_key_beside_the_data() {
     assert_eq!(listed["minutes_ago"], 0);
 }
 
-const CARRIED_TABLES: [&str; 21] = [
+const CARRIED_TABLES: [&str; 26] = [
     "api_key",
     "backup",
     "backup_check",
@@ -300,6 +300,7 @@ const CARRIED_TABLES: [&str; 21] = [
     "erasure_job",
     "erasure_register",
     "finding",
+    "holding",
     "import",
     "installation",
     "ledger_actor",
@@ -309,7 +310,11 @@ const CARRIED_TABLES: [&str; 21] = [
     "ledger_subject",
     "ledger_tile",
     "legal_hold",
+    "place",
     "policy_pending",
     "policy_version",
+    "repeat",
     "sealed_record",
+    "shelf_record",
+    "token",
 ];

@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 42] = [
     "demo",
     "init",
     "serve",
@@ -45,6 +45,9 @@ const COMMANDS: [&str; 35] = [
     "customer find",
     "customer show",
     "customer reveal",
+    "customer consents",
+    "customer consent",
+    "customer withdraw",
     "customer erase",
     "customer keep",
     "ledger verify",
@@ -54,6 +57,10 @@ const COMMANDS: [&str; 35] = [
     "ledger checkpoint",
     "access who",
     "access why",
+    "places list",
+    "places holdings",
+    "places add",
+    "places close",
     "hold place",
     "hold release",
     "findings",

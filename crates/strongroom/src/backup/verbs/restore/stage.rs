@@ -117,7 +117,7 @@ impl Stage {
         if facts.checkpoint.as_ref() != data.manifest.checkpoint {
             return Err(not_the_log("it is not the one that the manifest names"));
         }
-        let verified = ledger::verify_archive(&mut db, keyring, &facts.origin, |_| {})?;
+        let verified = ledger::verify_archive(&mut db, keyring, &facts.origin, |_, _| {})?;
         match verified.flaws.first() {
             None => Ok(facts),
             Some(flaw) => Err(not_the_log(&flaw.what)),

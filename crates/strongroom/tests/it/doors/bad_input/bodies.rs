@@ -127,6 +127,13 @@ fn doors(watched: &Watched) -> Vec<Door> {
         door("importer", "POST", rows, json!({ "first": 0, "rows": [row] })),
         door("importer", "POST", "/v1/imports/dry-run", json!({ "rows": [row] })),
         door("privacy", "POST", "/v1/ledger/scope", scope),
+        door(
+            "admin",
+            "PUT",
+            "/v1/places/cabinet",
+            json!({ "kind": "paper_box", "owner": "front desk" }),
+        ),
+        door("admin", "POST", "/v1/places/cabinet/close", json!({ "evidence": "ticket 4" })),
         door("admin", "POST", "/v1/policy", json!({ "policy": POLICY })),
         door("admin", "POST", "/v1/policy/check", json!({ "policy": POLICY })),
         door(
