@@ -35,6 +35,13 @@ pub struct KeyReader {
     db: Connection,
 }
 
+impl KeyReader {
+    /// Whether keys.db has a data key.
+    pub fn has(&mut self, dek: &[u8; 16]) -> Result<bool, Error> {
+        store::exists(&mut self.db, dek)
+    }
+}
+
 /// The key of a backup of this installation, with what unseals it.
 pub fn backup_key(
     key_file: &Path,

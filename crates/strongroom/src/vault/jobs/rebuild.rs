@@ -204,6 +204,12 @@ fn open_core(
             }
         }
     }
+    for shelf in core.shelves.iter().filter(|shelf| !task.replay.is_gone(&shelf.dek)) {
+        if !keys.has(&shelf.dek)? {
+            note(rebuilt, row, Why::Missing)?;
+            return Ok(None);
+        }
+    }
     Ok(Some((key, core)))
 }
 

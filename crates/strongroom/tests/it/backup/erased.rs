@@ -129,8 +129,37 @@ async fn a_part_that_was_forgotten_stays_forgotten_and_the_rest_is_read() {
     assert_eq!((seen.rebuilt.customers, seen.rebuilt.missing), (1, 0));
     assert_eq!(read(&again, &id).await.json["fields"], after);
     assert_eq!(finds(&again).await, found_after, "nobody is found by what is forgotten");
-    let verified = again.as_operator("POST", "/v1/ledger/verify", None).await;
-    assert_eq!(verified.json["intact"], true);
+    assert_eq!(crate::attack::flaws(&again).await, []);
+}
+
+/// The invoice stays by law, the message went: with its shelf, and again in the restore.
+#[tokio::test]
+async fn a_shelf_that_was_destroyed_stays_destroyed_and_the_others_are_read() {
+    let mut shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let path = format!("/v1/customers/{id}/records");
+    let message = json!({ "kind": "message", "fields": { "subject": "A", "body": "a map" } });
+    let invoice = json!({ "kind": "invoice", "fields": { "number": "2026-1",
+        "billing_name": "Eve Asker1", "total": 12.5,
+        "billing_address": { "lines": ["1 Harbour Street"], "city": "Whitby", "country": "GB" } } });
+    for record in [message, invoice] {
+        let added = shop.call("shop", "POST", &path, Some(record)).await;
+        assert_eq!(added.status, 201, "{:?}", added.json);
+    }
+    let old = back_up(&shop).await;
+    ask(&shop, &id).await;
+    shop.clock.pass_ms(8 * DAY_MS);
+    jobs::run_once(&shop.desk()).await;
+    let listed = format!("{path}?fields=invoice.number,message.body");
+    let after = shop.call("shop", "GET", &listed, None).await.json["items"].clone();
+    assert_eq!(after.as_array().unwrap().len(), 1, "{after}");
+    let new = back_up(&shop).await;
+    shop.stop();
+    let (again, seen) = restored(&shop, &old.data, &new.keys).await;
+    assert_eq!((seen.rebuilt.missing, seen.rebuilt.tampered), (0, 0), "{:?}", seen.rebuilt);
+    let listed = again.call("shop", "GET", &listed, None).await;
+    assert_eq!(listed.json["items"], after, "{:?}", listed.json);
+    assert_eq!(count(&again.data_file(), "SELECT COUNT(*) FROM shelf_record"), 1);
 }
 
 #[tokio::test]

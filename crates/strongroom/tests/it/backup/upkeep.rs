@@ -126,6 +126,30 @@ async fn key_backups_go_after_n_days_but_never_the_newest_and_never_by_a_wrong_c
     assert!(!old.data.exists() && !new.keys.exists() && !new.data.exists());
 }
 
+/// Whoever loses the disk with the backups learns that everyone was on it, and as of when.
+#[tokio::test]
+async fn a_backup_is_a_holding_of_everyone_until_it_is_removed() {
+    let shop = Shop::open().await;
+    shop.customer(1).await;
+    back_up(&shop).await;
+    let open = async || {
+        let listed = shop.as_operator("GET", "/v1/places/backups/holdings", None).await;
+        assert_eq!(listed.status, 200, "{:?}", listed.json);
+        let all = listed.json["items"].as_array().unwrap().clone();
+        all.into_iter().filter(|it| it["closed"].is_null()).count()
+    };
+    assert_eq!(open().await, 1);
+    let asked = serde_json::json!({ "place": "backups", "from": "2026-11-01T00:00:00Z",
+        "to": "2026-12-01T00:00:00Z" });
+    let scope = shop.as_operator("POST", "/v1/ledger/scope", Some(asked)).await;
+    assert!(scope.json["everyone_as_of"].as_u64().unwrap() > 5, "{:?}", scope.json);
+    shop.clock.pass_ms(36 * DAY_MS);
+    back_up(&shop).await;
+    assert_eq!(open().await, 2);
+    backup::remove_old(&shop.desk(), &operator(&shop), &settings(&shop)).await.unwrap();
+    assert_eq!(open().await, 1, "what was removed is gone");
+}
+
 #[tokio::test]
 async fn a_folder_among_the_data_is_refused() {
     let shop = Shop::open().await;
