@@ -13,6 +13,7 @@ mod measured;
 mod plan;
 mod process;
 mod report;
+mod restore;
 mod rows;
 mod seal;
 mod server;
@@ -35,6 +36,11 @@ struct Arguments {
 enum Command {
     /// Measure everything, print the table, write JSON
     All(all::All),
+    /// Measure a backup and a restore: time, rows a second, peak memory, size on disk
+    Restore(restore::Restore),
+    /// One step of it; started by `restore`
+    #[command(hide = true)]
+    RestoreStep(restore::RestoreStep),
     /// The load generator; started by `all`
     #[command(hide = true)]
     Load(load::Load),
@@ -46,6 +52,8 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::All(all) => all.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::RestoreStep(step) => step.run(),
         Command::Load(load) => load.run(),
         Command::ServeForBench(server) => server.run(),
     }

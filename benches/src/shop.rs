@@ -39,18 +39,17 @@ pub(crate) const READ_FIELDS: &str = "company,email,name";
 
 impl Shop {
     pub(crate) async fn open(folder: &Path, customers: usize) -> anyhow::Result<Self> {
-        initialise(&surroundings(folder))?;
-        let app = App::open(surroundings(folder)).await?;
-        let router = router(&app.desk()?);
-        let policy = json!({ "policy": POLICY });
-        call(&router, None, "POST", "/v1/policy", Some(policy)).await?;
-        let importer = new_key(&router, "importer").await?;
-        import(&router, &importer, customers).await?;
+        let (app, router) = imported(folder, customers).await?;
         // Look-ups are charged, so those of the set-up have a key of their own.
         let finder = new_key(&router, "shop").await?;
         let customers = find_all(&router, &finder, customers).await?;
         let key = new_key(&router, "shop").await?;
         Ok(Self { app, router, key, customers })
+    }
+
+    /// Makes an installation with so many customers and closes it.
+    pub(crate) async fn fill(folder: &Path, customers: usize) -> anyhow::Result<()> {
+        imported(folder, customers).await.map(drop)
     }
 
     /// The answer to one read; the constant route repeats it.
@@ -84,6 +83,17 @@ pub(crate) fn person(number: usize) -> Value {
 /// Unique by number.
 pub(crate) fn email(number: usize) -> String {
     format!("ada.{number}@mail.example")
+}
+
+async fn imported(folder: &Path, customers: usize) -> anyhow::Result<(App, Router)> {
+    initialise(&surroundings(folder))?;
+    let app = App::open(surroundings(folder)).await?;
+    let router = router(&app.desk()?);
+    let policy = json!({ "policy": POLICY });
+    call(&router, None, "POST", "/v1/policy", Some(policy)).await?;
+    let importer = new_key(&router, "importer").await?;
+    import(&router, &importer, customers).await?;
+    Ok((app, router))
 }
 
 fn surroundings(folder: &Path) -> Surroundings {

@@ -25,6 +25,30 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Absent for a server on the loopback.
     pub tls: Option<TlsFiles>,
+    /// How backups are made; hourly without a word.
+    #[serde(default)]
+    pub backup: Backups,
+}
+
+/// How a server makes its backups.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backups {
+    /// The folder they go to.
+    pub to: PathBuf,
+    /// Minutes between two, 5 to 1440: what is lost at most.
+    pub every_minutes: u32,
+    /// Days a key backup is kept, 1 to 365: after so many an erasure has reached every backup.
+    pub keep_keys_days: u32,
+    /// Days a data backup is kept, 1 to 3650.
+    pub keep_data_days: u32,
+}
+
+impl Default for Backups {
+    fn default() -> Self {
+        let to = PathBuf::from("backups");
+        Self { to, every_minutes: 60, keep_keys_days: 14, keep_data_days: 35 }
+    }
 }
 
 /// The two PEM files of a TLS server.
@@ -52,6 +76,19 @@ impl Config {
             }
             *setting = folder.join(&*setting);
         }
+        let Backups { every_minutes, keep_keys_days, keep_data_days, .. } = config.backup;
+        let limits = [
+            ("every_minutes", every_minutes, 5..=1440),
+            ("keep_keys_days", keep_keys_days, 1..=365),
+            ("keep_data_days", keep_data_days, 1..=3650),
+        ];
+        for (key, value, limit) in limits {
+            if !limit.contains(&value) {
+                let (least, most) = (limit.start(), limit.end());
+                let problem = format!("`backup.{key}` is {value}; it goes from {least} to {most}");
+                return Err(bad_config(&path, &problem));
+            }
+        }
         Ok(config)
     }
 
@@ -60,6 +97,7 @@ impl Config {
             ("data_dir", &mut self.data_dir),
             ("key_file", &mut self.key_file),
             ("policy", &mut self.policy),
+            ("backup.to", &mut self.backup.to),
         ];
         if let Some(tls) = &mut self.tls {
             paths.push(("tls.certificate", &mut tls.certificate));
@@ -137,6 +175,8 @@ mod tests {
         assert_eq!(config.listen, "127.0.0.1:8720".parse().unwrap());
         assert_eq!(config.key_file, Path::new("/etc/strongroom/key"));
         assert_eq!(config.tls, None);
+        assert!(config.backup.to.is_absolute() && config.backup.to.ends_with("backups"));
+        assert_eq!(config.backup.every_minutes, 60);
     }
 
     #[test]
@@ -165,6 +205,9 @@ mod tests {
             (SMALL.replace("\"data\"", "\"\""), "`data_dir` is empty"),
             (SMALL.replace("policy", "# "), "missing field `policy`"),
             (SMALL.replace("= \"data\"", "="), "line 1"),
+            (format!("{SMALL}[backup]\nevery_minutes = 1"), "`backup.every_minutes` is 1"),
+            (format!("{SMALL}[backup]\nkeep_keys_days = 0"), "`backup.keep_keys_days` is 0"),
+            (format!("{SMALL}[backup]\nkeep = 1"), "line 5: unknown field `keep`"),
             (" ".repeat(64 * 1024) + SMALL, "larger than 65536 bytes"),
         ];
         for (text, part) in bad {

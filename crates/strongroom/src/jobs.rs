@@ -7,7 +7,7 @@ use crate::access::{self, Desk, system_grant};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
-use crate::{places, policy, vault};
+use crate::{backup, places, policy, vault};
 
 /// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
 /// again a minute later; it stops no other.
@@ -20,6 +20,18 @@ pub async fn run(desk: Arc<Desk>) {
         if minute % MINUTES_A_DAY == 0 {
             run_daily(&desk).await;
         }
+    }
+}
+
+/// Makes, rehearses and removes backups when they are due, beside the other jobs: copying a large
+/// database must not keep an erasure waiting.
+pub async fn run_backups(desk: Arc<Desk>, settings: backup::Settings) {
+    let mut minutes = tokio::time::interval(Duration::from_millis(MINUTE_MS));
+    minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut attempts = backup::Attempts::default();
+    loop {
+        minutes.tick().await;
+        tell("backup", backup::run_due(&desk, &settings, &mut attempts).await);
     }
 }
 

@@ -23,5 +23,5 @@ pub use verbs::{
     Attempt, Permission, Repeated, begin_verification, claim, commit, commit_or_retry,
     erase_claims, find_repeated, find_verification, forget_past_days, forget_repeated, may_export,
     may_look_up, may_read, may_reveal, may_see_consents, permit, permit_any, permit_own_end,
-    place_hold, raise_finding, refusal_of, refuse, release_hold, system_grant,
+    place_hold, raise_finding, refusal_of, refuse, release_hold, replay_holds, system_grant,
 };

@@ -11,7 +11,7 @@ use crate::db::{Committer, Database};
 use crate::error::Error;
 use crate::id::{ApiKey, Id};
 use crate::keys::Keyring;
-use crate::ledger::{Published, Verifications};
+use crate::ledger::{Archive, Published, Verifications};
 use crate::policy::{Applied, Pending};
 use crate::staff::KeyRow;
 
@@ -85,6 +85,8 @@ pub struct Desk {
     pub committer: Committer,
     /// Reads.
     pub data: Database,
+    /// Earlier incarnations of the log, the newest first.
+    pub archives: Arc<Vec<Archive>>,
     /// Who may.
     pub rights: Rights,
     /// The newest durable checkpoint.

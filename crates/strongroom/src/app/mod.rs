@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use strongroom_crypto::Random;
 
 use crate::access::{Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, raise_finding};
+use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, Stall, migrate};
 use crate::error::Error;
@@ -55,6 +56,21 @@ pub fn initialise(surroundings: &Surroundings) -> Result<(), Error> {
     keys::create(&surroundings.places, Arc::clone(&surroundings.random))
 }
 
+/// Brings an installation back from its backups, into an empty data folder.
+pub fn restore(
+    input: &RestoreInput,
+    clock: &dyn Clock,
+    random: &Arc<dyn Random>,
+    told: impl FnMut(Step),
+) -> Result<Restored, Error> {
+    let folder = &input.places.data_folder;
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder).map_err(|cause| folder_unusable(folder, cause))?;
+    let _lock = lock(folder)?;
+    backup::restore(input, clock.now(), random, told)
+}
+
 impl App {
     /// Opens an installation, finishes what a crash left half done, and is ready to serve.
     pub async fn open(surroundings: Surroundings) -> Result<Self, Error> {
@@ -67,11 +83,12 @@ impl App {
         let lock = lock(&folder)?;
         let keyring = Arc::new(keys::open(&places, Arc::clone(&random))?);
         let path = data_path(&folder);
-        {
+        let archives = {
             let mut db = Connection::open(&path, Durability::Durable)?;
             migrate(&mut db, DATA)?;
             ledger::pair(&mut db, &keyring.installation())?;
-        }
+            Arc::new(ledger::open_archives(&mut db, &keyring, &folder)?)
+        };
         let (rights, published) = (Rights::default(), Published::default());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let keeper = AppKeeper::new(
@@ -92,6 +109,7 @@ impl App {
             keyring,
             committer,
             data: Database::over(&path, stall),
+            archives,
             rights,
             published,
             clock,

@@ -61,7 +61,7 @@ impl Demo {
             };
             let address = listen.address();
             lines::tell(&Shown::of(&shop, address), folder.path(), output)?;
-            serve::attend(&app, listen, &mut stop).await
+            serve::attend(&app, listen, None, &mut stop).await
         };
         let played = played.await;
         clear(folder)?;

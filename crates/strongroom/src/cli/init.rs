@@ -148,6 +148,11 @@ key_file = \"strongroom.key\"   # opens them; never inside data_dir, never in th
 policy = \"policy.toml\"        # read by `strongroom policy apply`
 listen = \"127.0.0.1:8720\"     # beyond this machine only with TLS:
 
+# Backups are made every hour while it serves; name another disk:
+
+# [backup]
+# to = \"backups\"
+
 # [tls]
 # certificate = \"certificate.pem\"
 # key = \"certificate.key\"

@@ -21,6 +21,22 @@ pub(super) enum Key {
     ///
     /// Example: strongroom key list
     List,
+    /// Switch a key off until it is switched on again
+    ///
+    /// Example: strongroom key disable key_06gzz…
+    Disable {
+        /// As `key list` shows it
+        #[arg(value_parser = id)]
+        id: String,
+    },
+    /// Switch a key on again, as after a restore, which switches all of them off
+    ///
+    /// Example: strongroom key enable key_06gzz…
+    Enable {
+        /// As `key list` shows it
+        #[arg(value_parser = id)]
+        id: String,
+    },
     /// Revoke a key, for good
     ///
     /// Example: strongroom key revoke key_06gzz…
@@ -69,9 +85,20 @@ impl Key {
                 if output.is_json() {
                     return output.value(&keys);
                 }
-                let columns = ["id", "name", "role", "purposes", "people", "expires", "revoked"];
+                let columns =
+                    ["id", "name", "role", "purposes", "people", "expires", "revoked", "off"];
                 let keys = keys.get("keys").unwrap_or(&Value::Null);
                 output.list(keys, &columns, "There are no keys yet.")
+            }
+            Self::Disable { id } => {
+                let call = Call::post(format!("/v1/keys/{id}/disable"));
+                let answer = Transport::open(common).await?.call(call).await?;
+                output.done(answer.receipt(), "The key is off until it is enabled again.")
+            }
+            Self::Enable { id } => {
+                let call = Call::post(format!("/v1/keys/{id}/enable"));
+                let answer = Transport::open(common).await?.call(call).await?;
+                output.done(answer.receipt(), "The key is on again.")
             }
             Self::Revoke { id } => {
                 let call = Call::delete(format!("/v1/keys/{id}"));

@@ -55,6 +55,9 @@ pub(super) enum Ledger {
     Proof {
         /// The entry's place in the log
         index: u64,
+        /// An earlier incarnation of the log, from before a restore
+        #[arg(long, value_name = "NUMBER")]
+        incarnation: Option<u64>,
     },
     /// The newest signed checkpoint: keep it elsewhere, and nobody can rewrite what is under it
     ///
@@ -81,8 +84,9 @@ impl Ledger {
                 });
                 scope(&all_pages(&mut transport, asked).await?, output)
             }
-            Self::Proof { index } => {
-                let call = Call::get(format!("/v1/ledger/proof/{index}"));
+            Self::Proof { index, incarnation } => {
+                let older = incarnation.map(|it| format!("?incarnation={it}")).unwrap_or_default();
+                let call = Call::get(format!("/v1/ledger/proof/{index}{older}"));
                 // A proof is for programs; in words it would prove nothing.
                 output.value(&transport.call(call).await?.json()?)
             }
@@ -194,6 +198,15 @@ fn scope(scope: &Value, output: &Output) -> Result<(), Failure> {
     let columns = ["customer", "state", "times", "first", "last", "fields"];
     let customers = scope.get("customers").unwrap_or(&Value::Null);
     output.list(customers, &columns, "No customer that is still there.")?;
+    let unknown = scope.get("unknown").and_then(Value::as_array).cloned().unwrap_or_default();
+    for gap in unknown {
+        let text = |name: &str| gap.get(name).and_then(Value::as_str).unwrap_or_default();
+        output.line(&format!(
+            "UNKNOWN from {} to {}: entries of that time were lost in a restore.",
+            text("from"),
+            text("to")
+        ))?;
+    }
     let number = |name: &str| scope.get(name).and_then(Value::as_u64);
     if let Some(count) = number("erased_since").filter(|count| *count > 0) {
         output.line(&format!("And {count} who were erased since."))?;

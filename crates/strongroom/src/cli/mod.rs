@@ -5,6 +5,7 @@
 //! a personal value as an argument (they stand in process lists and shell histories) or in a message.
 
 mod access;
+mod backup;
 mod customer;
 mod demo;
 mod export;
@@ -110,6 +111,8 @@ enum Command {
     Demo(demo::Demo),
     Init(init::Init),
     Serve(serve::Serve),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
@@ -154,6 +157,8 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Demo(demo) => demo.run(output).await,
         Command::Init(init) => init.run(output),
         Command::Serve(serve) => serve.run(common, output).await,
+        Command::Backup(backup) => backup.run(common, output).await,
+        Command::Restore(restore) => restore.run(common, output).await,
         Command::Policy(policy) => policy.run(common, output).await,
         Command::Key(key) => key.run(common, output).await,
         Command::Import(import) => import.run(common, output).await,

@@ -11,7 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::access::Desk;
 use crate::app::{App, Surroundings};
+use crate::backup::Settings;
 use crate::cli::Common;
+use crate::cli::backup;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::config::Config;
@@ -50,7 +52,7 @@ impl Serve {
             write_port_file(path, &address.to_string())?;
         }
         output.words(&format!("Strongroom answers at {scheme}://{address}; Ctrl-C stops it."))?;
-        attend(&app, listen, stop.asked()).await?;
+        attend(&app, listen, Some(backup::settings(&config)), stop.asked()).await?;
         drop(app);
         output.words("Stopped; everything that was answered is on disk.")
     }
@@ -67,14 +69,18 @@ pub(super) async fn open(config: &Config) -> Result<App, Failure> {
 pub(super) async fn attend(
     app: &App,
     listen: Listen,
+    backups: Option<Settings>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let desk = app.desk()?;
+    let backups = backups.map(|it| tokio::spawn(jobs::run_backups(Arc::clone(&desk), it)));
     let jobs = tokio::spawn(jobs::run(Arc::clone(&desk)));
     web::serve(listen, router::router(&desk), stop).await;
-    jobs.abort();
-    // Only a job that has let the desk go lets the installation close.
-    let _ = jobs.await;
+    for job in std::iter::once(jobs).chain(backups) {
+        job.abort();
+        // Only a job that has let the desk go lets the installation close.
+        let _ = job.await;
+    }
     Ok(())
 }
 

@@ -37,6 +37,9 @@ pub(super) struct WalPages {
 pub enum Durability {
     /// Reads only; the engine refuses writes.
     ReadOnly,
+    /// For a copy under construction that nobody takes for data: fast, and worth nothing after a crash
+    /// until [`Connection::settle`].
+    Scratch,
     /// Every commit is on the disk before it returns, and deleted bytes are overwritten.
     Durable,
 }
@@ -45,12 +48,12 @@ impl Connection {
     /// Opens, and for a writer creates, the file.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if durability == Durability::Durable {
+        if durability != Durability::ReadOnly {
             create_private(path)?;
         }
         let raw = match durability {
             Durability::ReadOnly => rusqlite::Connection::open_with_flags(path, flags)?,
-            Durability::Durable => {
+            Durability::Durable | Durability::Scratch => {
                 rusqlite::Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_CREATE)?
             }
         };
@@ -58,6 +61,7 @@ impl Connection {
         let settings = match durability {
             Durability::ReadOnly => READER_SETTINGS,
             Durability::Durable => WRITER_SETTINGS,
+            Durability::Scratch => SCRATCH_SETTINGS,
         };
         raw.execute_batch(settings)?;
         Ok(Self { raw, rewritten: HashMap::new(), gives_way_to: None })
@@ -110,6 +114,21 @@ impl Connection {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Makes a scratch database what any other is: whole, on the disk, with a write-ahead log.
+    pub fn settle(&mut self, path: &Path) -> Result<(), Error> {
+        self.raw.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
+        synced.map_err(|cause| {
+            let detail = "a database file cannot be brought to the disk; check space and errors";
+            Error::unavailable("storage", detail).caused_by(cause)
+        })
+    }
+
+    /// The engine's own connection, for copying whole tables.
+    pub(super) fn raw(&self) -> &rusqlite::Connection {
+        &self.raw
     }
 
     /// Runs a text of several statements without parameters.
@@ -212,7 +231,7 @@ impl rusqlite::ToSql for Value {
     }
 }
 
-fn read_row(row: &rusqlite::Row<'_>, columns: usize) -> Result<Row, Error> {
+pub(super) fn read_row(row: &rusqlite::Row<'_>, columns: usize) -> Result<Row, Error> {
     let mut values = Vec::with_capacity(columns);
     for column in 0..columns {
         values.push(match row.get_ref(column)? {
@@ -274,6 +293,17 @@ const WRITER_SETTINGS: &str = "
     PRAGMA busy_timeout = 5000;
     PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -65536;
+";
+
+/// No journal and no waiting for the disk: a restore that breaks off begins anew.
+const SCRATCH_SETTINGS: &str = "
+    PRAGMA page_size = 8192;
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    PRAGMA secure_delete = ON;
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -131072;
 ";
 
 const READER_SETTINGS: &str = "

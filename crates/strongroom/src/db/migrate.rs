@@ -18,11 +18,26 @@ pub const DATA: &[Migration] = &[
     Migration { version: 1, text: include_str!("migrations/data_0001_ledger.sql") },
     Migration { version: 2, text: include_str!("migrations/data_0002_rights.sql") },
     Migration { version: 3, text: include_str!("migrations/data_0003_vault.sql") },
+    Migration { version: 4, text: include_str!("migrations/data_0004_backup.sql") },
     Migration { version: 5, text: include_str!("migrations/data_0005_outlets.sql") },
     Migration { version: 6, text: include_str!("migrations/data_0006_people.sql") },
     Migration { version: 7, text: include_str!("migrations/data_0007_records.sql") },
     Migration { version: 8, text: include_str!("migrations/data_0008_flows.sql") },
 ];
+
+/// The number of the newest step.
+pub fn newest(steps: &[Migration]) -> u32 {
+    steps.last().map_or(0, |step| step.version)
+}
+
+/// Brings an empty database up to an older step, as rows of that time fit into.
+pub fn migrate_to(db: &mut Connection, steps: &[Migration], version: u32) -> Result<(), Error> {
+    let known = steps.iter().take_while(|step| step.version <= version).count();
+    if version > newest(steps) {
+        return Err(too_new(i64::from(version), i64::from(newest(steps))));
+    }
+    migrate(db, steps.get(..known).unwrap_or(steps))
+}
 
 /// Brings a database up to the newest step; refuses one that is newer than this program.
 pub fn migrate(db: &mut Connection, steps: &[Migration]) -> Result<(), Error> {
@@ -31,13 +46,9 @@ pub fn migrate(db: &mut Connection, steps: &[Migration]) -> Result<(), Error> {
         Some(row) => row.integer(0)?,
         None => 0,
     };
-    let newest = steps.last().map_or(0, |step| i64::from(step.version));
+    let newest = i64::from(newest(steps));
     if current > newest {
-        let detail = format!(
-            "the data was written by a newer version (schema {current}, this program knows \
-             {newest}); start the newer program, nothing was changed"
-        );
-        return Err(Error::unavailable("schema_too_new", detail));
+        return Err(too_new(current, newest));
     }
     for step in steps.iter().filter(|step| i64::from(step.version) > current) {
         db.begin()?;
@@ -47,6 +58,14 @@ pub fn migrate(db: &mut Connection, steps: &[Migration]) -> Result<(), Error> {
         db.commit()?;
     }
     Ok(())
+}
+
+fn too_new(current: i64, newest: i64) -> Error {
+    let detail = format!(
+        "the data was written by a newer version (schema {current}, this program knows {newest}); \
+         start the newer program, nothing was changed"
+    );
+    Error::unavailable("schema_too_new", detail)
 }
 
 fn for_sqlite(text: &str) -> String {

@@ -4,6 +4,7 @@
 mod checkpointer;
 mod committer;
 mod connection;
+mod copy;
 mod migrate;
 mod snapshot;
 mod stall;
@@ -14,6 +15,7 @@ pub use crate::sql::{NullOf, Row, Statement, Value};
 pub use checkpointer::Checkpointer;
 pub use committer::{Act, Charged, Committer, Fate, Keeper};
 pub use connection::{CHECKPOINT_BUSY, Connection, Durability};
-pub use migrate::{DATA, Migration, migrate};
+pub use copy::{TableShape, insert_row, list_tables, read_rows, rows_after};
+pub use migrate::{DATA, Migration, migrate, migrate_to, newest};
 pub use snapshot::{Database, Snapshot};
 pub use stall::Stall;

@@ -36,6 +36,11 @@ impl Database {
         Self { pool: Arc::new(Pool { path: path.to_owned(), idle, permits, scans, stall }) }
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.pool.path
+    }
+
     /// One consistent view, until it is dropped.
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
         let permit =

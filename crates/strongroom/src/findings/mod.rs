@@ -24,6 +24,11 @@ pub async fn raise(
     }
 }
 
+/// Raises a finding as part of another act, whose entry it shares.
+pub fn raise_within(finding: &Finding, now: crate::ctx::Time) -> Statement {
+    store::raise(finding, now)
+}
+
 /// Open findings, the newest first, at most 200.
 pub async fn list(data: &Database) -> Result<Vec<Raised>, Error> {
     store::list(&mut data.snapshot().await?).await

@@ -6,6 +6,14 @@ use crate::id::{Customer, Id};
 /// Which check raised it. The text is stable: documents and programs name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingKind {
+    /// A backup could not be made, or old ones could not be removed.
+    BackupFailed,
+    /// The newest backup is older than it should be.
+    BackupLate,
+    /// Backups lie on the disk of the data and are lost with it.
+    BackupSameDisk,
+    /// A rehearsed restore did not bring back what it should.
+    BackupUnusable,
     /// The wall clock jumped; nothing is erased until a person confirms it.
     ClockSuspect,
     /// A copy somewhere should be gone by now.
@@ -16,6 +24,8 @@ pub enum FindingKind {
     KeyMissing,
     /// `ledger verify` saw something that does not fit.
     LedgerFlaw,
+    /// The data was restored: what a person has to look at before all is as before.
+    Restored,
     /// Rows of authority were changed by other hands.
     RightsAltered,
     /// A stored value does not open where it stands.
@@ -26,11 +36,16 @@ impl FindingKind {
     /// Its stable name.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::BackupFailed => "backup_failed",
+            Self::BackupLate => "backup_late",
+            Self::BackupSameDisk => "backup_same_disk",
+            Self::BackupUnusable => "backup_unusable",
             Self::ClockSuspect => "clock_suspect",
             Self::HoldingOverdue => "holding_overdue",
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",
+            Self::Restored => "restored",
             Self::RightsAltered => "rights_altered",
             Self::Tampered => "tampered",
         }

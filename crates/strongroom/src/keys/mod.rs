@@ -8,6 +8,7 @@ mod rules;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verbs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,11 +27,15 @@ use crate::error::Error;
 
 use model::Unsealed;
 pub use model::{ABOUT, CORE, KeyBinding, KeyHandle, Permit, Source, Versions};
-pub use store::Anchor;
+pub use store::{Anchor, DEK_TABLE, newest_schema};
+pub use verbs::{
+    BackupKey, BackupReader, BackupWriter, KeyReader, backup_key, empty_store, settle,
+};
 
 /// Every key of an installation, and the file they live in.
 pub struct Keyring {
     installation: [u8; 16],
+    incarnation: (u64, String),
     unsealed: RwLock<Option<Arc<Unsealed>>>,
     writer: Mutex<Connection>,
     readers: Database,
@@ -87,7 +92,9 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         .ok_or_else(|| Error::unavailable("not_initialised", "keys.db is empty"))?;
     let provider = store::key_file::read(&places.key_file, &places.data_folder)?;
     let unsealed = unseal(&mut db, installation, &provider)?;
+    let first = || (1, rules::first_origin(&installation));
     Ok(Keyring {
+        incarnation: store::read_incarnation(&mut db)?.unwrap_or_else(first),
         installation,
         unsealed: RwLock::new(Some(Arc::new(unsealed))),
         writer: Mutex::new(db),
@@ -103,6 +110,12 @@ impl Keyring {
     /// The random id every sealed value is bound to.
     pub fn installation(&self) -> [u8; 16] {
         self.installation
+    }
+
+    /// Which incarnation of the log this is: its number, and the name it signs under. A restore opens a
+    /// new one, so two histories never have one name.
+    pub fn incarnation(&self) -> (u64, &str) {
+        (self.incarnation.0, &self.incarnation.1)
     }
 
     /// Drops every key at once: from now on nothing opens until the process starts again.
@@ -165,6 +178,16 @@ impl Keyring {
         let Some(row) = snapshot.one(store::READ_DEK, &[dek.into()]).await? else {
             return Ok(Found::Missing);
         };
+        self.unwrap_found(&row, customer, compartment, dek)
+    }
+
+    fn unwrap_found(
+        &self,
+        row: &crate::db::Row,
+        customer: &[u8; 16],
+        compartment: &[u8; 16],
+        dek: [u8; 16],
+    ) -> Result<Found, Error> {
         let version = u32::try_from(row.integer(0)?).map_err(Error::internal)?;
         let keys = self.keys()?;
         let kek = keys.keks.get(&version).ok_or_else(no_kek)?;

@@ -4,6 +4,11 @@ use strongroom_crypto::Encoder;
 
 use crate::keys::model::KeyBinding;
 
+/// The name of the log until a restore opens another one.
+pub(super) fn first_origin(installation: &[u8; 16]) -> String {
+    format!("strongroom/{}/1", data_encoding::HEXLOWER.encode(installation))
+}
+
 /// Associated data of a wrapped data key: it unwraps only for this customer and compartment.
 pub(super) fn dek_binding(binding: &KeyBinding, kek_version: u32) -> Vec<u8> {
     let mut encoder = Encoder::new("strongroom/dek/v1");

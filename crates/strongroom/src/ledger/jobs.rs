@@ -12,7 +12,7 @@ use crate::id::{Id, Verification};
 use crate::keys::Keyring;
 use crate::ledger::model::{Leaf, LeafSubjects};
 use crate::ledger::store::{self, StoredEntry};
-use crate::ledger::{open_set, rules, verifier_key};
+use crate::ledger::{open_set, rules, verifier_key_of};
 
 /// What a verification saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,13 +101,23 @@ impl Verifications {
 pub fn verify(
     db: &mut Connection,
     keyring: &Keyring,
+    progress: impl FnMut(u64, u64),
+) -> Result<Verified, Error> {
+    verify_archive(db, keyring, keyring.incarnation().1, progress)
+}
+
+/// The same of an earlier incarnation, which signed under another name.
+pub fn verify_archive(
+    db: &mut Connection,
+    keyring: &Keyring,
+    origin: &str,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verified, Error> {
     let Some(head) = store::read_head(db)? else {
         return Ok(Verified { size: 0, flaws: Vec::new() });
     };
     let size = head.frontier.size();
-    let mut walk = Walk { keyring, tree: Frontier::new(), flaws: Vec::new() };
+    let mut walk = Walk { keyring, origin, tree: Frontier::new(), flaws: Vec::new() };
     let mut state = (0, 0, i64::MIN);
     for run in 0..size.div_ceil(rules::RUN_SIZE) {
         let first = run * rules::RUN_SIZE;
@@ -128,6 +138,7 @@ pub fn verify(
 
 struct Walk<'a> {
     keyring: &'a Keyring,
+    origin: &'a str,
     tree: Frontier,
     flaws: Vec<Flaw>,
 }
@@ -238,7 +249,7 @@ impl Walk<'_> {
         if self.tree.size() == size && self.tree.root() != head.frontier.root() {
             self.flaw(None, "the entries do not have the root that was signed");
         }
-        match open_checkpoint(&head.checkpoint, &verifier_key(self.keyring)?) {
+        match open_checkpoint(&head.checkpoint, &verifier_key_of(self.keyring, self.origin)?) {
             Ok(signed) if signed.size == size && signed.root == head.frontier.root() => {}
             _ => self.flaw(None, "the checkpoint is not signed by this installation"),
         }

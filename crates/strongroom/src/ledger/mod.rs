@@ -10,6 +10,7 @@ mod rules;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verbs;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,11 +26,16 @@ use crate::db::{Act, Connection, Database, Snapshot};
 use crate::error::Error;
 use crate::keys::{ANCHOR_AGE_MS_MAX, Anchor, Keyring};
 
-pub use jobs::{FLAWS_MAX, Flaw, Joining, Verifications, Verified, Verifying, verify};
+pub use jobs::{
+    FLAWS_MAX, Flaw, Joining, Verifications, Verified, Verifying, verify, verify_archive,
+};
 use model::Placing;
 pub use model::{Leaf, LeafSubjects};
 use store::Head;
 pub use store::pair;
+pub use verbs::{
+    Archive, LogFacts, Opening, archive_name, facts, number_of, open_archives, open_incarnation,
+};
 
 /// The writing side: lives in the committer.
 pub struct Log {
@@ -83,7 +89,7 @@ impl Published {
 impl Log {
     /// A log that still has to be loaded.
     pub fn new(keyring: Arc<Keyring>, random: Arc<dyn Random>, published: Published) -> Self {
-        let origin = rules::origin(&keyring.installation());
+        let origin = keyring.incarnation().1.to_owned();
         let durable = empty_head();
         Self { keyring, random, origin, durable, tentative: None, published, anchored: None }
     }
@@ -274,8 +280,13 @@ impl Log {
 
 /// The public key that checkpoints of this log verify with, in C2SP form.
 pub fn verifier_key(keyring: &Keyring) -> Result<VerifierKey, Error> {
+    verifier_key_of(keyring, keyring.incarnation().1)
+}
+
+/// The same of an earlier incarnation: the name differs, the key does not.
+pub fn verifier_key_of(keyring: &Keyring, origin: &str) -> Result<VerifierKey, Error> {
     let key = keyring.with_signing_key(strongroom_crypto::SigningKey::verifying_key)?;
-    VerifierKey::new(&rules::origin(&keyring.installation()), key).map_err(Error::internal)
+    VerifierKey::new(origin, key).map_err(Error::internal)
 }
 
 /// One entry about a subject or of an actor.

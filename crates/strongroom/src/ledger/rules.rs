@@ -7,11 +7,6 @@ use strongroom_tlog::{Frontier, Hash, Hashes, leaf_hash};
 
 use crate::ctx::{Pseudonym, Time};
 
-/// The log's name: unique to the installation, and to the incarnation after a restore.
-pub(super) fn origin(installation: &[u8; 16]) -> String {
-    format!("strongroom/{}/1", data_encoding::HEXLOWER.encode(installation))
-}
-
 /// The run an entry's index rows belong to.
 pub(super) fn run_of(index: u64) -> u64 {
     index / RUN_SIZE

@@ -19,4 +19,4 @@ pub use jobs::tell_overdue;
 pub use model::{
     Closing, HOLDING_SET_MAX, Held, HeldOf, NewHolding, PlaceKind, PlaceName, PlaceRow, Whose,
 };
-pub use verbs::{Holdings, close, hold, list, list_holdings, open, visit_held};
+pub use verbs::{Holdings, close, gone, hold, list, list_holdings, open, visit_held};

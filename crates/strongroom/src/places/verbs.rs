@@ -151,6 +151,32 @@ pub async fn close(
     })
 }
 
+/// The statements that close holdings of these origins, for the change of the act that destroyed what was
+/// there: the act is the evidence.
+pub async fn gone(
+    desk: &Desk,
+    ctx: &Ctx,
+    name: &PlaceName,
+    origins: Vec<String>,
+    evidence: &str,
+) -> Result<Vec<Statement>, Error> {
+    let (mut statements, mut after) = (Vec::new(), Vec::new());
+    loop {
+        let (place, from) = (name.as_str().to_owned(), after.clone());
+        let page = desk.data.scan(move |db| store::list_open(db, &place, &from, PAGE_MAX)).await?;
+        let Some(end) = page.last() else { return Ok(statements) };
+        after = end.id.as_bytes().to_vec();
+        for mut held in page.into_iter().filter(|held| origins.contains(&held.origin)) {
+            refuse_altered(&desk.keyring, &held)?;
+            let before = held.mac;
+            held.closed = Some(ctx.now);
+            evidence.clone_into(&mut held.evidence);
+            held.mac = desk.keyring.mac_row(store::HOLDING_TABLE, &held.columns())?;
+            statements.push(store::close_holding(&held, &before));
+        }
+    }
+}
+
 async fn close_page(
     desk: &Desk,
     ctx: &Ctx,

@@ -17,7 +17,9 @@ pub use self::model::{
     ValueProblemCode,
 };
 pub use self::rules::{compartments, describe, difference, mask, parse_value};
-pub use self::verbs::{Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read};
+pub use self::verbs::{
+    Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read, replay,
+};
 
 /// Reads a policy file. On failure at least one and at most 20 problems, in the order of their
 /// lines; when the TOML itself is broken, only that is reported, since the rest would mislead.

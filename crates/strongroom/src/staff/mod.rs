@@ -11,7 +11,9 @@ mod tests;
 use strongroom_crypto::{Plain, constant_time_eq};
 use strongroom_detect::card::contains_card_number;
 
-use crate::ctx::{Actor, Change, Ctx, Entry, EntryKind, Grant, Guard, Miss, StateDelta, StatePart};
+use crate::ctx::{
+    Actor, Change, Ctx, Entry, EntryKind, Grant, Guard, Miss, StateDelta, StatePart, Time,
+};
 use crate::db::Connection;
 use crate::error::Error;
 use crate::keys::Keyring;
@@ -47,6 +49,7 @@ pub fn issue_key(
         created: ctx.now,
         expires: ctx.now.plus_days(i64::from(input.days)),
         revoked: None,
+        disabled: None,
         verifier: [0; 32],
         version: 1,
         mac: [0; 32],
@@ -83,14 +86,103 @@ pub fn revoke_key(
     }
     let mut revoked = row.clone();
     revoked.revoked = Some(ctx.now);
-    revoked.version += 1;
-    revoked.mac = keyring.mac_row(store::TABLE, &revoked.columns())?;
-    let statement = store::update(&revoked, &row.mac);
+    exchange(ctx, keyring, grant, row, revoked, "key.revoke")
+}
+
+/// Prepares that a key does not count until it is switched on again.
+pub fn disable_key(
+    ctx: &Ctx,
+    keyring: &Keyring,
+    grant: Grant,
+    row: &KeyRow,
+) -> Result<Change, Error> {
+    if row.revoked.is_some() || row.disabled.is_some() {
+        return Err(Error::conflict("already_off", "this key is off or was revoked before"));
+    }
+    let mut disabled = row.clone();
+    disabled.disabled = Some(ctx.now);
+    exchange(ctx, keyring, grant, row, disabled, "key.disable")
+}
+
+/// Prepares that a key which was switched off, by a person or by a restore, counts again.
+pub fn enable_key(
+    ctx: &Ctx,
+    keyring: &Keyring,
+    grant: Grant,
+    row: &KeyRow,
+) -> Result<Change, Error> {
+    if row.revoked.is_some() {
+        let detail = "this key was revoked, which is for good; make a new one";
+        return Err(Error::conflict("already_revoked", detail));
+    }
+    if row.disabled.is_none() {
+        return Err(Error::conflict("not_disabled", "this key is not switched off"));
+    }
+    let mut enabled = row.clone();
+    enabled.disabled = None;
+    exchange(ctx, keyring, grant, row, enabled, "key.enable")
+}
+
+fn exchange(
+    ctx: &Ctx,
+    keyring: &Keyring,
+    grant: Grant,
+    row: &KeyRow,
+    mut after: KeyRow,
+    verb: &'static str,
+) -> Result<Change, Error> {
+    after.version += 1;
+    after.mac = keyring.mac_row(store::TABLE, &after.columns())?;
+    let statement = store::update(&after, &row.mac);
     let delta =
-        StateDelta { part: StatePart::Rights, before: Some(row.mac), after: Some(revoked.mac) };
-    let entry = Entry::new(ctx, EntryKind::Key, "key.revoke");
+        StateDelta { part: StatePart::Rights, before: Some(row.mac), after: Some(after.mac) };
+    let entry = Entry::new(ctx, EntryKind::Key, verb);
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::StateChanged };
     Ok(grant.change(entry).guard(guard).with_state(delta))
+}
+
+/// In a restore, before anything is opened: every key is off, and one that a newer register knows as
+/// revoked stays revoked. Keys made after the backup come along, off as well. Gives how many wait to
+/// be switched on.
+pub fn replay(
+    db: &mut Connection,
+    mirror: &mut Connection,
+    keyring: &Keyring,
+    now: Time,
+) -> Result<u64, Error> {
+    let (mut rows, _) = load(db, keyring)?;
+    let (newer, broken) = load(mirror, keyring)?;
+    if broken > 0 {
+        return Err(mirror_altered());
+    }
+    for row in newer {
+        match rows.iter_mut().find(|known| known.id == row.id) {
+            Some(known) => {
+                known.revoked = known.revoked.or(row.revoked);
+                known.version = known.version.max(row.version);
+            }
+            None => {
+                db.execute(&store::insert(&row))?;
+                rows.push(row);
+            }
+        }
+    }
+    let mut off = 0;
+    for mut row in rows {
+        let before = row.mac;
+        row.disabled = Some(row.disabled.unwrap_or(now));
+        row.version += 1;
+        row.mac = keyring.mac_row(store::TABLE, &row.columns())?;
+        db.execute(&store::update(&row, &before))?;
+        off += u64::from(row.revoked.is_none() && now <= row.expires);
+    }
+    Ok(off)
+}
+
+fn mirror_altered() -> Error {
+    let detail = "the key backup holds an API key that was changed by other hands before the backup \
+                  was made; restore with an older key backup as well as this register";
+    Error::unavailable("rights_altered", detail)
 }
 
 /// All rows whose MAC holds, and how many do not: those count for nothing.

@@ -25,6 +25,8 @@ pub struct KeyRow {
     pub expires: Time,
     /// When it was revoked.
     pub revoked: Option<Time>,
+    /// When a restore or a person switched it off, until somebody switches it on again.
+    pub disabled: Option<Time>,
     /// HMAC of id, secret, role, purposes and end.
     pub verifier: [u8; 32],
     /// Counts the changes of this row.
@@ -47,9 +49,13 @@ impl KeyRow {
             .u64(self.revoked.map_or(0, unsigned))
             .bytes(&self.verifier)
             .u64(self.version);
-        // Rows from before there were keys of people end here, and so do those that are none.
+        // Rows from before there were keys of people, or restores, end here, and so do those that have
+        // neither: they keep their MAC.
         if self.people {
             encoder.text("people");
+        }
+        if let Some(disabled) = self.disabled {
+            encoder.text("disabled").u64(unsigned(disabled));
         }
         encoder.finish()
     }
@@ -70,6 +76,12 @@ impl KeyRow {
     pub fn refusal_at(&self, now: Time) -> Option<&'static str> {
         if self.revoked.is_some() {
             return Some("this key was revoked; use its successor");
+        }
+        if self.disabled.is_some() {
+            return Some(
+                "this key is switched off, as every key is after a restore; the operator looks at it \
+                 and runs `strongroom key enable`",
+            );
         }
         (now > self.expires).then_some("this key is past its end; make a new one")
     }

@@ -24,8 +24,9 @@ pub(super) fn update(row: &KeyRow, mac_before: &[u8; 32]) -> Statement {
         i64::try_from(row.version).unwrap_or(i64::MAX).into(),
         row.mac.into(),
         mac_before.into(),
+        row.disabled.map(Time::as_ms).into(),
     ];
-    Statement::new(REVOKE, args)
+    Statement::new(UPDATE, args)
 }
 
 fn values(row: &KeyRow) -> Vec<Value> {
@@ -41,6 +42,7 @@ fn values(row: &KeyRow) -> Vec<Value> {
         i64::try_from(row.version).unwrap_or(i64::MAX).into(),
         row.mac.into(),
         i64::from(row.people).into(),
+        row.disabled.map(Time::as_ms).into(),
     ]
 }
 
@@ -57,21 +59,23 @@ fn read(row: &Row) -> Result<KeyRow, Error> {
         version: u64::try_from(row.integer(8)?).map_err(Error::internal)?,
         mac: row.array(9)?,
         people: row.integer(10)? != 0,
+        disabled: row.optional_integer(11)?.map(Time::from_ms),
     })
 }
 
 const LIST: &str = "SELECT id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier,
-  version, mac, people
+  version, mac, people, disabled_ms
 FROM api_key
 ORDER BY id
 LIMIT $1";
 
 const INSERT: &str = "INSERT INTO api_key
-  (id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier, version, mac, people)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+  (id, name, role, purposes, created_ms, expires_ms, revoked_ms, verifier, version, mac, people,
+  disabled_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
-const REVOKE: &str = "UPDATE api_key
-SET revoked_ms = $2, version = $3, mac = $4
+const UPDATE: &str = "UPDATE api_key
+SET revoked_ms = $2, version = $3, mac = $4, disabled_ms = $6
 WHERE id = $1 AND mac = $5";
 
 /// All keys are held in memory, so their number is bounded.

@@ -42,6 +42,7 @@ impl House {
             created: self.ctx.now,
             expires: self.ctx.now.plus_days(90),
             revoked: None,
+            disabled: None,
             verifier: [0; 32],
             version: 1,
             mac: [0; 32],

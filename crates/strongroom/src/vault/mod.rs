@@ -15,8 +15,8 @@ mod verbs;
 
 pub use api::{rebuild, routes};
 pub use jobs::{
-    Erased, Swept, Walked, erase_due, finish_begun, refuse_returned_keys, register_macs,
-    sweep_pending_keys, walk,
+    Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, Walked, erase_due, finish_begun, gather,
+    rebuild_indexes, refuse_returned_keys, register_macs, replay, sweep_pending_keys, walk,
 };
 pub use model::{How, Reference, Token};
 pub use rules::{Kept, Parting};
@@ -24,12 +24,12 @@ pub use verbs::{
     Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX, ChunkOutcome,
     ConsentInput, ConsentView, Consented, Consents, Created, EXPORT_PIECE_MAX, ExportAsk, Exported,
     ImportRowInput, Keep, Left, Look, Looks, Match, MergeInput, Merged, NewCustomer, NewRecord,
-    NothingShown, Patched, Piece, Position, Prospect, RecordShown, RecordWritten, RecordsShown,
-    RelationChange, RelationInput, RevealReason, RowProblem, SCOPE_LINES_MAX, Scope, ScopeAsked,
-    ScopeLine, ScopeOf, Shown, ShownOne, ShownPage, TokenInput, TokenShown, TokenShows, Touched,
-    Upserted, add_record, ask_erasure, asked_of, batch, begin_export, begin_import, cancel_erasure,
-    consented, create, detokenize, end_export, export_piece, exportable, give_consent,
-    import_chunk, import_now, list_consents, list_records, look_up, make_tokens, merge, patch,
-    patch_record, place_hold, read, read_many, read_map, read_record, relate, reveal,
+    NothingShown, Patched, Piece, Place, Position, Prospect, RecordShown, RecordWritten,
+    RecordsShown, RelationChange, RelationInput, RevealReason, RowProblem, SCOPE_LINES_MAX, Scope,
+    ScopeAsked, ScopeLine, ScopeOf, Shown, ShownOne, ShownPage, TokenInput, TokenShown, TokenShows,
+    Touched, Upserted, add_record, ask_erasure, asked_of, batch, begin_export, begin_import,
+    cancel_erasure, consented, create, detokenize, end_export, export_piece, exportable,
+    give_consent, import_chunk, import_now, list_consents, list_records, look_up, make_tokens,
+    merge, patch, patch_record, place_hold, read, read_many, read_map, read_record, relate, reveal,
     reveal_record, save_map, scope, try_chunk, upsert, version_of, who_looked, withdraw_consent,
 };

@@ -9,6 +9,7 @@
 )]
 
 mod attack;
+mod backup;
 mod cli;
 mod crash;
 mod doors;

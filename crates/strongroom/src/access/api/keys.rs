@@ -10,9 +10,10 @@ use utoipa::ToSchema;
 
 use crate::access::api::Caller;
 use crate::access::{Desk, commit, permit, permit_own_end, refuse};
-use crate::ctx::{Actor, Ctx, EntryKind, Receipt};
+use crate::ctx::{Actor, Change, Ctx, EntryKind, Grant, Receipt};
 use crate::error::{Error, FieldProblem};
 use crate::id::{ApiKey, Id};
+use crate::keys::Keyring;
 use crate::policy::Right;
 use crate::staff::{self, KeyRow, NewKeyInput};
 use crate::web::{Body, Problem, Receipted};
@@ -60,6 +61,8 @@ pub(super) struct KeyView {
     created: String,
     expires: String,
     revoked: Option<String>,
+    /// Since when it is switched off; `key enable` switches it on.
+    off: Option<String>,
 }
 
 /// All keys.
@@ -137,6 +140,49 @@ pub(super) async fn revoke(
     }
 }
 
+/// Switches an API key off until it is switched on again
+#[utoipa::path(post, path = "/v1/keys/{id}/disable", tag = "keys", operation_id = "disable_key",
+    params(("id" = String, Path)),
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn disable(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<Receipted<StatusCode>, Error> {
+    match switch(&desk, &ctx, &id, staff::disable_key).await {
+        Ok(receipt) => Ok(Receipted(receipt, StatusCode::NO_CONTENT)),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Key, "key.disable", error).await),
+    }
+}
+
+/// Switches an API key on that was switched off, as all are after a restore
+#[utoipa::path(post, path = "/v1/keys/{id}/enable", tag = "keys", operation_id = "enable_key",
+    params(("id" = String, Path)),
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn enable(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<Receipted<StatusCode>, Error> {
+    match switch(&desk, &ctx, &id, staff::enable_key).await {
+        Ok(receipt) => Ok(Receipted(receipt, StatusCode::NO_CONTENT)),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Key, "key.enable", error).await),
+    }
+}
+
+async fn switch(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: &str,
+    prepare: fn(&Ctx, &Keyring, Grant, &KeyRow) -> Result<Change, Error>,
+) -> Result<Receipt, Error> {
+    let grant = permit(desk, ctx, Right::Keys)?;
+    let id: Id<ApiKey> = id.parse()?;
+    let authority = desk.rights.now()?;
+    let row = authority.keys.get(&id).ok_or_else(Error::not_found)?;
+    commit(desk, prepare(ctx, &desk.keyring, grant, row)?).await
+}
+
 /// Revokes the key this call is made with: whoever holds a leaked key can end it
 #[utoipa::path(delete, path = "/v1/keys/own", tag = "keys",
     responses((status = 204), (status = "default", body = Problem)))]
@@ -187,6 +233,7 @@ fn view(row: &KeyRow) -> KeyView {
         created: row.created.to_rfc3339(),
         expires: row.expires.to_rfc3339(),
         revoked: row.revoked.map(|time| time.to_rfc3339()),
+        off: row.disabled.map(|time| time.to_rfc3339()),
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::access::api::Caller;
 use crate::access::{self, Desk, commit, permit, refuse};
 use crate::ctx::{Entry, EntryKind};
+use crate::db::Database;
 use crate::error::Error;
 use crate::ledger::{self, Newest, Verifying};
 use crate::policy::Right;
@@ -43,34 +44,44 @@ pub(super) struct ProofView {
     verifier_key: String,
 }
 
+/// Which log.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProofQuery {
+    /// An earlier incarnation, from before a restore, counted from 1.
+    incarnation: Option<String>,
+}
+
 /// Proves that an entry is in the log
 #[utoipa::path(get, path = "/v1/ledger/proof/{index}", tag = "ledger",
-    params(("index" = u64, Path)),
+    params(("index" = u64, Path), ProofQuery),
     responses((status = 200, body = ProofView), (status = "default", body = Problem)))]
 pub(super) async fn proof(
     State(desk): State<Arc<Desk>>,
     Caller(ctx): Caller,
     Path(index): Path<String>,
+    Query(ProofQuery { incarnation }): Query<ProofQuery>,
 ) -> Result<Receipted<Json<ProofView>>, Error> {
     let shown = async {
         let grant = permit(&desk, &ctx, Right::Ledger)?;
         let index: u64 = index
             .parse()
             .map_err(|_| Error::bad_request("bad_index", "the index is a whole number"))?;
-        let Newest { size, checkpoint } = desk.published.newest().ok_or_else(Error::not_found)?;
-        if index >= size {
+        let log = which(&desk, incarnation.as_deref())?;
+        if index >= log.size {
             return Err(Error::not_found());
         }
-        let (leaf, hashes) = ledger::prove(&desk.data, index, size).await?;
+        let (leaf, hashes) = ledger::prove(&log.data, index, log.size).await?;
         let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.proof");
         let receipt = commit(&desk, grant.change(entry)).await?;
         let view = ProofView {
             index,
-            size,
+            size: log.size,
             leaf: data_encoding::BASE64.encode(&leaf),
             hashes: hashes.iter().map(|hash| hash.to_base64()).collect(),
-            checkpoint: checkpoint.as_ref().to_owned(),
-            verifier_key: ledger::verifier_key(&desk.keyring)?.to_string(),
+            checkpoint: log.checkpoint.as_ref().to_owned(),
+            verifier_key: ledger::verifier_key_of(&desk.keyring, &log.origin)?.to_string(),
         };
         Ok((receipt, view))
     };
@@ -78,6 +89,34 @@ pub(super) async fn proof(
         Ok((receipt, view)) => Ok(Receipted(receipt, Json(view))),
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.proof", error).await),
     }
+}
+
+/// One incarnation of the log.
+struct Log {
+    size: u64,
+    checkpoint: Arc<str>,
+    origin: String,
+    data: Database,
+}
+
+/// The log, or an earlier incarnation of it, from before a restore.
+fn which(desk: &Desk, incarnation: Option<&str>) -> Result<Log, Error> {
+    let (newest, origin) = desk.keyring.incarnation();
+    let wanted = incarnation.map_or(Ok(newest), str::parse).map_err(|_| {
+        Error::bad_request("bad_incarnation", "`incarnation` is a whole number, from 1")
+    })?;
+    if wanted == newest {
+        let Newest { size, checkpoint } = desk.published.newest().ok_or_else(Error::not_found)?;
+        return Ok(Log { size, checkpoint, origin: origin.to_owned(), data: desk.data.clone() });
+    }
+    let archive = desk.archives.iter().find(|archive| archive.number == wanted);
+    let archive = archive.ok_or_else(Error::not_found)?;
+    Ok(Log {
+        size: archive.facts.size,
+        checkpoint: Arc::clone(&archive.facts.checkpoint),
+        origin: archive.facts.origin.clone(),
+        data: archive.data.clone(),
+    })
 }
 
 /// How far a verification is, and what it saw.

@@ -23,6 +23,8 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::revoke))
         .routes(routes!(keys::revoke_own))
+        .routes(routes!(keys::disable))
+        .routes(routes!(keys::enable))
         .routes(routes!(policy::show, policy::apply))
         .routes(routes!(policy::check))
         .routes(routes!(policy::cancel))

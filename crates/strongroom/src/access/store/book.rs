@@ -80,6 +80,24 @@ impl Book {
         self.tentative.epoch
     }
 
+    /// Whether the rows are those the head speaks of.
+    pub fn is_intact(&self) -> bool {
+        !self.altered
+    }
+
+    /// In a restore, before anything is opened: the head's state over rows that were just replayed,
+    /// one epoch and one change on, so that no decision of before counts.
+    pub fn restamp(&self, db: &mut Connection, before: StateStamp) -> Result<StateStamp, Error> {
+        let mut sums = Sums::default();
+        for mac in (self.register)(db, &self.keyring)? {
+            sums.register.add(self.element(&mac)?);
+        }
+        sums.epoch = before.epoch + 1;
+        sums.changes = before.changes + 1;
+        sums.rights = self.read_rights(db, sums.epoch)?.1;
+        Ok(StateStamp { epoch: sums.epoch, changes: sums.changes, tag: self.tag(&sums)? })
+    }
+
     /// Whether a decision of this epoch still counts. Where rights were altered none does.
     pub fn honours(&self, epoch: u64) -> bool {
         !self.altered && self.tentative.epoch == epoch

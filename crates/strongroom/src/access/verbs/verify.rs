@@ -5,10 +5,11 @@ use std::sync::{Arc, Weak};
 use crate::access::model::Desk;
 use crate::access::verbs::{commit, permit, raise_finding, system_grant};
 use crate::ctx::{Ctx, Entry, EntryKind, Receipt};
+use crate::db::Connection;
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::id::{Id, Verification};
-use crate::ledger::{self, Joining, Verified, Verifying};
+use crate::ledger::{self, Flaw, Joining, Verified, Verifying};
 use crate::policy::Right;
 
 /// Begins a verification, or joins the one that runs. It goes on when its caller has gone away.
@@ -37,9 +38,28 @@ async fn run(desk: Weak<Desk>, id: Id<Verification>) {
     let Some(here) = desk.upgrade() else { return };
     let (data, verifications) = (here.data.clone(), here.verifications.clone());
     let (keyring, told) = (Arc::clone(&here.keyring), verifications.clone());
+    let archives = Arc::clone(&here.archives);
     drop(here);
-    let tell = move |done, size| told.advance(id, done, size);
-    let seen = data.scan(move |db| ledger::verify(db, &keyring, tell)).await;
+    let seen = async {
+        let (tell, newest) = (told.clone(), Arc::clone(&keyring));
+        let tell = move |done, size| tell.advance(id, done, size);
+        let mut seen = data.scan(move |db| ledger::verify(db, &newest, tell)).await?;
+        for archive in archives.iter() {
+            let (keyring, origin) = (Arc::clone(&keyring), archive.facts.origin.clone());
+            let (tell, before) = (told.clone(), seen.size);
+            let tell = move |done, size| tell.advance(id, before + done, before + size);
+            let verify =
+                move |db: &mut Connection| ledger::verify_archive(db, &keyring, &origin, tell);
+            let older = archive.data.scan(verify).await?;
+            seen.size += older.size;
+            seen.flaws.extend(older.flaws.into_iter().map(|flaw| Flaw {
+                what: format!("in incarnation {}: {}", archive.number, flaw.what),
+                ..flaw
+            }));
+        }
+        Ok(seen)
+    };
+    let seen = seen.await;
     let outcome = match (seen, desk.upgrade()) {
         (Ok(verified), Some(desk)) => write_down(&desk, &verified).await.map(|()| verified),
         (seen, _) => seen,

@@ -3,11 +3,21 @@
 pub(super) mod key_file;
 
 use crate::ctx::{NewKey, Time};
-use crate::db::{Connection, Migration, Statement, Value};
+use crate::db::{Connection, Migration, Statement, Value, newest};
 use crate::error::Error;
 
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, text: include_str!("../../db/migrations/keys_0001.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, text: include_str!("../../db/migrations/keys_0001.sql") },
+    Migration { version: 2, text: include_str!("../../db/migrations/keys_0002.sql") },
+];
+
+/// The table of data keys: the one a restore does not take over whole.
+pub const DEK_TABLE: &str = "dek";
+
+/// The version of keys.db that this program makes.
+pub fn newest_schema() -> u32 {
+    newest(MIGRATIONS)
+}
 
 /// The newest checkpoint keys.db has seen, and when it looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +82,22 @@ pub(super) fn list_pending(
     db.query(LIST_PENDING, &args)?.iter().map(|row| row.array(0)).collect()
 }
 
+pub(super) fn read_incarnation(db: &mut Connection) -> Result<Option<(u64, String)>, Error> {
+    let Some(row) = db.one(READ_INCARNATION, &[])? else { return Ok(None) };
+    let number = u64::try_from(row.integer(0)?).map_err(Error::internal)?;
+    Ok(Some((number, row.text(1)?.to_owned())))
+}
+
+pub(super) fn write_incarnation(
+    db: &mut Connection,
+    number: u64,
+    origin: &str,
+) -> Result<(), Error> {
+    let number = i64::try_from(number).map_err(Error::internal)?;
+    let args = vec![number.into(), origin.into()];
+    db.execute(&Statement::new(WRITE_INCARNATION, args)).map(drop)
+}
+
 pub(super) fn read_anchor(db: &mut Connection) -> Result<Option<Anchor>, Error> {
     let Some(row) = db.one(READ_ANCHOR, &[])? else { return Ok(None) };
     let size = u64::try_from(row.integer(0)?).map_err(Error::internal)?;
@@ -108,6 +134,12 @@ const LIST_PENDING: &str = "SELECT id FROM dek
 WHERE state = 'pending' AND created_ms < $1
 ORDER BY created_ms
 LIMIT $2";
+
+const READ_INCARNATION: &str = "SELECT number, origin FROM incarnation WHERE id = 1";
+
+const WRITE_INCARNATION: &str = "INSERT INTO incarnation (id, number, origin)
+VALUES (1, $1, $2)
+ON CONFLICT (id) DO UPDATE SET number = excluded.number, origin = excluded.origin";
 
 const READ_ANCHOR: &str = "SELECT size, root, at_ms FROM anchor WHERE id = 1";
 

@@ -94,6 +94,29 @@ pub fn load(db: &mut Connection, keyring: &Keyring) -> Result<Stored, Error> {
     Ok(stored)
 }
 
+/// In a restore, before anything is opened: versions that are newer than the data count again, and a
+/// policy that waited is given up, because whoever could have cancelled it may not know of it. Gives
+/// the newest version, and whether one was given up.
+pub fn replay(
+    db: &mut Connection,
+    mirror: &mut Connection,
+    keyring: &Keyring,
+) -> Result<(u32, bool), Error> {
+    let mut newest = store::list_versions(db)?.last().map_or(0, |row| row.version);
+    for row in store::list_versions(mirror)?.iter().filter(|row| row.version > newest) {
+        // A row of other hands gives nothing, here as anywhere.
+        if keyring.is_row_intact(store::VERSION_TABLE, &row.columns(), &row.mac)? {
+            db.execute(&store::insert_version(row))?;
+        }
+    }
+    newest = store::list_versions(db)?.last().map_or(newest, |row| row.version);
+    let pending = store::read_pending(db)?;
+    if let Some(pending) = &pending {
+        db.execute(&store::delete_pending(&pending.mac))?;
+    }
+    Ok((newest, pending.is_some()))
+}
+
 /// Reads a policy or says what is wrong with it, line by line.
 pub fn read(text: &str) -> Result<Policy, Error> {
     parse(text).map_err(|problems| {

@@ -2,4 +2,4 @@
 
 mod apply;
 
-pub use apply::{Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read};
+pub use apply::{Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read, replay};

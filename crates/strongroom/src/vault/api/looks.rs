@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::places::PlaceName;
 use crate::vault::api::read_time;
 use crate::vault::{
-    self, Look, Position, SCOPE_LINES_MAX, ScopeAsked, ScopeLine, ScopeOf, Touched,
+    self, Look, Place, Position, SCOPE_LINES_MAX, ScopeAsked, ScopeLine, ScopeOf, Touched,
 };
 use crate::web::{Body, Cursor, Page, Paging, Problem, Receipted};
 
@@ -22,6 +22,8 @@ use crate::web::{Body, Cursor, Page, Paging, Problem, Receipted};
 pub(super) struct LookView {
     /// Its place in the ledger.
     index: u64,
+    /// The incarnation of the ledger, from 1; a restore opens a new one.
+    incarnation: u64,
     time: String,
     /// The act, like `customer.reveal`.
     act: String,
@@ -56,7 +58,9 @@ pub(super) async fn who_looked(
     match looks.await {
         Ok(looks) => {
             let items = looks.looks.into_iter().map(view).collect();
-            let next = looks.next.map(|index| Cursor::new(index.to_be_bytes()));
+            let next = looks.next.map(|it| {
+                Cursor::new([it.incarnation.to_be_bytes(), it.index.to_be_bytes()].concat())
+            });
             Ok(Receipted(looks.receipt, Json(Page { items, next })))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "customer.ledger", error).await),
@@ -96,10 +100,19 @@ pub(super) struct ScopeView {
     everyone_as_of: Option<u64>,
     /// And so many people whom nobody can name.
     strangers: u64,
+    /// Times of which entries were lost in a restore: whom the actor touched then is UNKNOWN.
+    unknown: Vec<UnknownView>,
     /// The `cursor` of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     next: Option<Cursor>,
+}
+
+/// A time nobody knows about.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UnknownView {
+    from: String,
+    to: String,
 }
 
 /// One customer.
@@ -134,7 +147,12 @@ pub(super) async fn scope(
             let customers: Vec<_> = scope.lines.into_iter().filter_map(line).collect();
             let erased_since = all.saturating_sub(customers.len()) as u64;
             let (everyone_as_of, strangers) = (scope.everyone_as_of, scope.strangers);
-            let view = ScopeView { customers, erased_since, everyone_as_of, strangers, next };
+            let unknown = scope.unknown.iter();
+            let unknown = unknown
+                .map(|(from, to)| UnknownView { from: from.to_rfc3339(), to: to.to_rfc3339() })
+                .collect();
+            let view =
+                ScopeView { customers, erased_since, everyone_as_of, strangers, unknown, next };
             Ok(Receipted(scope.receipt, Json(view)))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.scope", error).await),
@@ -185,9 +203,10 @@ fn scope_position(cursor: &Cursor) -> Result<Position, Error> {
 }
 
 fn view(look: Look) -> LookView {
-    let Look { index, leaf, fields } = look;
+    let Look { incarnation, index, leaf, fields } = look;
     LookView {
         index,
+        incarnation,
         time: leaf.time.to_rfc3339(),
         act: leaf.verb,
         actor: leaf.actor,
@@ -203,9 +222,17 @@ fn view(look: Look) -> LookView {
     }
 }
 
-fn position(cursor: &Cursor) -> Result<u64, Error> {
-    let bytes = cursor.as_bytes().try_into().map(u64::from_be_bytes);
-    bytes.map_err(|_| bad_cursor())
+fn position(cursor: &Cursor) -> Result<Place, Error> {
+    let number = |half: &[u8]| half.try_into().ok().map(u64::from_be_bytes);
+    let place = match cursor.as_bytes().split_at_checked(8) {
+        // From before there were incarnations: the newest is meant.
+        Some((index, [])) => number(index).map(|index| Place { incarnation: u64::MAX, index }),
+        Some((incarnation, index)) => number(incarnation)
+            .zip(number(index))
+            .map(|(incarnation, index)| Place { incarnation, index }),
+        None => None,
+    };
+    place.ok_or_else(bad_cursor)
 }
 
 fn bad_cursor() -> Error {

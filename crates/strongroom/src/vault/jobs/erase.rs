@@ -12,7 +12,7 @@ use crate::db::{Connection, Statement};
 use crate::error::Error;
 use crate::findings::{self, FindingKind};
 use crate::keys::Keyring;
-use crate::vault::model::{Core, CustomerState, IndexEntry, IndexKind};
+use crate::vault::model::{Core, CustomerRow, CustomerState, IndexEntry, IndexKind};
 use crate::vault::rules::{self, Remainder};
 use crate::vault::store::{self, JobRow, JobState};
 use crate::vault::verbs::erase::{hold_guard, refuse_broken, register};
@@ -82,7 +82,7 @@ pub async fn finish_begun(desk: &Desk, ctx: &Ctx) -> Result<u64, Error> {
 
 /// What an erasure destroys and deletes; stands in the job row from begin to done.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Plan {
+pub(super) struct Plan {
     deks: Vec<[u8; 16]>,
     compartments: Vec<[u8; 16]>,
     indexes: Vec<IndexEntry>,
@@ -212,7 +212,7 @@ async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
 }
 
 /// Everything of the customer in the vault's tables, and in rooms below.
-fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
+pub(super) fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
     let mut statements: Vec<Statement> = Vec::new();
     if plan.whole {
         statements.extend(plan.compartments.iter().map(|it| store::delete_record(key, it)));
@@ -311,7 +311,17 @@ impl Plan {
         encoder.finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Error> {
+    /// In a restore: a customer whose keys a register calls destroyed, and who has no index row yet.
+    pub(super) fn of_gone(row: &CustomerRow, compartments: Vec<[u8; 16]>) -> Self {
+        Self { customer: *row.id.as_bytes(), compartments, whole: true, ..Self::default() }
+    }
+
+    /// The keys it destroys.
+    pub(super) fn deks(&self) -> impl Iterator<Item = [u8; 16]> {
+        self.deks.iter().copied()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Error> {
         // An erasure begun by a version without records is finished by this one.
         let (mut decoder, has_shelves) = match Decoder::new(bytes, "erasure/plan/v2") {
             Ok(decoder) => (decoder, true),

@@ -1,9 +1,13 @@
 //! The vault's periodic work: erasures that are due, the walk over all customers, and pending keys that have their record.
 
 mod erase;
+mod rebuild;
+mod replay;
 mod sweep;
 mod walk;
 
 pub use erase::{Erased, erase_due, finish_begun, refuse_returned_keys, register_macs};
+pub use rebuild::{NAMED_MAX, Rebuild, Rebuilt, rebuild_indexes};
+pub use replay::{Replay, gather, replay};
 pub use sweep::{Swept, sweep_pending_keys};
 pub use walk::{Walked, walk};

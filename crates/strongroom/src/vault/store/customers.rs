@@ -1,5 +1,7 @@
 //! Tables `customer` and `sealed_record`.
 
+use std::collections::BTreeMap;
+
 use crate::db::{Connection, Row, Snapshot, Statement, Value};
 use crate::error::Error;
 use crate::id::{Customer, Id};
@@ -70,6 +72,25 @@ pub(in crate::vault) fn active_and_alive(row: &CustomerRow) -> Statement {
     Statement::new(ACTIVE_AND_ALIVE, vec![row.key.into(), signed(row.life).into()])
 }
 
+/// A page of customers after a row key, with no snapshot of its own.
+pub(in crate::vault) fn list_customers_page(
+    db: &mut Connection,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<CustomerRow>, Error> {
+    let args = [after.unwrap_or(i64::MIN).into(), Value::from(limit)];
+    db.query(LIST_CUSTOMERS, &args)?.iter().map(read).collect()
+}
+
+/// Every sealed record of a customer, on a connection of one's own.
+pub(in crate::vault) fn records_of(
+    db: &mut Connection,
+    key: i64,
+) -> Result<BTreeMap<[u8; 16], Vec<u8>>, Error> {
+    let rows = db.query(READ_RECORDS, &[key.into()])?;
+    rows.iter().map(|row| Ok((row.array(0)?, row.bytes(1)?.to_vec()))).collect()
+}
+
 /// Sealed records after a place, for finding which data keys are in use.
 pub(in crate::vault) fn list_deks_page(
     db: &mut Connection,
@@ -135,6 +156,11 @@ WHERE key = $1";
 const LIST_ACTIVE: &str = "SELECT id FROM customer
 WHERE id > $1 AND state = 'active'
 ORDER BY id
+LIMIT $2";
+
+const LIST_CUSTOMERS: &str = "SELECT key, id, state, version, life, due_day, mac FROM customer
+WHERE key > $1
+ORDER BY key
 LIMIT $2";
 
 const READ_RECORDS: &str = "SELECT compartment, data FROM sealed_record

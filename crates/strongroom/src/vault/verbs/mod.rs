@@ -44,7 +44,7 @@ pub use import::{
     Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk,
     import_now, try_chunk,
 };
-pub use looks::{Look, Looks, who_looked};
+pub use looks::{Look, Looks, Place, who_looked};
 pub use maps::{read_map, save_map};
 pub use merge::{Keep, MergeInput, Merged, merge};
 pub use open::version_of;

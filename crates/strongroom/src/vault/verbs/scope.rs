@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::access::{self, Desk, raise_finding};
 use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Pseudonym, Receipt, Time};
-use crate::db::Connection;
+use crate::db::{Connection, Durability};
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::id::{Customer, Id};
@@ -53,6 +53,8 @@ pub struct Scope {
     pub everyone_as_of: Option<u64>,
     /// And so many people whom nobody can name.
     pub strangers: u64,
+    /// Times within the span of which entries were lost in a restore: the answer to them is UNKNOWN.
+    pub unknown: Vec<(Time, Time)>,
     /// Where this question stands in the ledger.
     pub receipt: Receipt,
 }
@@ -90,6 +92,9 @@ pub async fn scope(desk: &Arc<Desk>, ctx: &Ctx, asked: ScopeAsked) -> Result<Sco
     let entry = Entry::new(ctx, EntryKind::Ledger, "ledger.scope");
     let receipt = access::commit(desk, grant.change(entry)).await?;
     let limit = asked.limit.min(SCOPE_LINES_MAX);
+    let span = asked.span;
+    let gaps = desk.archives.iter().map(|archive| (archive.facts.time, archive.ended));
+    let unknown = gaps.filter(|(from, to)| *from <= span.1 && *to >= span.0).collect();
     let Found { mut sums, everyone_as_of, strangers } = sum_up(desk, asked).await?;
     let more = sums.len() > limit;
     sums.truncate(limit);
@@ -106,7 +111,7 @@ pub async fn scope(desk: &Arc<Desk>, ctx: &Ctx, asked: ScopeAsked) -> Result<Sco
         }
         Ok(lines)
     });
-    Ok(Scope { lines: lines.await?, next, everyone_as_of, strangers, receipt })
+    Ok(Scope { lines: lines.await?, next, everyone_as_of, strangers, unknown, receipt })
 }
 
 struct Found {
@@ -155,16 +160,25 @@ impl Sums {
 
 async fn sum_up(desk: &Desk, asked: ScopeAsked) -> Result<Found, Error> {
     let keyring = Arc::clone(&desk.keyring);
+    let (archives, newest) = (Arc::clone(&desk.archives), keyring.incarnation().0);
     let read = move |db: &mut Connection| {
         let ScopeAsked { of, span, after, limit } = asked;
         let mut sums = Sums::default();
         let (mut everyone_as_of, mut strangers) = (None, 0);
         match of {
             ScopeOf::Actor(actor) => {
-                ledger::scope(db, &keyring, &actor, span, |placed, subjects| {
-                    sums.add(placed.index, subjects, placed.leaf.time, placed.leaf.fields);
-                    Ok(())
-                })?;
+                let mut add = |number: u64, db: &mut Connection| {
+                    ledger::scope(db, &keyring, &actor, span, |placed, subjects| {
+                        let position = placed.index | (number - 1) << INCARNATION_SHIFT;
+                        sums.add(position, subjects, placed.leaf.time, placed.leaf.fields);
+                        Ok(())
+                    })
+                };
+                for archive in archives.iter().rev() {
+                    let path = archive.data.path();
+                    add(archive.number, &mut Connection::open(path, Durability::ReadOnly)?)?;
+                }
+                add(newest, db)?;
             }
             ScopeOf::Place(place) => {
                 let mut number = 0;
@@ -216,6 +230,8 @@ async fn who_is(desk: &Desk, ctx: &Ctx, subject: &Pseudonym) -> Result<Touched, 
 fn stands_for(core: &Core, subject: &Pseudonym) -> bool {
     core.pseudonym == *subject || core.merged.contains(subject)
 }
+/// Entries of a later incarnation of the ledger stand behind all of the one before it.
+const INCARNATION_SHIFT: u32 = 48;
 
 /// What concerns this customer alone; anything else is of the whole installation.
 const CLOSED: [&str; 2] = ["key_missing", "tampered"];

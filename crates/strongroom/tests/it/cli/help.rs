@@ -24,16 +24,21 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 43] = [
     "demo",
     "init",
     "serve",
+    "backup",
+    "backup list",
+    "restore",
     "policy check",
     "policy apply",
     "policy show",
     "policy cancel",
     "key new",
     "key list",
+    "key disable",
+    "key enable",
     "key revoke",
     "import",
     "export",

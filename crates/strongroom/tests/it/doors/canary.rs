@@ -27,6 +27,8 @@ async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
     probes::bodies(&mut aviary, &customer.id).await;
     probes::addresses_and_headers(&mut aviary, &customer.id).await;
     aviary.check("while it runs").await;
+    crate::backup::back_up_and_restore_beside(&aviary.shop).await;
+    aviary.check("with a backup, a rehearsal and a restored copy beside it").await;
 
     let path = format!("/v1/customers/{}", customer.id);
     aviary.send(Probe::new("privacy", "DELETE", &path), 202).await;

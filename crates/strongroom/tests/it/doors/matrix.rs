@@ -254,6 +254,12 @@ impl Scene {
         let spare = json!({ "name": "spare", "role": "desk" });
         let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
         self.names.insert("key", spare.json["id"].as_str().unwrap().to_owned());
+        let off = json!({ "name": "off", "role": "desk" });
+        let off = shop.as_operator("POST", "/v1/keys", Some(off)).await;
+        let off = off.json["id"].as_str().unwrap().to_owned();
+        let disabled = shop.as_operator("POST", &format!("/v1/keys/{off}/disable"), None).await;
+        assert_eq!(disabled.status, 204, "{:?}", disabled.json);
+        self.names.insert("key that is off", off);
     }
 
     async fn call(&self, row: &Row, caller: &str) -> Answer {
@@ -274,7 +280,8 @@ impl Scene {
         let name = match (row.method, row.path) {
             ("DELETE", "/v1/customers/{id}/hold") => "held",
             (_, "/v1/customers/{id}/erasure") => "asked",
-            (_, "/v1/keys/{id}") => "key",
+            (_, "/v1/keys/{id}" | "/v1/keys/{id}/disable") => "key",
+            (_, "/v1/keys/{id}/enable") => "key that is off",
             (_, "/v1/imports/{id}/rows") => "import",
             (_, "/v1/ledger/verify/{id}") => "verification",
             (_, path) if path.starts_with("/v1/customers/{id}/records") => "recorded",
@@ -465,7 +472,10 @@ POST   /v1/access/why                           401 401 401 401 401  403 403 403
 GET    /v1/keys                                 401 401 401 401 401  403 403 403 403 200  none
 POST   /v1/keys                                 401 401 401 401 401  403 403 403 403 201  entry
 DELETE /v1/keys/{id}                            401 401 401 401 401  403 403 403 403 204  entry
+POST   /v1/keys/{id}/disable                    401 401 401 401 401  403 403 403 403 204  entry
+POST   /v1/keys/{id}/enable                     401 401 401 401 401  403 403 403 403 204  entry
 DELETE /v1/keys/own                             401 401 401 401 401  204 204 204 204 204  entry
+GET    /v1/backups                              401 401 401 401 401  200 403 403 200 403  entry
 GET    /v1/findings                             401 401 401 401 401  200 403 403 200 403  none
 POST   /v1/clock/confirm                        401 401 401 401 401  403 403 403 403 204  entry
 POST   /v1/seal                                 401 401 401 401 401  403 403 403 403 204  entry

@@ -101,6 +101,17 @@ impl Shop {
         shop
     }
 
+    /// An empty machine at the same moment, with nothing but a copy of the key file; the texts of the
+    /// keys are known as before.
+    pub(crate) fn empty_beside(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock::at(self.clock.now()));
+        let keys = self.keys.clone();
+        let shop = Self { folder, clock, keys, app: None, router: None };
+        std::fs::copy(self.key_file(), shop.key_file()).unwrap();
+        shop
+    }
+
     /// Opens or opens again after [`Shop::stop`].
     pub(crate) async fn start(&mut self) -> Result<(), strongroom::error::Error> {
         let app = App::open(self.surroundings()).await?;
@@ -218,7 +229,7 @@ impl Shop {
         answer.json["id"].as_str().unwrap().to_owned()
     }
 
-    fn surroundings(&self) -> Surroundings {
+    pub(crate) fn surroundings(&self) -> Surroundings {
         let places = Places { data_folder: self.data_folder(), key_file: self.key_file() };
         let clock = Arc::clone(&self.clock);
         Surroundings { places, clock, random: Arc::new(SystemRandom) }

@@ -1,0 +1,16 @@
+//! What can be done with backups, one file a verb.
+
+mod list;
+mod make;
+mod parts;
+mod read;
+mod remove;
+mod restore;
+
+pub use list::{Standing, standing};
+pub use make::{Made, Told, make};
+pub use read::contents;
+pub(super) use read::{load, open, pick};
+pub use remove::remove_old;
+pub(super) use restore::Stage;
+pub use restore::{MissingKeys, Outcome, RestoreInput, Restored, Window, restore};

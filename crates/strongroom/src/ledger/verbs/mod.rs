@@ -1,0 +1,7 @@
+//! What can be done with the log beside appending and reading.
+
+mod incarnation;
+
+pub use incarnation::{
+    Archive, LogFacts, Opening, archive_name, facts, number_of, open_archives, open_incarnation,
+};

@@ -1,0 +1,299 @@
+//! Opens every core of restored data, drops what is erased, and makes the indexes anew.
+//!
+//! Used by a restore, which keeps what it makes, and by the daily rehearsal, which throws it away.
+
+use std::collections::BTreeMap;
+
+use strongroom_crypto::{Cell, Plain, Random, peek_binding, peek_fields};
+
+use crate::ctx::SystemGrant;
+use crate::db::Connection;
+use crate::error::Error;
+use crate::keys::{CORE, Found, KeyHandle, KeyReader, Keyring, Permit};
+use crate::vault::jobs::erase::{Plan, forget};
+use crate::vault::jobs::replay::Replay;
+use crate::vault::model::{Core, CustomerRow, IndexEntry, IndexKind};
+use crate::vault::store;
+
+/// What to rebuild with.
+pub struct Rebuild<'a> {
+    /// Opens the cores.
+    pub keyring: &'a Keyring,
+    /// Seals cores that lose a part.
+    pub random: &'a dyn Random,
+    /// What is erased.
+    pub replay: &'a Replay,
+    /// Opens the values of every customer in so many, under a grant that names its fields.
+    pub sample: Option<(&'a SystemGrant, u64)>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Customers who open.
+    pub customers: u64,
+    /// Sealed records that are left.
+    pub records: u64,
+    /// Index rows made.
+    pub index_rows: u64,
+    /// Customers who were erased since and are gone again.
+    pub customers_gone: u64,
+    /// Parts of customers that were forgotten since and are gone again.
+    pub parts_gone: u64,
+    /// Customers whose key is missing although no register names it.
+    pub missing: u64,
+    /// Customers who do not open where they stand.
+    pub tampered: u64,
+    /// Some of those, by id, at most [`NAMED_MAX`].
+    pub named: Vec<String>,
+    /// Customers whose values were opened.
+    pub sampled: u64,
+    /// Values opened.
+    pub values: u64,
+}
+
+/// Goes through all customers of a database nobody serves. `progress` hears how many are done.
+pub fn rebuild_indexes(
+    db: &mut Connection,
+    task: &Rebuild<'_>,
+    mut progress: impl FnMut(u64),
+) -> Result<Rebuilt, Error> {
+    let mut keys = task.keyring.reader()?;
+    let (mut rebuilt, mut after, mut done) = (Rebuilt::default(), None, 0);
+    loop {
+        let page = store::list_customers_page(db, after, PAGE_ROWS)?;
+        let Some(last) = page.last() else { return Ok(rebuilt) };
+        after = Some(last.key);
+        db.begin()?;
+        done += page.len() as u64;
+        for row in page {
+            one(db, task, &mut keys, row, &mut rebuilt)?;
+        }
+        db.commit()?;
+        progress(done);
+    }
+}
+
+fn one(
+    db: &mut Connection,
+    task: &Rebuild<'_>,
+    keys: &mut KeyReader,
+    row: CustomerRow,
+    rebuilt: &mut Rebuilt,
+) -> Result<(), Error> {
+    let mut records = store::records_of(db, row.key)?;
+    if records.get(&CORE).is_some_and(|core| task.replay.is_record_gone(core)) {
+        rebuilt.customers_gone += 1;
+        let plan = Plan::of_gone(&row, records.keys().copied().collect());
+        return forget(row.key, &plan).iter().try_for_each(|it| db.execute(it).map(drop));
+    }
+    let Some((key, core)) = open_core(task, keys, &row, &records, rebuilt)? else { return Ok(()) };
+    let mut changed = row.clone();
+    let mut kept = core.clone();
+    let gone: Vec<[u8; 16]> = records
+        .iter()
+        .filter(|(_, sealed)| task.replay.is_record_gone(sealed))
+        .map(|(compartment, _)| *compartment)
+        .collect();
+    for compartment in gone {
+        records.remove(&compartment);
+        kept.compartments.remove(&compartment);
+        db.execute(&store::delete_record(row.key, &compartment))?;
+        db.execute(&store::delete_tokens_in(row.key, &compartment))?;
+        rebuilt.parts_gone += 1;
+    }
+    for shelf in core.shelves.iter().filter(|shelf| task.replay.is_gone(&shelf.dek)) {
+        kept.shelves.retain(|it| it.id != shelf.id);
+        db.execute(&store::delete_shelf(row.key, &shelf.id))?;
+        rebuilt.parts_gone += 1;
+    }
+    if kept.compartments.len() != core.compartments.len() {
+        kept.indexes = findable(&core.indexes, &records)?;
+        // Who asked to be forgotten took back whatever they had agreed to.
+        kept.consents.clear();
+    }
+    changed.state = task.replay.state_of(row.key).unwrap_or(row.state);
+    if changed.state != row.state || kept != core {
+        reseal(db, task.random, &key, &kept, (&row, changed))?;
+    }
+    index(db, task.keyring, row.key, &kept, rebuilt)?;
+    if let Some((grant, _)) =
+        task.sample.filter(|(_, every)| rebuilt.customers.is_multiple_of(*every))
+    {
+        let opened = sample(task.keyring, keys, grant, &row, (&kept, &records))?;
+        let Some(values) = opened else {
+            return note(rebuilt, &row, Why::Missing);
+        };
+        (rebuilt.values, rebuilt.sampled) = (rebuilt.values + values, rebuilt.sampled + 1);
+    }
+    rebuilt.customers += 1;
+    rebuilt.records += records.len() as u64;
+    Ok(())
+}
+
+enum Why {
+    Missing,
+    Tampered,
+}
+
+/// Nothing is deleted for it: a missing key is no erasure, and what was changed is evidence.
+fn note(rebuilt: &mut Rebuilt, row: &CustomerRow, why: Why) -> Result<(), Error> {
+    match why {
+        Why::Missing => rebuilt.missing += 1,
+        Why::Tampered => rebuilt.tampered += 1,
+    }
+    if rebuilt.named.len() < NAMED_MAX {
+        rebuilt.named.push(row.id.to_string());
+    }
+    Ok(())
+}
+
+fn open_core(
+    task: &Rebuild<'_>,
+    keys: &mut KeyReader,
+    row: &CustomerRow,
+    records: &BTreeMap<[u8; 16], Vec<u8>>,
+    rebuilt: &mut Rebuilt,
+) -> Result<Option<(KeyHandle, Core)>, Error> {
+    let id = row.id.as_bytes();
+    let Some(sealed) = records.get(&CORE) else {
+        note(rebuilt, row, Why::Tampered)?;
+        return Ok(None);
+    };
+    let key = match task.keyring.find_with(keys, id, &CORE, sealed) {
+        Ok(Found::Key(key)) => key,
+        Ok(Found::Missing) => {
+            note(rebuilt, row, Why::Missing)?;
+            return Ok(None);
+        }
+        Err(error) if error.code == "tampered" => {
+            note(rebuilt, row, Why::Tampered)?;
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let opened = key
+        .open_core(row.version, sealed)
+        .and_then(|cells| Ok(key.verify_row(&row.columns(), &row.mac).map(|()| cells)?))
+        .and_then(|cells| Core::from_cells(&cells));
+    let Ok(core) = opened else {
+        note(rebuilt, row, Why::Tampered)?;
+        return Ok(None);
+    };
+    for (compartment, version) in &core.compartments {
+        let Some(sealed) = records.get(compartment) else {
+            note(rebuilt, row, Why::Tampered)?;
+            return Ok(None);
+        };
+        if task.replay.is_record_gone(sealed) {
+            continue;
+        }
+        if peek_binding(sealed).map_or(true, |binding| binding.version != *version) {
+            note(rebuilt, row, Why::Tampered)?;
+            return Ok(None);
+        }
+        match task.keyring.find_with(keys, id, compartment, sealed) {
+            Ok(Found::Key(_)) => {}
+            Ok(Found::Missing) => {
+                note(rebuilt, row, Why::Missing)?;
+                return Ok(None);
+            }
+            Err(_) => {
+                note(rebuilt, row, Why::Tampered)?;
+                return Ok(None);
+            }
+        }
+    }
+    for shelf in core.shelves.iter().filter(|shelf| !task.replay.is_gone(&shelf.dek)) {
+        if !keys.has(&shelf.dek)? {
+            note(rebuilt, row, Why::Missing)?;
+            return Ok(None);
+        }
+    }
+    Ok(Some((key, core)))
+}
+
+/// A field that went with its part is no longer found by.
+fn findable(
+    indexes: &[IndexEntry],
+    records: &BTreeMap<[u8; 16], Vec<u8>>,
+) -> Result<Vec<IndexEntry>, Error> {
+    let mut staying = vec![crate::vault::model::REFERENCE_FIELD];
+    for (_, sealed) in records.iter().filter(|(compartment, _)| **compartment != CORE) {
+        staying.extend(peek_fields(sealed)?);
+    }
+    Ok(indexes.iter().filter(|entry| staying.contains(&entry.field)).copied().collect())
+}
+
+/// A new version of core and row; the life counter moves, because less may be shown.
+fn reseal(
+    db: &mut Connection,
+    random: &dyn Random,
+    key: &KeyHandle,
+    core: &Core,
+    (before, mut row): (&CustomerRow, CustomerRow),
+) -> Result<(), Error> {
+    row.version += 1;
+    row.life += 1;
+    row.mac = key.mac_row(&row.columns());
+    let cells: Vec<(u8, Plain)> = core.cells();
+    let cells: Vec<Cell<'_>> =
+        cells.iter().map(|(field, value)| Cell { field: *field, value: value.expose() }).collect();
+    let sealed = key.seal(random, row.version, &cells)?;
+    db.execute(&store::put_record(row.key, &CORE, sealed))?;
+    match db.execute(&store::update_customer(&row, before))? {
+        1 => Ok(()),
+        _ => Err(Error::internal("a customer changed while nobody serves")),
+    }
+}
+
+fn index(
+    db: &mut Connection,
+    keyring: &Keyring,
+    key: i64,
+    core: &Core,
+    rebuilt: &mut Rebuilt,
+) -> Result<(), Error> {
+    for entry in &core.indexes {
+        let statement = match entry.kind {
+            IndexKind::Exact => store::insert_exact(entry, key),
+            IndexKind::Unique => store::claim_unique(entry, key),
+        };
+        if db.execute(&statement)? == 0 && entry.kind == IndexKind::Unique {
+            rebuilt.tampered += 1;
+        }
+        rebuilt.index_rows += 1;
+    }
+    let hash = keyring.subject_index(&core.pseudonym.0)?;
+    db.execute(&store::insert_subject(&hash, key))?;
+    rebuilt.index_rows += 1;
+    Ok(())
+}
+
+/// Opens every value of a customer and shows none. `None` where a key is missing.
+fn sample(
+    keyring: &Keyring,
+    keys: &mut KeyReader,
+    grant: &SystemGrant,
+    row: &CustomerRow,
+    (core, records): (&Core, &BTreeMap<[u8; 16], Vec<u8>>),
+) -> Result<Option<u64>, Error> {
+    let mut values = 0;
+    for (compartment, version) in &core.compartments {
+        let Some(sealed) = records.get(compartment) else { return Ok(None) };
+        let Found::Key(key) = keyring.find_with(keys, row.id.as_bytes(), compartment, sealed)?
+        else {
+            return Ok(None);
+        };
+        let fields = peek_fields(sealed)?;
+        let opened = key.open_fields(Permit::System(grant), *version, sealed, &fields)?;
+        values += opened.len() as u64;
+    }
+    Ok(Some(values))
+}
+
+/// A page in one transaction.
+const PAGE_ROWS: i64 = 1_000;
+
+/// Enough to look into; the numbers say how many there are.
+pub const NAMED_MAX: usize = 20;

@@ -1,0 +1,127 @@
+//! Everything that confers access is off after a restore, and what ended a right stays.
+
+use serde_json::json;
+
+use super::{back_up, enquirer, input, read, restore, restored};
+use crate::support::{POLICY, Shop};
+
+#[tokio::test]
+async fn every_key_is_off_until_somebody_switches_it_on() {
+    let mut shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let pair = back_up(&shop).await;
+    shop.stop();
+    let mut empty = shop.empty_beside();
+    restore(&empty, &input(&empty, &pair.data, &pair.keys)).unwrap();
+    empty.start().await.unwrap();
+    for role in ["shop", "desk", "importer", "privacy", "admin"] {
+        let answer = empty.call(role, "GET", "/v1/policy", None).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (401, "key_ended"), "{role}");
+        assert!(answer.json["detail"].as_str().unwrap().contains("strongroom key enable"));
+    }
+    let keys = empty.as_operator("GET", "/v1/keys", None).await.json;
+    let desk = keys["keys"].as_array().unwrap().iter().find(|it| it["role"] == "desk").unwrap();
+    assert!(desk["off"].is_string());
+    let path = format!("/v1/keys/{}/enable", desk["id"].as_str().unwrap());
+    assert_eq!(empty.as_operator("POST", &path, None).await.status, 204);
+    assert_eq!(read(&empty, &id).await.status, 200, "it is on");
+    let again = empty.as_operator("POST", &path, None).await;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "not_disabled"));
+    assert_eq!(empty.call("shop", "GET", "/v1/policy", None).await.status, 401, "no other");
+}
+
+#[tokio::test]
+async fn a_key_revoked_before_or_after_the_backup_stays_revoked() {
+    let mut shop = Shop::open().await;
+    assert_eq!(shop.call("desk", "DELETE", "/v1/keys/own", None).await.status, 204);
+    let old = back_up(&shop).await;
+    assert_eq!(shop.call("shop", "DELETE", "/v1/keys/own", None).await.status, 204);
+    let later = shop.new_key("desk", &["support"]).await;
+    let new = back_up(&shop).await;
+    shop.stop();
+    let (mut again, seen) = restored(&shop, &old.data, &new.keys).await;
+    assert_eq!(seen.keys_off, 4, "the newer key came along, two are revoked");
+    for role in ["desk", "shop"] {
+        assert_eq!(again.call(role, "GET", "/v1/policy", None).await.status, 401, "{role}");
+    }
+    let keys = again.as_operator("GET", "/v1/keys", None).await.json;
+    for key in keys["keys"].as_array().unwrap().iter().filter(|it| !it["revoked"].is_null()) {
+        let path = format!("/v1/keys/{}/enable", key["id"].as_str().unwrap());
+        let refused = again.as_operator("POST", &path, None).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (409, "already_revoked"));
+    }
+    again.keys.insert("desk", later);
+    assert_eq!(again.call("desk", "GET", "/v1/policy", None).await.status, 200);
+    again.stop();
+    again.start().await.unwrap();
+    assert_eq!(again.call("shop", "GET", "/v1/policy", None).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_hold_placed_since_the_backup_stands() {
+    let mut shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let old = back_up(&shop).await;
+    let path = format!("/v1/customers/{id}/hold");
+    let placed = shop.as_operator("PUT", &path, Some(json!({ "reason": "case 7" }))).await;
+    assert_eq!(placed.status, 204);
+    let new = back_up(&shop).await;
+    shop.stop();
+    let (again, seen) = restored(&shop, &old.data, &new.keys).await;
+    assert_eq!(seen.holds, 1);
+    let refused = again.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (423, "legal_hold"));
+}
+
+#[tokio::test]
+async fn a_policy_narrowed_since_counts_and_one_that_waited_is_given_up() {
+    let mut shop = Shop::open().await;
+    let wider = POLICY.replacen("per_day = 30 }", "per_day = 31 }", 1);
+    let waits = shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": wider }))).await;
+    assert!(waits.json["due"].is_string(), "it waits: {:?}", waits.json);
+    let old = back_up(&shop).await;
+    assert_eq!(shop.as_operator("DELETE", "/v1/policy/pending", None).await.status, 204);
+    let narrower = POLICY.replacen("per_day = 5000", "per_day = 4999", 1);
+    let applied = shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": narrower }))).await;
+    assert_eq!(applied.status, 200, "{:?}", applied.json);
+    let new = back_up(&shop).await;
+    shop.stop();
+    let (again, seen) = restored(&shop, &old.data, &new.keys).await;
+    assert_eq!(seen.policy_version, 2);
+    let authority = again.desk().rights.now().unwrap();
+    assert_eq!(authority.applied().unwrap().version, 2);
+    assert!(authority.pending.is_none());
+}
+
+#[tokio::test]
+async fn what_was_spent_today_stays_spent() {
+    let mut shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let reveal = json!({ "fields": ["email"], "reason": "customer called" });
+    let path = format!("/v1/customers/{id}/reveal");
+    let mut times = 0;
+    while shop.call("desk", "POST", &path, Some(reveal.clone())).await.status == 200 {
+        times += 1;
+        assert!(times < 1_000);
+    }
+    let pair = back_up(&shop).await;
+    shop.stop();
+    let (again, _) = restored(&shop, &pair.data, &pair.keys).await;
+    let spent = again.call("desk", "POST", &path, Some(reveal)).await;
+    assert_eq!((spent.status.as_u16(), spent.code()), (429, "budget_spent"));
+}
+
+#[tokio::test]
+async fn a_key_that_is_switched_off_opens_nothing_until_it_is_on_again() {
+    let shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let keys = shop.as_operator("GET", "/v1/keys", None).await.json;
+    let desk = keys["keys"].as_array().unwrap().iter().find(|it| it["role"] == "desk").unwrap();
+    let path = |act: &str| format!("/v1/keys/{}/{act}", desk["id"].as_str().unwrap());
+    assert_eq!(shop.call("admin", "POST", &path("disable"), None).await.status, 204);
+    assert_eq!(read(&shop, &id).await.status, 401);
+    let twice = shop.call("admin", "POST", &path("disable"), None).await;
+    assert_eq!((twice.status.as_u16(), twice.code()), (409, "already_off"));
+    assert_eq!(shop.call("admin", "POST", &path("enable"), None).await.status, 204);
+    assert_eq!(read(&shop, &id).await.status, 200);
+}
