@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use crate::access::{self, Desk};
 use crate::error::Error;
 use crate::web::Problem;
-use crate::{places, vault, web};
+use crate::{outlets, places, vault, web};
 
 /// The whole server, ready to be served.
 pub fn router(desk: &Arc<Desk>) -> Router {
@@ -47,6 +47,7 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
         .merge(access::routes())
         .merge(places::routes())
         .merge(vault::routes())
+        .merge(outlets::routes())
         .routes(routes!(healthz))
         .routes(routes!(readyz))
 }

@@ -20,7 +20,7 @@ pub use model::{
 pub use rules::{Seer, decide, may, reasons, who};
 pub use store::{BROKEN_ROW, Book, RegisterMacs, none_for as no_legal_hold};
 pub use verbs::{
-    Attempt, Permission, commit, commit_or_retry, erase_claim, forget_past_days, may_look_up,
-    may_read, may_reveal, permit, permit_own_end, place_hold, raise_finding, refusal_of, refuse,
-    release_hold, system_grant,
+    Attempt, Permission, actor_of_key, commit, commit_or_retry, erase_claim, forget_past_days,
+    may_look_up, may_read, may_reveal, may_send, may_share, permit, permit_own_end, place_hold,
+    raise_finding, refusal_of, refuse, release_hold, system_grant,
 };

@@ -17,8 +17,9 @@ use crate::cli::output::Output;
 use crate::config::Config;
 use crate::ctx::{Clock, SystemClock};
 use crate::keys::Places;
+use crate::outlets::Connections;
 use crate::web::{self, Listen};
-use crate::{jobs, policy, router};
+use crate::{jobs, outlets, policy, router};
 
 /// Serve the API until told to stop (Ctrl-C, or SIGTERM)
 ///
@@ -50,7 +51,8 @@ impl Serve {
             write_port_file(path, &address.to_string())?;
         }
         output.words(&format!("Strongroom answers at {scheme}://{address}; Ctrl-C stops it."))?;
-        attend(&app, listen, stop.asked()).await?;
+        let connections = Connections::read(&config)?;
+        attend(&app, listen, connections, stop.asked()).await?;
         drop(app);
         output.words("Stopped; everything that was answered is on disk.")
     }
@@ -67,14 +69,18 @@ pub(super) async fn open(config: &Config) -> Result<App, Failure> {
 pub(super) async fn attend(
     app: &App,
     listen: Listen,
+    connections: Connections,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let desk = app.desk()?;
     let jobs = tokio::spawn(jobs::run(Arc::clone(&desk)));
+    let sends = tokio::spawn(outlets::attend(Arc::clone(&desk), Arc::new(connections)));
     web::serve(listen, router::router(&desk), stop).await;
     jobs.abort();
+    sends.abort();
     // Only a job that has let the desk go lets the installation close.
     let _ = jobs.await;
+    let _ = sends.await;
     Ok(())
 }
 

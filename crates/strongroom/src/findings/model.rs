@@ -16,6 +16,8 @@ pub enum FindingKind {
     KeyMissing,
     /// `ledger verify` saw something that does not fit.
     LedgerFlaw,
+    /// An outlet cannot reach its vendor.
+    OutletUnreachable,
     /// Rows of authority were changed by other hands.
     RightsAltered,
     /// A stored value does not open where it stands.
@@ -31,6 +33,7 @@ impl FindingKind {
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",
+            Self::OutletUnreachable => "outlet_unreachable",
             Self::RightsAltered => "rights_altered",
             Self::Tampered => "tampered",
         }

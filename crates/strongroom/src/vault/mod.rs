@@ -20,8 +20,9 @@ pub use jobs::{
 pub use model::Reference;
 pub use rules::Kept;
 pub use verbs::{
-    Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks, Match,
-    NewCustomer, Patched, RelationChange, RelationInput, RevealReason, RowProblem, Scope,
-    ScopeLine, ScopeOf, Shown, Upserted, ask_erasure, begin_import, cancel_erasure, create,
-    import_chunk, look_up, patch, read, relate, reveal, scope, try_chunk, upsert, who_looked,
+    Allowance, Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks,
+    Match, NewCustomer, Patched, RelationChange, RelationInput, Release, Released, RevealReason,
+    RowProblem, Scope, ScopeLine, ScopeOf, Shown, Subject, Upserted, ask_erasure, begin_import,
+    cancel_erasure, create, customer_behind, import_chunk, look_up, patch, read, relate, release,
+    reveal, scope, segment, subject_of, try_chunk, upsert, who_looked,
 };

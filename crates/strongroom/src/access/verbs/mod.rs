@@ -3,6 +3,7 @@
 mod allow;
 mod commit;
 mod holds;
+mod send;
 
 pub use allow::{
     Permission, erase_claim, forget_past_days, may_look_up, may_read, may_reveal, permit,
@@ -10,3 +11,4 @@ pub use allow::{
 };
 pub use commit::{Attempt, commit, commit_or_retry, raise_finding, refusal_of, refuse};
 pub use holds::{place_hold, release_hold};
+pub use send::{actor_of_key, may_send, may_share};

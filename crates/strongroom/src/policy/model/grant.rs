@@ -37,13 +37,15 @@ pub enum Right {
     Policy,
     /// Touch or end a relation.
     Relate,
+    /// Send through an outlet, share by a link.
+    Send,
     /// Change a customer's fields.
     Update,
 }
 
 impl Right {
     /// Every right of this version, in the order of the alphabet.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Create,
         Self::Erase,
         Self::Import,
@@ -51,6 +53,7 @@ impl Right {
         Self::Ledger,
         Self::Policy,
         Self::Relate,
+        Self::Send,
         Self::Update,
     ];
 
@@ -64,6 +67,7 @@ impl Right {
             Self::Ledger => "ledger",
             Self::Policy => "policy",
             Self::Relate => "relate",
+            Self::Send => "send",
             Self::Update => "update",
         }
     }

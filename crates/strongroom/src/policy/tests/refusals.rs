@@ -22,7 +22,6 @@ const BAD: &[(&str, &str, &str)] = &[
         "[porpose.",
         "line 13: `porpose` is not a key known in the policy: did you mean `purpose`?",
     ),
-    ("[purpose.support]", "[outlet.news]", "line 13: `outlet` is not in this version: take it out"),
     (
         "[purpose.support]",
         "[record.invoice]",

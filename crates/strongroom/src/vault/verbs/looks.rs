@@ -11,9 +11,9 @@ use crate::keys::Keyring;
 use crate::ledger::{self, Leaf, Placed};
 use crate::places::{self, HeldOf, PlaceName};
 use crate::policy::Right;
-use crate::vault::store;
-use crate::vault::verbs::open::{Which, open, open_active};
+use crate::vault::verbs::open::open_active;
 use crate::vault::verbs::read::still_alive;
+use crate::vault::verbs::release::customer_behind;
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// One look at a customer.
@@ -203,25 +203,4 @@ struct Touched {
     times: u64,
     first: Time,
     last: Time,
-}
-
-/// The core is opened, because the row that leads to it may have been pointed at someone else.
-async fn customer_behind(
-    desk: &Desk,
-    ctx: &Ctx,
-    subject: &Pseudonym,
-) -> Result<Option<Id<Customer>>, Error> {
-    let hash = desk.keyring.subject_index(&subject.0)?;
-    let key = {
-        let mut data = desk.data.snapshot().await?;
-        store::key_of_subject(&mut data, &hash).await?
-    };
-    let Some(key) = key else { return Ok(None) };
-    let Some(opened) = open(desk, ctx, Which::Key(key)).await? else { return Ok(None) };
-    if opened.core.pseudonym != *subject {
-        let detail = "a row that leads from the ledger to a customer was changed by other hands, so \
-                      nobody is named; restore the data from a backup";
-        return Err(Error::unavailable("tampered", detail));
-    }
-    Ok(Some(opened.row.id))
 }

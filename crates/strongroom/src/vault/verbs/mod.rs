@@ -8,6 +8,7 @@ mod looks;
 pub(super) mod open;
 mod patch;
 mod read;
+mod release;
 mod upsert;
 
 use crate::error::Error;
@@ -22,6 +23,9 @@ pub use import::{
 pub use looks::{Look, Looks, Scope, ScopeLine, ScopeOf, scope, who_looked};
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
+pub use release::{
+    Allowance, Release, Released, Subject, customer_behind, release, segment, subject_of,
+};
 pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.

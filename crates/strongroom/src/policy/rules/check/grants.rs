@@ -44,7 +44,7 @@ pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Rol
             Some(right) => {
                 may.insert(right);
             }
-            None if ["export", "merge", "send"].contains(&word) => {
+            None if ["export", "merge"].contains(&word) => {
                 reader.not_in_this_version(&span, &format!("the right {}", quoted(word)));
             }
             None => reader.unknown(&span, "a right", word, &known, &section.place),
@@ -126,7 +126,7 @@ fn grant<'t>(
     Some(Grant { role, purpose, fields: names(&fields), find: names(&find), see, budget, reveal })
 }
 
-fn known_name<'s>(
+pub(super) fn known_name<'s>(
     reader: &mut Reader<'_>,
     section: &Section<'s>,
     key: &str,
@@ -238,7 +238,7 @@ fn list_or_nothing<'s>(reader: &mut Reader<'_>, section: &Section<'s>, key: &str
     }
 }
 
-fn names<Of>(words: &[Word<'_>]) -> BTreeSet<Name<Of>> {
+pub(super) fn names<Of>(words: &[Word<'_>]) -> BTreeSet<Name<Of>> {
     words.iter().filter_map(|word| Name::parse(word.text)).collect()
 }
 
@@ -246,7 +246,7 @@ fn names<Of>(words: &[Word<'_>]) -> BTreeSet<Name<Of>> {
 const GRANTS_MAX: usize = 500;
 
 /// More customers than one role may see in a day are a job, not people.
-const PER_DAY_MAX: u32 = 1_000_000;
+pub(super) const PER_DAY_MAX: u32 = 1_000_000;
 
 /// What a person can choose from.
 const REASONS_MAX: usize = 50;

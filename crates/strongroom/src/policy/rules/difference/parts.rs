@@ -173,14 +173,14 @@ fn rights(lines: &mut Lines, name: &Name<Role>, old: &Role, new: &Role) {
     }
 }
 
-enum Change<'c, T> {
+pub(super) enum Change<'c, T> {
     Added(&'c T),
     Dropped,
     Kept(&'c T, &'c T),
 }
 
 /// What became of each name, those of the new policy first.
-fn each<T>(
+pub(super) fn each<T>(
     old: &BTreeMap<Name<T>, T>,
     new: &BTreeMap<Name<T>, T>,
     mut tell: impl FnMut(&Name<T>, Change<'_, T>),
