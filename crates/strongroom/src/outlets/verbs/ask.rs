@@ -44,8 +44,8 @@ pub async fn ask(desk: &Desk, ctx: &Ctx, outlet: &str, input: &AskInput) -> Resu
         let permission = access::may_send(desk, ctx, outlet, None)?;
         let Actor::Key { id: asked_by, .. } = &ctx.actor else { return Err(Error::not_found()) };
         let id: Id<Sending> = ctx.new_id()?;
-        let template = seal_template(desk, &id, known(&permission, outlet)?, &input.template)?;
         refuse_bad_recipients(&permission, input)?;
+        let template = seal_template(desk, &id, known(&permission, outlet)?, &input.template)?;
         refuse_one_too_many(desk).await?;
         let (subjects, unknown) = subjects_of(desk, ctx, &input.customers).await?;
         let mut row = SendRow {
