@@ -220,6 +220,23 @@ mod tests {
     }
 
     #[test]
+    fn connections_of_outlets_are_read() {
+        let text = format!(
+            "{SMALL}[smtp]\nhost = \"mail.example\"\nport = 465\nuser = \"shop\"\n\
+             password_file = \"smtp.password\"\nfrom = \"news@harbour.example\"\n\
+             [outlets.courier]\ntoken_file = \"token\"\n"
+        );
+        let config = read(text).unwrap();
+        let smtp = config.smtp.unwrap();
+        assert_eq!((smtp.encryption, smtp.connections), (Encryption::Tls, 2), "safe by default");
+        assert!(smtp.password_file.unwrap().is_absolute());
+        let courier = &config.outlets["courier"];
+        assert!(
+            !courier.allow_private_address && courier.token_file.as_ref().unwrap().is_absolute()
+        );
+    }
+
+    #[test]
     fn a_bad_file_is_refused_with_line_and_cure() {
         let bad = [
             (format!("{SMALL}\nlisten_to = 1"), "line 5: unknown field `listen_to`"),

@@ -20,6 +20,8 @@ pub struct Error {
     pub fields: Vec<FieldProblem>,
     /// When trying again can help, in seconds.
     pub retry_after_s: Option<u64>,
+    /// Whether the refusal is an entry of the ledger, because it tells something of a customer.
+    pub leaves_entry: bool,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -67,7 +69,8 @@ impl Error {
     /// An error of a kind with a stable code and a plain sentence.
     pub fn new(kind: ErrorKind, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { kind, code, detail, fields: Vec::new(), retry_after_s: None, cause: None }
+        let (fields, retry_after_s, cause) = (Vec::new(), None, None);
+        Self { kind, code, detail, fields, retry_after_s, leaves_entry: false, cause }
     }
 
     /// 400: the input cannot be understood.
@@ -117,6 +120,13 @@ impl Error {
     #[must_use]
     pub fn with_fields(mut self, fields: Vec<FieldProblem>) -> Self {
         self.fields = fields;
+        self
+    }
+
+    /// Says that this tells something of a customer, so that it does not leave without an entry.
+    #[must_use]
+    pub fn leaving_entry(mut self) -> Self {
+        self.leaves_entry = true;
         self
     }
 

@@ -38,9 +38,18 @@ pub struct Sending;
 /// A share of some fields by a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Share;
+/// A record of a customer: an invoice, an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Record;
+/// What stands for one value of a customer in another system; written with a check character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token;
 /// One request, as logs and errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request;
+/// One verification of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Verification;
 
 impl Kind for ApiKey {
     const PREFIX: &'static str = "key";
@@ -60,8 +69,17 @@ impl Kind for Sending {
 impl Kind for Share {
     const PREFIX: &'static str = "shr";
 }
+impl Kind for Record {
+    const PREFIX: &'static str = "rec";
+}
+impl Kind for Token {
+    const PREFIX: &'static str = "tok";
+}
 impl Kind for Request {
     const PREFIX: &'static str = "req";
+}
+impl Kind for Verification {
+    const PREFIX: &'static str = "ver";
 }
 
 /// 128 bits that name one `K`; written as `prefix_` and 26 letters and digits.

@@ -31,12 +31,13 @@ pub async fn run_daily(desk: &Desk) {
 
 /// Runs the jobs of a minute once.
 pub async fn run_once(desk: &Desk) {
-    let jobs: [(&'static str, Result<(), Error>); 5] = [
+    let jobs: [(&'static str, Result<(), Error>); 6] = [
         ("clock.watch", watch_clock(desk).await),
         ("auth.strangers", summarise_strangers(desk).await),
         ("policy.due", apply_due_policy(desk).await),
         ("erase.due", erase_due(desk).await),
         ("budget.forget", forget_past_days(desk).await),
+        ("repeat.forget", forget_repeated(desk).await),
     ];
     for (job, done) in jobs {
         tell(job, done);
@@ -89,6 +90,10 @@ async fn forget_past_days(desk: &Desk) -> Result<(), Error> {
 
 async fn tell_overdue(desk: &Desk) -> Result<(), Error> {
     places::tell_overdue(desk, &ctx(desk, "places.overdue")?).await
+}
+
+async fn forget_repeated(desk: &Desk) -> Result<(), Error> {
+    access::forget_repeated(desk, &ctx(desk, "repeat.forget")?).await
 }
 
 async fn sweep(desk: &Desk) -> Result<(), Error> {

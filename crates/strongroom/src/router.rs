@@ -1,5 +1,7 @@
 //! Every route there is.
 
+mod repeat;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -20,16 +22,22 @@ use crate::{outlets, places, vault, web};
 /// The whole server, ready to be served.
 pub fn router(desk: &Arc<Desk>) -> Router {
     let (clock, random) = (Arc::clone(&desk.clock), Arc::clone(&desk.random));
-    let (router, api) = collect().split_for_parts();
+    let (router, mut api) = collect().split_for_parts();
+    repeat::describe(&mut api);
+    let once = repeat::Once::new(desk, &api);
     let router = router
         .route("/v1/openapi.json", get(move || std::future::ready(Json(api.clone()))))
+        // Around every route, so that a new one cannot forget it.
+        .route_layer(axum::middleware::from_fn_with_state(once, repeat::once))
         .with_state(Arc::clone(desk));
     web::wrap(router, clock, random)
 }
 
 /// What the server answers, in OpenAPI 3.1; the same text it serves.
 pub fn openapi() -> OpenApi {
-    collect().split_for_parts().1
+    let mut api = collect().split_for_parts().1;
+    repeat::describe(&mut api);
+    api
 }
 
 fn collect() -> OpenApiRouter<Arc<Desk>> {
@@ -56,8 +64,12 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
 #[openapi(info(
     title = "Strongroom",
     description = "Keeps the customer data of a business safe. No personal data ever stands in an \
-                   address. Every answer carries `Strongroom-Receipt`: where the act stands in the \
-                   ledger.",
+                   address. The answer to an act carries `Strongroom-Receipt`: where the act \
+                   stands in the ledger. An act is whatever changes something, or shows or tells \
+                   something of a customer; answers without one are those to refusals and errors, \
+                   and those that hold no customer's data: health, this description, the \
+                   policy and who may what under it, the list of keys, findings, the checkpoint, \
+                   how far a verification is.",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]
 struct Described;

@@ -43,6 +43,17 @@ impl Statement {
         Self { sql, args }
     }
 
+    /// About how much memory it takes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let held = self.args.iter().map(|value| match value {
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Text(text) => text.len(),
+            Value::Integer(_) | Value::Null(_) => 0,
+        });
+        let fixed = size_of::<Self>() + size_of_val(self.args.as_slice());
+        held.fold(fixed, usize::saturating_add)
+    }
+
     /// Whether it only asks.
     pub(crate) fn is_question(&self) -> bool {
         self.sql.starts_with("SELECT")

@@ -12,7 +12,7 @@ mod store;
 mod tests;
 mod verbs;
 
-pub use api::{AsOperator, Caller, Purpose, routes};
+pub use api::{AsOperator, Caller, Purpose, rebuild, routes};
 pub use jobs::summarise_strangers;
 pub use model::{
     Allowed, Authority, Desk, MissingKeys, Refusal, RefusalMeter, Rights, StrangerMeter, Wish,
@@ -20,7 +20,9 @@ pub use model::{
 pub use rules::{Seer, decide, may, reasons, who};
 pub use store::{BROKEN_ROW, Book, RegisterMacs, none_for as no_legal_hold};
 pub use verbs::{
-    Attempt, Permission, actor_of_key, commit, commit_or_retry, erase_claim, forget_past_days,
-    may_look_up, may_read, may_reveal, may_send, may_share, permit, permit_own_end, place_hold,
-    raise_finding, refusal_of, refuse, release_hold, system_grant,
+    Attempt, Permission, Repeated, actor_of_key, begin_verification, claim, commit,
+    commit_or_retry, erase_claim, find_repeated, find_verification, forget_past_days,
+    forget_repeated, may_look_up, may_read, may_reveal, may_see_consents, may_send, may_share,
+    permit, permit_any, permit_own_end, place_hold, raise_finding, refusal_of, refuse,
+    release_hold, system_grant,
 };

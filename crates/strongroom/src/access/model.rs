@@ -11,7 +11,7 @@ use crate::db::{Committer, Database};
 use crate::error::Error;
 use crate::id::{ApiKey, Id};
 use crate::keys::Keyring;
-use crate::ledger::Published;
+use crate::ledger::{Published, Verifications};
 use crate::policy::{Applied, Pending};
 use crate::staff::KeyRow;
 
@@ -101,6 +101,8 @@ pub struct Desk {
     pub missing_keys: MissingKeys,
     /// Counts requests without a valid key until their summary is written.
     pub strangers: StrangerMeter,
+    /// The verification of the ledger that runs, and the one before it.
+    pub verifications: Verifications,
 }
 
 impl Desk {

@@ -143,8 +143,8 @@ fn missing(policy: &Policy, role: &str, purpose: &str, wish: Wish, field: &str) 
         Wish::Read => "see",
         Wish::Reveal => "reveal",
     };
-    if !policy.fields().contains_key(field) {
-        let known: Vec<&str> = policy.fields().keys().map(|name| name.as_str()).collect();
+    if policy.field(field).is_none() {
+        let known: Vec<String> = policy.all_fields().map(|(name, _)| name.to_string()).collect();
         let why =
             format!("a field asked for is not in the policy; it has `{}`", known.join("`, `"));
         return Refusal { code: "field_unknown", why };

@@ -13,11 +13,11 @@ use strongroom_crypto::Random;
 
 use crate::access::{Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, raise_finding};
 use crate::ctx::{Clock, ClockTrust, Ctx};
-use crate::db::{Committer, Connection, DATA, Database, Durability, migrate};
+use crate::db::{Committer, Connection, DATA, Database, Durability, Stall, migrate};
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::keys::{self, Places};
-use crate::ledger::Published;
+use crate::ledger::{Published, Verifications};
 use crate::{ledger, vault};
 
 use keeper::AppKeeper;
@@ -80,16 +80,18 @@ impl App {
             rights.clone(),
             published.clone(),
         );
+        let stall = Stall::default();
         let (committer, thread) = Committer::start(
             path.clone(),
             Box::new(keeper),
             Arc::clone(&clock),
             Arc::clone(&trust),
+            stall.clone(),
         )?;
         let desk = Desk {
             keyring,
             committer,
-            data: Database::over(&path),
+            data: Database::over(&path, stall),
             rights,
             published,
             clock,
@@ -98,6 +100,7 @@ impl App {
             refusals: RefusalMeter::default(),
             missing_keys: MissingKeys::default(),
             strangers: StrangerMeter::default(),
+            verifications: Verifications::default(),
         };
         let app = Self {
             desk: Some(Arc::new(desk)),
@@ -139,6 +142,10 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
+        // Nobody waits for what a scan would find, and a closed database has no reader.
+        if let Some(desk) = &self.desk {
+            desk.committer.stall().end_scans();
+        }
         // The committer ends when the last desk is gone; a request still running keeps it alive, and
         // then the lock goes with the process.
         let alone = self.desk.take().and_then(Arc::into_inner).is_some();

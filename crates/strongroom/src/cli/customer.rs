@@ -1,4 +1,4 @@
-//! `strongroom customer`: add, find, show, reveal, erase, keep.
+//! `strongroom customer`: add, find, show, reveal, consents, erase, keep.
 //!
 //! Values never stand on the command line: other users of the machine see it in the list of
 //! processes, and the shell keeps it in its history.
@@ -40,6 +40,26 @@ pub(super) enum Customer {
         what: What,
     },
     Reveal(Reveal),
+    /// List what a customer consents to
+    ///
+    /// Example: strongroom customer consents cus_06gzz… --key-file desk.key
+    Consents {
+        /// The customer
+        #[arg(value_parser = id)]
+        id: String,
+    },
+    Consent(Consent),
+    /// Set down that a customer does not, or no longer, consent to a purpose
+    ///
+    /// Example: strongroom customer withdraw cus_06gzz… --purpose marketing --key-file desk.key
+    Withdraw {
+        /// The customer
+        #[arg(value_parser = id)]
+        id: String,
+        /// The purpose, as the policy names it
+        #[arg(long, value_parser = names)]
+        purpose: String,
+    },
     /// Ask for a customer to be forgotten: hidden at once, destroyed when the grace is over
     ///
     /// Example: strongroom customer erase cus_06gzz… --key-file privacy.key
@@ -103,6 +123,25 @@ pub(super) struct Reveal {
     ticket: String,
 }
 
+/// Set down that a customer consents to a purpose
+///
+/// Example: strongroom customer consent cus_06gzz… --purpose marketing --how form --key-file desk.key
+#[derive(Args)]
+pub(super) struct Consent {
+    /// The customer
+    #[arg(value_parser = id)]
+    id: String,
+    /// The purpose, as the policy names it
+    #[arg(long, value_parser = names)]
+    purpose: String,
+    /// How it was obtained: account, email, form, in_person, paper or phone
+    #[arg(long)]
+    how: String,
+    /// When, like 2026-11-21T10:00:00Z; now if left out
+    #[arg(long)]
+    at: Option<String>,
+}
+
 impl Customer {
     pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
         match self {
@@ -118,6 +157,20 @@ impl Customer {
                 let body = json!({ "fields": fields, "reason": reason, "ticket": ticket });
                 let call = Call::post(format!("/v1/customers/{}/reveal", what.id)).json(&body);
                 show(call.purpose(&what.purpose), common, output).await
+            }
+            Self::Consents { id } => consents(id, common, output).await,
+            Self::Consent(consent) => {
+                let Consent { id, purpose, how, at } = consent;
+                let call = Call::put(format!("/v1/customers/{id}/consents/{purpose}"));
+                let body = json!({ "how": how, "at": at });
+                let answer = Transport::open(common).await?.call(call.json(&body)).await?;
+                output.done(answer.receipt(), "Set down; it counts from now on.")
+            }
+            Self::Withdraw { id, purpose } => {
+                let call = Call::delete(format!("/v1/customers/{id}/consents/{purpose}"));
+                let answer = Transport::open(common).await?.call(call).await?;
+                output
+                    .done(answer.receipt(), "Withdrawn; nothing is shown or sent for it any more.")
             }
             Self::Erase { id } => erase(id, common, output).await,
             Self::Keep { id } => {
@@ -213,6 +266,17 @@ fn in_one_line(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+async fn consents(id: &str, common: &Common, output: &Output) -> Result<(), Failure> {
+    let call = Call::get(format!("/v1/customers/{id}/consents"));
+    let listed = Transport::open(common).await?.call(call).await?.json()?;
+    if output.is_json() {
+        return output.value(&listed);
+    }
+    let columns = ["purpose", "stands", "given", "how", "withdrawn"];
+    let consents = listed.get("consents").unwrap_or(&Value::Null);
+    output.list(consents, &columns, "Nothing was said about any purpose yet.")
 }
 
 async fn erase(id: &str, common: &Common, output: &Output) -> Result<(), Failure> {

@@ -76,7 +76,7 @@ impl Import {
             try_all(&mut transport, &self.file, &plan, &mut report).await?;
             return report.tell_dry_run(output);
         }
-        let progress = Progress::for_people();
+        let progress = Progress::for_people("rows");
         let totals = take_all(&mut transport, &self.file, &plan, &mut report, progress).await?;
         report.tell(&totals, &self.file, output)
     }
@@ -158,7 +158,7 @@ async fn try_all(
 ) -> Result<(), Failure> {
     let looked = sheet::look_through(file, plan)?;
     report.left_behind = looked.unmapped;
-    let mut progress = Progress::for_people();
+    let mut progress = Progress::for_people("rows");
     progress.begin(0, looked.rows);
     let mut sheet = Sheet::open(file, plan)?;
     let mut done = 0;

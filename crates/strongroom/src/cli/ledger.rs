@@ -1,10 +1,13 @@
 //! `strongroom ledger`: what happened, and that nobody changed it since.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::cli::Common;
 use crate::cli::failure::Failure;
+use crate::cli::import::Progress;
 use crate::cli::output::Output;
 use crate::cli::transport::{Call, Transport, id, names};
 
@@ -73,9 +76,10 @@ impl Ledger {
                 who(&mut transport, path, output).await
             }
             Self::Scope { actor, place, from, to } => {
-                let body = json!({ "actor": actor, "place": place, "from": from, "to": to });
-                let call = Call::post("/v1/ledger/scope").json(&body);
-                scope(&transport.call(call).await?.json()?, output)
+                let asked = json!({
+                    "actor": actor, "place": place, "from": from, "to": to, "limit": 1_000,
+                });
+                scope(&all_pages(&mut transport, asked).await?, output)
             }
             Self::Proof { index } => {
                 let call = Call::get(format!("/v1/ledger/proof/{index}"));
@@ -94,7 +98,7 @@ impl Ledger {
 }
 
 async fn verify(transport: &mut Transport, output: &Output) -> Result<(), Failure> {
-    let verified = transport.call(Call::post("/v1/ledger/verify")).await?.json()?;
+    let verified = wait_for(transport, output).await?;
     let intact = verified.get("intact").and_then(Value::as_bool) == Some(true);
     if output.is_json() {
         output.value(&verified)?;
@@ -112,6 +116,33 @@ async fn verify(transport: &mut Transport, output: &Output) -> Result<(), Failur
     if intact { Ok(()) } else { Err(Failure::told()) }
 }
 
+/// Asks how far the verification is until it has ended.
+async fn wait_for(transport: &mut Transport, output: &Output) -> Result<Value, Failure> {
+    let mut told = transport.call(Call::post("/v1/ledger/verify")).await?.json()?;
+    let text = |told: &Value, name: &str| {
+        told.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let path = format!("/v1/ledger/verify/{}", text(&told, "id"));
+    let number = |told: &Value, name: &str| told.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let mut progress =
+        if output.is_json() { Progress::Quiet } else { Progress::for_people("entries") };
+    let mut size = 0;
+    while text(&told, "state") == "running" {
+        tokio::time::sleep(ASK_AGAIN).await;
+        told = transport.call(Call::get(path.clone())).await?.json()?;
+        if size == 0 && number(&told, "size") > 0 {
+            size = number(&told, "size");
+            progress.begin(number(&told, "done"), size);
+        }
+        progress.at(number(&told, "done"));
+    }
+    progress.end();
+    match told.get("problem").filter(|problem| !problem.is_null()) {
+        Some(problem) => Err(Failure::new(&text(problem, "code"), text(problem, "detail"))),
+        None => Ok(told),
+    }
+}
+
 async fn who(transport: &mut Transport, path: String, output: &Output) -> Result<(), Failure> {
     let looks = transport.call(Call::get(path)).await?.json()?;
     if output.is_json() {
@@ -125,11 +156,32 @@ async fn who(transport: &mut Transport, path: String, output: &Output) -> Result
     Ok(())
 }
 
+/// A scope is of use as a whole: every page, put together.
+async fn all_pages(transport: &mut Transport, mut asked: Value) -> Result<Value, Failure> {
+    let (mut customers, mut erased_since) = (Vec::<Value>::new(), 0);
+    loop {
+        let call = Call::post("/v1/ledger/scope").json(&asked);
+        let mut page = transport.call(call).await?.json()?;
+        erased_since += page.get("erased_since").and_then(Value::as_u64).unwrap_or(0);
+        if let Some(Value::Array(lines)) = page.get_mut("customers") {
+            customers.append(lines);
+        }
+        match (page.get_mut("next").map(Value::take), asked.as_object_mut()) {
+            (Some(next @ Value::String(_)), Some(asked)) => asked.insert("cursor".to_owned(), next),
+            _ => {
+                page["customers"] = customers.into();
+                page["erased_since"] = json!(erased_since);
+                return Ok(page);
+            }
+        };
+    }
+}
+
 fn scope(scope: &Value, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.value(scope);
     }
-    let columns = ["customer", "times", "first", "last", "fields"];
+    let columns = ["customer", "state", "times", "first", "last", "fields"];
     let customers = scope.get("customers").unwrap_or(&Value::Null);
     output.list(customers, &columns, "No customer that is still there.")?;
     let number = |name: &str| scope.get(name).and_then(Value::as_u64);
@@ -144,3 +196,6 @@ fn scope(scope: &Value, output: &Output) -> Result<(), Failure> {
         Some(count) => output.line(&format!("And {count} people nobody can name.")),
     }
 }
+
+/// Fine enough for a bar that moves; a verification of a small log is over before.
+const ASK_AGAIN: Duration = Duration::from_millis(100);

@@ -1,6 +1,6 @@
 //! A change: the entry, what must hold, what is written, which keys are put.
 
-use crate::ctx::{Entry, Time};
+use crate::ctx::{Claim, Entry, Subjects, Time};
 use crate::sql::Statement;
 
 /// Everything one act does, committed as a whole or not at all.
@@ -22,6 +22,28 @@ impl Change {
     /// A refusal: an entry that changes and shows nothing, so it needs no grant.
     pub fn refusal(entry: Entry, code: &'static str) -> Self {
         Self::guarded(entry.refused(code), Vec::new())
+    }
+
+    /// Names what it makes, for a caller who sends the same call again.
+    #[must_use]
+    pub fn making(self, resource: impl ToString) -> Self {
+        self.answering(resource, |claim| claim.made_status)
+    }
+
+    /// Names what it changes, where the address of the call does not.
+    #[must_use]
+    pub fn changing(self, resource: impl ToString) -> Self {
+        self.answering(resource, |claim| claim.done_status)
+    }
+
+    fn answering(mut self, resource: impl ToString, status: impl Fn(&Claim) -> u16) -> Self {
+        for guard in &mut self.guards {
+            if let Guard::Once(claim) = guard {
+                claim.status = status(claim);
+                claim.resource = resource.to_string();
+            }
+        }
+        self
     }
 
     /// Adds something that must hold.
@@ -50,6 +72,22 @@ impl Change {
     pub fn put_key(mut self, key: NewKey) -> Self {
         self.keys.push(key);
         self
+    }
+
+    /// About how much memory it takes while it waits.
+    pub fn size_bytes(&self) -> usize {
+        let guards = self.guards.iter().map(|guard| match guard {
+            Guard::Rows { statement, .. } => statement.size_bytes(),
+            _ => GUARD_SIZE_BYTES,
+        });
+        let writes = self.writes.iter().map(Statement::size_bytes);
+        let keys = self.keys.iter().map(|key| size_of::<NewKey>() + key.wrapped.len());
+        let subjects = match &self.entry.subjects {
+            Subjects::Set(set) => size_of_val(set.as_slice()),
+            Subjects::None | Subjects::One(_) => 0,
+        };
+        let fixed = size_of::<Self>() + subjects;
+        guards.chain(writes).chain(keys).fold(fixed, usize::saturating_add)
     }
 
     /// Replaces one row of authority by another in the state hash.
@@ -109,6 +147,8 @@ pub enum Guard {
         /// What it means otherwise.
         miss: Miss,
     },
+    /// The call was not done before. `access` makes a statement of it when the change is committed.
+    Once(Claim),
     /// A moment has come, by the batch's time (the end of a grace).
     NotBefore(Time),
     /// The clock can be trusted, for acts that destroy.
@@ -169,6 +209,8 @@ pub enum Miss {
     LegalHold,
     /// Less may be shown of this customer than a moment ago: decide once more.
     LifeChanged,
+    /// The same call, sent at the same moment, was done.
+    Repeated,
     /// What it asks for was done or undone already.
     StateChanged,
     /// Another customer has this value or reference (the numeric field id).
@@ -178,3 +220,6 @@ pub enum Miss {
     /// The customer has moved on to another version.
     VersionChanged,
 }
+
+/// A budget's holder and day are the longest of them.
+const GUARD_SIZE_BYTES: usize = 256;

@@ -5,6 +5,7 @@
 //! nobody decided on, does not compile or does not pass.
 
 mod change;
+mod claim;
 mod entry;
 mod grant;
 
@@ -18,6 +19,7 @@ use crate::id::{ApiKey, Id, Kind, Request};
 
 pub use crate::time::{Clock, ClockTrust, SystemClock, TestClock, Time};
 pub use change::{BudgetClaim, BudgetKind, Change, Guard, Miss, NewKey, StateDelta, StatePart};
+pub use claim::Claim;
 pub use entry::{Entry, EntryKind, FieldSet, Outcome, Pseudonym, Receipt, Subjects, Written};
 pub use grant::{Destruction, Grant, See, SystemGrant};
 
@@ -34,6 +36,8 @@ pub struct Ctx {
     pub request: Id<Request>,
     /// Randomness; constant only in tests.
     pub rng: Arc<dyn Random>,
+    /// That the call is to be done once however often it is sent; every grant carries it on.
+    pub claim: Option<Claim>,
 }
 
 /// Who asks. Rights come from the applied policy, never from here.
@@ -74,7 +78,7 @@ impl Ctx {
     /// A context of the system's own for a periodic or start-up job.
     pub fn system(job: &'static str, now: Time, rng: Arc<dyn Random>) -> Result<Self, Error> {
         let request = Id::time_ordered(now, rng.as_ref())?;
-        Ok(Self { actor: Actor::System { job }, network: None, now, request, rng })
+        Ok(Self { actor: Actor::System { job }, network: None, now, request, rng, claim: None })
     }
 
     /// A fresh time-ordered id.

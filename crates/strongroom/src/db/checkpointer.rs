@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use crate::db::{Connection, Durability};
+use crate::db::Connection;
 use crate::error::Error;
 
 /// Wakes the checkpoint thread. Dropping it waits for the thread to end, so that a database that was
@@ -48,13 +47,9 @@ impl Drop for Checkpointer {
 fn run(path: &Path, signals: &Receiver<()>) {
     let mut connection = None;
     while signals.recv().is_ok() {
-        let size = wal_path(path).metadata().map_or(0, |facts| facts.len());
-        if size < WAL_SIZE_BYTES {
-            continue;
-        }
         let copied = match &mut connection {
-            Some(db) => copy(db, size),
-            None => open(path).and_then(|db| copy(connection.insert(db), size)),
+            Some(db) => copy(db),
+            None => Connection::open_to_cut(path).and_then(|db| copy(connection.insert(db))),
         };
         if let Err(error) = copied {
             // The log only grows until the next attempt; the committer sees a full disk itself.
@@ -64,50 +59,70 @@ fn run(path: &Path, signals: &Receiver<()>) {
     }
 }
 
-/// Cutting the log keeps every writer out while it waits for readers, and a scan may read for minutes.
-fn open(path: &Path) -> Result<Connection, Error> {
-    let mut db = Connection::open(path, Durability::Durable)?;
-    db.wait_at_most(READER_TIME_MAX)?;
-    Ok(db)
+/// Usually whatever readers leave free; past the limit the log is started anew, which waits for them.
+///
+/// Goes by the pages in the log: its file keeps the greatest size it ever had, so by that every batch
+/// would be copied at once, with two waits for the disk each.
+fn copy(db: &mut Connection) -> Result<(), Error> {
+    let log = db.wal_pages()?;
+    if log.in_log >= PAGES_MAX {
+        db.checkpoint_restarting()
+    } else if log.in_log - log.copied >= PAGES_WORTH_COPYING {
+        db.checkpoint_passive()
+    } else {
+        Ok(())
+    }
 }
 
-/// Usually whatever readers leave free; past the limit the log is cut, which waits for readers.
-fn copy(db: &mut Connection, size: u64) -> Result<(), Error> {
-    if size < WAL_SIZE_BYTES_MAX { db.checkpoint_passive() } else { db.checkpoint_truncating() }
-}
+/// 4 MiB: below this, copying costs more than it saves.
+const PAGES_WORTH_COPYING: i64 = 512;
 
-fn wal_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    PathBuf::from(name)
-}
-
-/// Below this, copying costs more than it saves.
-const WAL_SIZE_BYTES: u64 = 4 << 20;
-
-/// Under steady load the log stays below 64 MiB (`specs/performance.md`).
-const WAL_SIZE_BYTES_MAX: u64 = 32 << 20;
-
-/// A thousand times what a short read takes.
-const READER_TIME_MAX: Duration = Duration::from_millis(20);
+/// 32 MiB: under steady load the log stays below 64 MiB (`specs/performance.md`).
+const PAGES_MAX: i64 = 4096;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ctx::{Clock, SystemClock};
+    use crate::db::Durability;
+
+    fn fill(writer: &mut Connection, pages: i64) {
+        writer.run("BEGIN").unwrap();
+        for _ in 0..pages {
+            writer.run("INSERT INTO t VALUES (zeroblob(8000))").unwrap();
+        }
+        writer.run("COMMIT").unwrap();
+    }
 
     #[test]
     fn a_scan_that_goes_on_keeps_no_writer_waiting_for_the_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
         let mut writer = Connection::open(&path, Durability::Durable).unwrap();
-        writer.run("CREATE TABLE t (a BIGINT)").unwrap();
+        writer.run("CREATE TABLE t (a BLOB)").unwrap();
         let mut scan = Connection::open(&path, Durability::ReadOnly).unwrap();
         scan.run("BEGIN; SELECT a FROM t").unwrap();
-        writer.run("INSERT INTO t VALUES (1)").unwrap();
+        fill(&mut writer, PAGES_MAX);
         let clock = SystemClock::new();
-        let cut = copy(&mut open(&path).unwrap(), WAL_SIZE_BYTES_MAX);
+        let cut = copy(&mut Connection::open_to_cut(&path).unwrap());
         assert_eq!(cut.unwrap_err().code, "checkpoint_busy");
         assert!(clock.monotonic_ms() < 2_000, "it holds writers off for as long as it waits");
+    }
+
+    #[test]
+    fn a_log_that_was_copied_once_is_not_copied_again_for_every_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut writer = Connection::open(&path, Durability::Durable).unwrap();
+        writer.run("CREATE TABLE t (a BLOB)").unwrap();
+        let mut db = Connection::open_to_cut(&path).unwrap();
+        fill(&mut writer, PAGES_WORTH_COPYING);
+        copy(&mut db).unwrap();
+        let log = db.wal_pages().unwrap();
+        assert_eq!(log.copied, log.in_log, "it is worth copying");
+        fill(&mut writer, 1);
+        copy(&mut db).unwrap();
+        let log = db.wal_pages().unwrap();
+        assert!(log.copied < log.in_log, "one page more is not");
     }
 }

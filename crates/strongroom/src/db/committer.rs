@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use crate::ctx::{
 };
 use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, Durability};
+use crate::db::stall::Stall;
 use crate::error::{Error, ErrorKind};
 
 /// What the rooms above add to each batch. `app` makes the only one from the ledger, the key store
@@ -78,27 +79,42 @@ pub enum Fate {
     Missed(Miss),
 }
 
-/// Whether the ledger can be written; while it cannot, nothing is revealed.
-#[derive(Clone, Default)]
-pub struct Stall(Arc<AtomicBool>);
-
-impl Stall {
-    /// Whether the last attempt to write failed and none has succeeded since.
-    pub fn is_stalled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
 /// The way to the committer, cheap to clone. When the last one is gone the committer ends.
 #[derive(Clone)]
 pub struct Committer {
     queue: SyncSender<Job>,
+    queued: Arc<AtomicUsize>,
     stall: Stall,
 }
 
 struct Job {
     change: Change,
     answer: oneshot::Sender<Result<Fate, Error>>,
+    room: Room,
+}
+
+/// A change's share of the bytes that may wait; given back when it is dropped, answered or not.
+struct Room {
+    queued: Arc<AtomicUsize>,
+    size_bytes: usize,
+}
+
+impl Room {
+    /// `None` where the queue is full. A change larger than the whole queue waits alone.
+    fn take(queued: &Arc<AtomicUsize>, size_bytes: usize) -> Option<Self> {
+        let fits = |before: usize| {
+            let after = before.saturating_add(size_bytes);
+            (before == 0 || after <= QUEUE_SIZE_BYTES_MAX).then_some(after)
+        };
+        queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).ok()?;
+        Some(Self { queued: Arc::clone(queued), size_bytes })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.queued.fetch_sub(self.size_bytes, Ordering::SeqCst);
+    }
 }
 
 impl Committer {
@@ -108,9 +124,9 @@ impl Committer {
         keeper: Box<dyn Keeper>,
         clock: Arc<dyn Clock>,
         trust: Arc<ClockTrust>,
+        stall: Stall,
     ) -> Result<(Self, JoinHandle<()>), Error> {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
-        let stall = Stall::default();
         let checkpointer = Checkpointer::start(path.clone())?;
         let mut writer =
             Writer { path, db: None, keeper, clock, trust, stall: stall.clone(), checkpointer };
@@ -122,18 +138,16 @@ impl Committer {
                 writer.serve(&jobs);
             })
             .map_err(Error::internal)?;
-        Ok((Self { queue, stall }, thread))
+        Ok((Self { queue, queued: Arc::default(), stall }, thread))
     }
 
     /// Commits a change: answers once it is durable, or was not done.
     pub async fn commit(&self, change: Change) -> Result<Fate, Error> {
         let (answer, receipt) = oneshot::channel();
-        match self.queue.try_send(Job { change, answer }) {
+        let room = Room::take(&self.queued, change.size_bytes()).ok_or_else(overloaded)?;
+        match self.queue.try_send(Job { change, answer, room }) {
             Ok(()) => receipt.await.map_err(|_| stopped())?,
-            Err(TrySendError::Full(_)) => {
-                let detail = "more is being written than the disk takes; try again in a moment";
-                Err(Error::unavailable("overloaded", detail).retry_after(1))
-            }
+            Err(TrySendError::Full(_)) => Err(overloaded()),
             Err(TrySendError::Disconnected(_)) => Err(stopped()),
         }
     }
@@ -164,7 +178,7 @@ enum Tried {
 impl Writer {
     fn serve(&mut self, jobs: &Receiver<Job>) {
         let mut last_batch = 0;
-        while let Ok(first) = jobs.recv() {
+        while let Some(first) = self.next(jobs) {
             let mut batch = vec![first];
             take_queued(jobs, &mut batch);
             if last_batch > LINGER_AFTER {
@@ -186,12 +200,38 @@ impl Writer {
         }
     }
 
+    /// The next change; `None` at the end. After a failure the database is opened again as soon as
+    /// it can be, not only when somebody writes: until then no long read may begin.
+    fn next(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        while self.db.is_none() {
+            match jobs.recv_timeout(REOPEN_INTERVAL) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Err(still) = self.reopen() {
+                        tracing::debug!(cause = ?still.cause(), "the database does not open yet");
+                    }
+                }
+            }
+        }
+        jobs.recv().ok()
+    }
+
     fn run(&mut self, batch: Vec<Job>) {
-        let (changes, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|job| (job.change, job.answer)).unzip();
-        match self.attempt(changes) {
+        let mut rooms = Vec::with_capacity(batch.len());
+        let (changes, answers): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|job| {
+                rooms.push(job.room);
+                (job.change, job.answer)
+            })
+            .unzip();
+        let attempted = self.attempt(changes);
+        // Before the answers leave: whoever has one may send the next change at once.
+        drop(rooms);
+        match attempted {
             Ok(fates) => {
-                self.stall.0.store(false, Ordering::SeqCst);
+                self.stall.end();
                 self.checkpointer.batch_written();
                 for (answer, fate) in answers.into_iter().zip(fates) {
                     // A caller who has gone away does not change what is true.
@@ -199,7 +239,7 @@ impl Writer {
                 }
             }
             Err(failure) => {
-                self.stall.0.store(true, Ordering::SeqCst);
+                self.stall.begin();
                 tracing::error!(cause = ?failure.cause(), code = failure.code,
                     "a batch could not be written; every answer in it is 503");
                 self.keeper.discard();
@@ -251,11 +291,17 @@ impl Writer {
     }
 
     /// Opens a fresh connection, copies the log into the file and reads the state again: after a
-    /// failed write nothing in memory is believed.
+    /// failed write nothing in memory is believed. A scan may read for minutes and would keep the log
+    /// from being cut, and everyone waiting: it gives way.
     fn reopen(&mut self) -> Result<(), Error> {
+        let is_stalled = self.stall.is_stalled();
+        if is_stalled {
+            self.stall.end_scans();
+        }
         let mut db = Connection::open(&self.path, Durability::Durable)?;
-        if self.stall.is_stalled() {
+        if is_stalled {
             db.checkpoint_truncating()?;
+            self.stall.let_scans_begin();
         }
         self.keeper.load(&mut db)?;
         self.db = Some(db);
@@ -341,6 +387,10 @@ fn apply_guards<'a>(
             Guard::Budget(_) => continue,
             Guard::Epoch(epoch) => (!keeper.honours(*epoch)).then_some(Miss::AuthorityChanged),
             Guard::NotAfter(end) => (moment.wall > *end).then_some(Miss::Expired),
+            Guard::Once(_) => {
+                let error = Error::internal("a call that is to be done once was not claimed");
+                return Ok(Applied::Failed(error));
+            }
             Guard::NotBefore(start) => (moment.wall < *start).then_some(Miss::TooEarly),
             Guard::Rows { statement, expected, miss } => match db.execute(statement) {
                 Ok(rows) => (rows != *expected).then(|| miss.clone()),
@@ -388,6 +438,11 @@ fn stalled() -> Error {
     Error::unavailable("ledger_stalled", detail).retry_after(2)
 }
 
+fn overloaded() -> Error {
+    let detail = "more is being written than the disk takes; try again in a moment";
+    Error::unavailable("overloaded", detail).retry_after(1)
+}
+
 fn stopped() -> Error {
     Error::unavailable("stopping", "the server is stopping; nothing was shown or changed")
         .retry_after(5)
@@ -409,6 +464,13 @@ const BATCH_MAX: usize = 1024;
 
 /// Bounds waiting memory, and so the wait: at 10,000 acts a second this is under half a second.
 const QUEUE_MAX: usize = 4096;
+
+/// A chunk of an import is about three megabytes, so that a score of them may wait while changes of a
+/// few kilobytes never come near it.
+const QUEUE_SIZE_BYTES_MAX: usize = 64 << 20;
+
+/// Soon enough that nobody waits for it, seldom enough not to wear out a disk that is failing.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Only after a batch of more than so many does waiting for more pay (measured).
 const LINGER_AFTER: usize = 16;

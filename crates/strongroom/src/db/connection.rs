@@ -8,10 +8,12 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, OpenFlags};
 
+use crate::db::stall::{Stall, scan_ended};
 use crate::error::Error;
 use crate::sql::{NullOf, Row, Statement, Value};
 
@@ -19,6 +21,15 @@ use crate::sql::{NullOf, Row, Statement, Value};
 pub struct Connection {
     raw: rusqlite::Connection,
     rewritten: HashMap<&'static str, String>,
+    gives_way_to: Option<Stall>,
+}
+
+/// Pages of the write-ahead log.
+pub(super) struct WalPages {
+    /// Since it was started anew.
+    pub(super) in_log: i64,
+    /// Of these, how many stand in the file.
+    pub(super) copied: i64,
 }
 
 /// What a connection is for.
@@ -49,11 +60,22 @@ impl Connection {
             Durability::Durable => WRITER_SETTINGS,
         };
         raw.execute_batch(settings)?;
-        Ok(Self { raw, rewritten: HashMap::new() })
+        Ok(Self { raw, rewritten: HashMap::new(), gives_way_to: None })
+    }
+
+    /// Opens a connection that cuts the write-ahead log. Cutting keeps every writer out while it waits
+    /// for readers, so it waits for short ones alone.
+    pub fn open_to_cut(path: &Path) -> Result<Self, Error> {
+        let db = Self::open(path, Durability::Durable)?;
+        db.raw.busy_timeout(READER_TIME_MAX)?;
+        Ok(db)
     }
 
     /// All rows that come back.
     pub fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Error> {
+        if self.gives_way_to.as_ref().is_some_and(Stall::ends_scans) {
+            return Err(scan_ended());
+        }
         let sql = portable_parameters(&mut self.rewritten, sql);
         let mut statement = self.raw.prepare_cached(sql)?;
         let columns = statement.column_count();
@@ -95,9 +117,22 @@ impl Connection {
         Ok(self.raw.execute_batch(text)?)
     }
 
-    /// How long it waits for others before it gives up.
-    pub(super) fn wait_at_most(&mut self, time: std::time::Duration) -> Result<(), Error> {
-        Ok(self.raw.busy_timeout(time)?)
+    /// From now on what it reads ends with an error, between statements and inside of one, as soon as
+    /// scans have to end.
+    pub(super) fn give_way_to(&mut self, stall: Stall) -> Result<(), Error> {
+        let watched = stall.clone();
+        let ends = move || watched.ends_scans();
+        self.raw.progress_handler(STEPS_BETWEEN_LOOKS, Some(ends))?;
+        self.gives_way_to = Some(stall);
+        Ok(())
+    }
+
+    /// It reads to the end again, whoever waits.
+    pub(super) fn give_way_to_nobody(&mut self) -> Result<(), Error> {
+        if self.gives_way_to.take().is_some() {
+            self.raw.progress_handler(0, None::<fn() -> bool>)?;
+        }
+        Ok(())
     }
 
     /// Starts a transaction that may write.
@@ -118,19 +153,35 @@ impl Connection {
     /// Copies the write-ahead log into the file and cuts it to nothing, so that no deleted byte
     /// survives there. An error where a reader stands in the way.
     pub fn checkpoint_truncating(&mut self) -> Result<(), Error> {
-        let busy: i64 =
-            self.raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if busy == 0 {
-            return Ok(());
-        }
-        let detail = "a reader keeps the write-ahead log open; it is tried again";
-        Err(Error::unavailable("checkpoint_busy", detail).retry_after(1))
+        self.copy_log("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// Copies the write-ahead log into the file, so that the next writer starts it anew. An error where
+    /// a reader stands in the way.
+    pub(super) fn checkpoint_restarting(&mut self) -> Result<(), Error> {
+        self.copy_log("PRAGMA wal_checkpoint(RESTART)")
+    }
+
+    /// How much of the write-ahead log there is, and how much of it stands in the file already.
+    pub(super) fn wal_pages(&mut self) -> Result<WalPages, Error> {
+        Ok(self.raw.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+            Ok(WalPages { in_log: row.get(1)?, copied: row.get(2)? })
+        })?)
     }
 
     /// Copies what it can of the write-ahead log into the file without waiting for anyone.
     pub(super) fn checkpoint_passive(&mut self) -> Result<(), Error> {
         self.raw.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
         Ok(())
+    }
+
+    fn copy_log(&mut self, pragma: &str) -> Result<(), Error> {
+        let busy: i64 = self.raw.query_row(pragma, [], |row| row.get(0))?;
+        if busy == 0 {
+            return Ok(());
+        }
+        let detail = "a reader keeps the write-ahead log open; it is tried again";
+        Err(Error::unavailable(CHECKPOINT_BUSY, detail).retry_after(1))
     }
 }
 
@@ -139,6 +190,9 @@ impl From<rusqlite::Error> for Error {
         if cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
             let detail = "this clashes with what is stored; read it again and decide once more";
             return Self::conflict("conflict", detail).caused_by(cause);
+        }
+        if cause.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+            return scan_ended();
         }
         let detail = "the database did not take it; nothing was changed or shown. Check the disk \
                       (space, errors), then try again";
@@ -196,6 +250,15 @@ fn portable_parameters<'a>(
 ) -> &'a str {
     rewritten.entry(sql).or_insert_with(|| sql.replace('$', "?"))
 }
+
+/// The code of a log that cannot be cut yet.
+pub const CHECKPOINT_BUSY: &str = "checkpoint_busy";
+
+/// A thousand times what a short read takes.
+const READER_TIME_MAX: Duration = Duration::from_millis(20);
+
+/// Steps of the engine between two looks whether scans have to end: well under a millisecond.
+const STEPS_BETWEEN_LOOKS: std::ffi::c_int = 10_000;
 
 /// More than the number of statements all rooms have together.
 const STATEMENTS_CACHED_MAX: usize = 256;

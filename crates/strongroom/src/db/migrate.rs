@@ -7,7 +7,7 @@ use crate::error::Error;
 
 /// One step of a schema. From the first tagged version on, steps only add.
 pub struct Migration {
-    /// Counted from 1 without gaps.
+    /// Counted from 1.
     pub version: u32,
     /// The statements.
     pub text: &'static str,
@@ -19,6 +19,8 @@ pub const DATA: &[Migration] = &[
     Migration { version: 2, text: include_str!("migrations/data_0002_rights.sql") },
     Migration { version: 3, text: include_str!("migrations/data_0003_vault.sql") },
     Migration { version: 5, text: include_str!("migrations/data_0005_outlets.sql") },
+    Migration { version: 7, text: include_str!("migrations/data_0007_records.sql") },
+    Migration { version: 8, text: include_str!("migrations/data_0008_flows.sql") },
 ];
 
 /// Brings a database up to the newest step; refuses one that is newer than this program.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::db::stall::{Stall, scan_ended};
 use crate::db::{Connection, Durability, Row, Value};
 use crate::error::Error;
 
@@ -23,15 +24,16 @@ struct Pool {
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
     scans: Arc<Semaphore>,
+    stall: Stall,
 }
 
 impl Database {
-    /// Over an existing file.
-    pub fn over(path: &Path) -> Self {
+    /// Over an existing file; its scans end when `stall` says so.
+    pub fn over(path: &Path, stall: Stall) -> Self {
         let permits = Arc::new(Semaphore::new(READERS_MAX));
         let scans = Arc::new(Semaphore::new(SCANS_MAX));
         let idle = Mutex::new(Vec::new());
-        Self { pool: Arc::new(Pool { path: path.to_owned(), idle, permits, scans }) }
+        Self { pool: Arc::new(Pool { path: path.to_owned(), idle, permits, scans, stall }) }
     }
 
     /// One consistent view, until it is dropped.
@@ -48,18 +50,43 @@ impl Database {
         Ok(Snapshot { connection: Some(connection), pool, _permit: permit })
     }
 
-    /// Long reads, on a thread that may block.
+    /// Long reads, on a thread that may block. They end with 503 `scan_ended` when the database has to
+    /// be opened afresh.
     pub async fn scan<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let scan = Arc::clone(&self.pool.scans).acquire_owned().await.map_err(Error::internal)?;
+        if self.pool.stall.ends_scans() {
+            return Err(scan_ended());
+        }
         let mut snapshot = self.snapshot().await?;
         tokio::task::spawn_blocking(move || {
             // Held to the end of the scan, which goes on when its caller has gone away.
             let _scan = scan;
-            let connection = snapshot.connection.as_mut();
-            read(connection.ok_or_else(|| Error::internal("a snapshot without connection"))?)
+            let stall = snapshot.pool.stall.clone();
+            let connection = snapshot.connection()?;
+            connection.give_way_to(stall)?;
+            read(connection)
+        })
+        .await
+        .map_err(Error::internal)?
+    }
+}
+
+impl Database {
+    /// Work of many short reads that go through doors of their own, on a thread that may block. It
+    /// counts as one scan, so it must not begin another: all of them could wait for each other.
+    pub async fn apart<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>>,
+    {
+        let scan = Arc::clone(&self.pool.scans).acquire_owned().await.map_err(Error::internal)?;
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            let _scan = scan;
+            runtime.block_on(work())
         })
         .await
         .map_err(Error::internal)?
@@ -93,7 +120,7 @@ impl Drop for Snapshot {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         // A connection that cannot end its snapshot is closed instead of lent again.
-        if connection.roll_back().is_ok() {
+        if connection.give_way_to_nobody().and_then(|()| connection.roll_back()).is_ok() {
             self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
     }
@@ -117,7 +144,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
         Connection::open(&path, Durability::Durable).unwrap();
-        let database = Database::over(&path);
+        let database = Database::over(&path, Stall::default());
         // Opens when the sender is gone; until then one waits inside, all others for the lock.
         let (closed, gate) = std::sync::mpsc::channel::<()>();
         let (gate, begun) = (Arc::new(Mutex::new(gate)), Arc::new(AtomicUsize::new(0)));

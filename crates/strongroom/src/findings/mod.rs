@@ -29,6 +29,11 @@ pub async fn list(data: &Database) -> Result<Vec<Raised>, Error> {
     store::list(&mut data.snapshot().await?).await
 }
 
+/// Ends a finding that is about no single customer, in the change of whoever brings the evidence.
+pub fn close(kind: FindingKind) -> Statement {
+    store::close(kind)
+}
+
 /// What names a customer here, to be forgotten with them.
 pub fn forget(customer: &[u8; 16]) -> Vec<Statement> {
     vec![store::forget(customer)]

@@ -3,7 +3,7 @@
 use crate::ctx::Time;
 use crate::db::{Row, Snapshot, Statement, Value};
 use crate::error::Error;
-use crate::findings::model::{Finding, Raised};
+use crate::findings::model::{Finding, FindingKind, Raised};
 
 pub(super) fn raise(finding: &Finding, now: Time) -> Statement {
     let args = vec![
@@ -14,6 +14,10 @@ pub(super) fn raise(finding: &Finding, now: Time) -> Statement {
         now.as_ms().into(),
     ];
     Statement::new(RAISE, args)
+}
+
+pub(super) fn close(kind: FindingKind) -> Statement {
+    Statement::new(CLOSE, vec![kind.as_str().into()])
 }
 
 pub(super) async fn list(snapshot: &mut Snapshot) -> Result<Vec<Raised>, Error> {
@@ -39,6 +43,8 @@ const RAISE: &str = "INSERT INTO finding
 VALUES ($1, $2, $3, $4, $5, $5, 'open')
 ON CONFLICT (id) DO UPDATE SET
   detail = excluded.detail, last_seen_ms = excluded.last_seen_ms, state = 'open'";
+
+const CLOSE: &str = "UPDATE finding SET state = 'closed' WHERE id = $1 AND state = 'open'";
 
 const LIST: &str = "SELECT id, kind, detail, first_seen_ms, last_seen_ms FROM finding
 WHERE state = 'open'

@@ -12,17 +12,20 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use strongroom_crypto::{
     CryptoError, Encoder, Plain, Random, SecretKey, SigningKey, constant_time_eq, peek_binding,
 };
 
 use crate::ctx::{Destruction, NewKey, Time};
-use crate::db::{Checkpointer, Connection, Database, Durability, Snapshot, migrate};
+use crate::db::{
+    CHECKPOINT_BUSY, Checkpointer, Connection, Database, Durability, Snapshot, Stall, migrate,
+};
 use crate::error::Error;
 
 use model::Unsealed;
-pub use model::{CORE, KeyBinding, KeyHandle, Permit, Versions};
+pub use model::{ABOUT, CORE, KeyBinding, KeyHandle, Permit, Versions};
 pub use store::Anchor;
 
 /// Every key of an installation, and the file they live in.
@@ -88,7 +91,8 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         installation,
         unsealed: RwLock::new(Some(Arc::new(unsealed))),
         writer: Mutex::new(db),
-        readers: Database::over(&path),
+        // Nothing reads keys.db for long.
+        readers: Database::over(&path, Stall::default()),
         checkpointer: Checkpointer::start(path.clone())?,
         path,
         random,
@@ -147,6 +151,17 @@ impl Keyring {
     ) -> Result<Found, Error> {
         // A record without a readable header was written by other hands.
         let dek = peek_binding(sealed).map_err(|_| CryptoError::Tampered)?.dek;
+        self.find_called(snapshot, customer, compartment, dek).await
+    }
+
+    /// The data key with this id, for where nothing is sealed under it yet that was read.
+    pub async fn find_called(
+        &self,
+        snapshot: &mut Snapshot,
+        customer: &[u8; 16],
+        compartment: &[u8; 16],
+        dek: [u8; 16],
+    ) -> Result<Found, Error> {
         let Some(row) = snapshot.one(store::READ_DEK, &[dek.into()]).await? else {
             return Ok(Found::Missing);
         };
@@ -180,6 +195,11 @@ impl Keyring {
         let message = Plain::new(rules::index_message(field, normalised));
         let tag = self.keys()?.index.mac(INDEX_LABEL, message.expose());
         Ok(first_half(tag.as_bytes()))
+    }
+
+    /// The hash a token is found under.
+    pub fn token_index(&self, token: &[u8; 16]) -> Result<[u8; 32], Error> {
+        Ok(*self.keys()?.index.mac("strongroom/token/v1", token).as_bytes())
     }
 
     /// The way back from a pseudonym.
@@ -269,26 +289,41 @@ impl Keyring {
     }
 
     /// Destroys the keys a begun erasure names, for good: deleted, overwritten, and gone from the
-    /// write-ahead log before this returns. Harmless to repeat.
-    pub fn destroy_forever(&self, destruction: &Destruction) -> Result<u64, Error> {
-        let mut db = self.writer();
-        db.begin()?;
-        let mut destroyed = 0;
-        for dek in destruction.deks() {
-            match store::destroy(&mut db, dek) {
-                Ok(rows) => destroyed += rows,
-                Err(error) => {
-                    self.reopen(&mut db)?;
-                    return Err(error);
-                }
+    /// write-ahead log before this returns. Harmless to repeat. While a reader keeps the log from being
+    /// cut, other work on keys goes on.
+    pub async fn destroy_forever(self: &Arc<Self>, destruction: Destruction) -> Result<u64, Error> {
+        let keyring = Arc::clone(self);
+        let deleting = tokio::task::spawn_blocking(move || keyring.delete(&destruction));
+        let destroyed = deleting.await.map_err(Error::internal)??;
+        for _ in 1..CUTS_MAX {
+            match self.cut_log().await {
+                Err(busy) if busy.code == CHECKPOINT_BUSY => tokio::time::sleep(CUT_PAUSE).await,
+                cut => return cut.map(|()| destroyed),
             }
         }
-        if let Err(error) = db.commit() {
+        self.cut_log().await.map(|()| destroyed)
+    }
+
+    fn delete(&self, destruction: &Destruction) -> Result<u64, Error> {
+        let mut db = self.writer();
+        db.begin()?;
+        let deks = destruction.deks().iter();
+        let deleted = deks
+            .map(|dek| store::destroy(&mut db, dek))
+            .sum::<Result<u64, Error>>()
+            .and_then(|rows| db.commit().map(|()| rows));
+        if deleted.is_err() {
             self.reopen(&mut db)?;
-            return Err(error);
         }
-        db.checkpoint_truncating()?;
-        Ok(destroyed)
+        deleted
+    }
+
+    /// Cuts the write-ahead log to nothing, on a connection of its own: whoever cuts keeps every writer
+    /// out for as long as it waits for readers, so it waits a moment only and is asked again.
+    async fn cut_log(&self) -> Result<(), Error> {
+        let path = self.path.clone();
+        let cut = move || Connection::open_to_cut(&path)?.checkpoint_truncating();
+        tokio::task::spawn_blocking(cut).await.map_err(Error::internal)?
     }
 
     /// Which of these keys keys.db still has.
@@ -446,6 +481,12 @@ fn wrong_key_file() -> Error {
 
 /// How long the anchor in keys.db may lag behind the log, in ms.
 pub const ANCHOR_AGE_MS_MAX: i64 = 60_000;
+
+/// Together with the pauses five seconds: a reader that stays longer is not a short one.
+const CUTS_MAX: usize = 60;
+
+/// Room for the writers that a cut keeps out.
+const CUT_PAUSE: Duration = Duration::from_millis(60);
 
 const ROOT: &str = "root";
 const KEK_1: &str = "kek/1";

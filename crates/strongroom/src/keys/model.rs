@@ -101,6 +101,17 @@ impl KeyHandle {
         Ok(strongroom_crypto::open_record(&self.key, &binding, sealed, Wanted::All)?)
     }
 
+    /// Opens what a record says about itself, which is no field of the policy.
+    pub fn open_about(&self, version: u64, sealed: &[u8]) -> Result<Plain, Error> {
+        if self.binding.compartment == CORE {
+            return Err(Error::internal("the core says nothing about itself"));
+        }
+        let (binding, wanted) = (self.binding.at(version), Wanted::Only(&[ABOUT]));
+        let opened = strongroom_crypto::open_record(&self.key, &binding, sealed, wanted)?;
+        let about = opened.into_iter().next().map(|(_, plain)| plain);
+        about.ok_or_else(|| CryptoError::Tampered.into())
+    }
+
     /// Seals the next version with some cells replaced or removed. What the others hold is opened
     /// and sealed again without leaving this room.
     pub fn reseal(
@@ -125,6 +136,41 @@ impl KeyHandle {
             .map(|(field, value)| Cell { field: *field, value: value.expose() })
             .collect();
         self.seal(random, versions.next, &cells)
+    }
+
+    /// Seals copies of some fields of a record beside what the copy says about itself, under the same
+    /// key, so that they die with it. The values do not leave this room.
+    pub fn seal_copy(
+        &self,
+        random: &dyn Random,
+        versions: Versions,
+        sealed: &[u8],
+        fields: &[u8],
+        about: &Plain,
+    ) -> Result<Vec<u8>, Error> {
+        let (binding, wanted) = (self.binding.at(versions.now), Wanted::Only(fields));
+        let opened = strongroom_crypto::open_record(&self.key, &binding, sealed, wanted)?;
+        let mut cells: Vec<Cell<'_>> = opened
+            .iter()
+            .map(|(field, value)| Cell { field: *field, value: value.expose() })
+            .collect();
+        cells.push(Cell { field: ABOUT, value: about.expose() });
+        self.seal(random, versions.next, &cells)
+    }
+
+    /// A MAC of one field's value, which says whether it is still the same; `None` where the record
+    /// has no such field.
+    pub fn mac_field(
+        &self,
+        version: u64,
+        sealed: &[u8],
+        field: u8,
+    ) -> Result<Option<[u8; 32]>, Error> {
+        let (binding, fields) = (self.binding.at(version), [field]);
+        let wanted = Wanted::Only(&fields);
+        let opened = strongroom_crypto::open_record(&self.key, &binding, sealed, wanted)?;
+        let tag = |(_, value): &(u8, Plain)| *self.key.mac(FIELD_LABEL, value.expose()).as_bytes();
+        Ok(opened.first().map(tag))
     }
 
     /// The MAC of a customer's plain columns; keyed by the core.
@@ -167,4 +213,8 @@ pub struct Versions {
 /// The compartment that seals what holds a customer together, and dies last.
 pub const CORE: [u8; 16] = [0; 16];
 
+/// The cell in which a record says what it is: no field of the policy ever has this number.
+pub const ABOUT: u8 = u8::MAX;
+
+const FIELD_LABEL: &str = "strongroom/customer/field/v1";
 const ROW_LABEL: &str = "strongroom/customer/row/v1";

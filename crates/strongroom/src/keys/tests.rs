@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use strongroom_crypto::{Cell, CryptoError, SystemRandom};
 
 use super::*;
-use crate::ctx::{Ctx, SystemGrant};
+use crate::ctx::{Clock, Ctx, SystemClock, SystemGrant};
 
 struct House {
     places: Places,
-    keyring: Keyring,
+    keyring: Arc<Keyring>,
     _folder: tempfile::TempDir,
 }
 
@@ -29,7 +29,7 @@ impl House {
         std::fs::create_dir(&data_folder).unwrap();
         let places = Places { data_folder, key_file: folder.path().join("seal.key") };
         create(&places, Arc::new(SystemRandom)).unwrap();
-        let keyring = open(&places, random).unwrap();
+        let keyring = Arc::new(open(&places, random).unwrap());
         Self { places, keyring, _folder: folder }
     }
 
@@ -73,9 +73,34 @@ async fn a_destroyed_key_is_missing_and_destroying_it_again_is_harmless() {
     let (handle, sealed) = house.record();
     let destruction = Destruction::issue(vec![handle.dek(), [9; 16]]);
     assert_eq!(house.keyring.which_exist(destruction.deks()).unwrap(), [handle.dek()]);
-    assert_eq!(house.keyring.destroy_forever(&destruction).unwrap(), 1);
-    assert_eq!(house.keyring.destroy_forever(&destruction).unwrap(), 0);
+    assert_eq!(house.keyring.destroy_forever(destruction).await.unwrap(), 1);
+    let again = Destruction::issue(vec![handle.dek()]);
+    assert_eq!(house.keyring.destroy_forever(again).await.unwrap(), 0);
     assert_eq!(house.find(&FIRST, &COMPARTMENT, &sealed).await, "missing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_in_the_way_of_a_destruction_keeps_no_other_key_waiting() {
+    let house = House::open();
+    let (handle, sealed) = house.record();
+    let path = keys_path(&house.places.data_folder);
+    let mut reader = house.keyring.snapshot().await.unwrap();
+    house.keyring.find(&mut reader, &FIRST, &COMPARTMENT, &sealed).await.unwrap();
+    let (clock, keyring) = (SystemClock::new(), Arc::clone(&house.keyring));
+    let destruction = Destruction::issue(vec![handle.dek()]);
+    let destroying = tokio::spawn(async move { keyring.destroy_forever(destruction).await });
+    while !house.keyring.which_exist(&[handle.dek()]).unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..10 {
+        house.record();
+    }
+    assert!(clock.monotonic_ms() < 3_000, "other keys waited for the reader");
+    assert!(!destroying.is_finished(), "it is not gone from the log yet");
+    drop(reader);
+    assert_eq!(destroying.await.unwrap().unwrap(), 1);
+    let log = std::fs::metadata(path.with_extension("db-wal")).unwrap();
+    assert_eq!(log.len(), 0, "nothing of the key is left in the log");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Verification: rebuilds the tree and both indexes from the entries and compares.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strongroom_tlog::{Frontier, TileRoot, leaf_hash, open_checkpoint};
 
 use crate::ctx::Pseudonym;
 use crate::db::Connection;
 use crate::error::Error;
+use crate::id::{Id, Verification};
 use crate::keys::Keyring;
 use crate::ledger::model::{Leaf, LeafSubjects};
 use crate::ledger::store::{self, StoredEntry};
@@ -30,12 +32,76 @@ pub struct Flaw {
     pub what: String,
 }
 
-/// Reads the whole log. `progress` hears how many entries are done. At most [`FLAWS_MAX`] flaws are
+/// A verification that runs, or one that has ended.
+#[derive(Debug, Clone)]
+pub struct Verifying {
+    /// Names it.
+    pub id: Id<Verification>,
+    /// Entries read so far.
+    pub done: u64,
+    /// Entries there are to read; 0 until that is known.
+    pub size: u64,
+    /// What it saw, or why it could not go on; none while it runs.
+    pub outcome: Option<Result<Verified, Arc<Error>>>,
+}
+
+/// The verification that runs and the one before it. In memory only: what it finds is in the ledger
+/// and among the findings.
+#[derive(Clone, Default)]
+pub struct Verifications(Arc<Mutex<VecDeque<Verifying>>>);
+
+/// Whether a verification was begun or joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joining {
+    /// It has to be run.
+    Begun,
+    /// Somebody's runs already.
+    Joined,
+}
+
+impl Verifications {
+    /// The one that runs, or a new one of this name: reading the whole log twice at a time helps nobody.
+    pub fn begin_or_join(&self, id: Id<Verification>) -> (Verifying, Joining) {
+        let mut kept = self.kept();
+        if let Some(running) = kept.front().filter(|newest| newest.outcome.is_none()) {
+            return (running.clone(), Joining::Joined);
+        }
+        let begun = Verifying { id, done: 0, size: 0, outcome: None };
+        kept.push_front(begun.clone());
+        kept.truncate(VERIFICATIONS_KEPT_MAX);
+        (begun, Joining::Begun)
+    }
+
+    /// How far one is, or what it saw.
+    pub fn find(&self, id: Id<Verification>) -> Option<Verifying> {
+        self.kept().iter().find(|known| known.id == id).cloned()
+    }
+
+    /// How far one is.
+    pub fn advance(&self, id: Id<Verification>, done: u64, size: u64) {
+        if let Some(known) = self.kept().iter_mut().find(|known| known.id == id) {
+            (known.done, known.size) = (done, size);
+        }
+    }
+
+    /// One has ended.
+    pub fn end(&self, id: Id<Verification>, outcome: Result<Verified, Error>) {
+        if let Some(known) = self.kept().iter_mut().find(|known| known.id == id) {
+            known.outcome = Some(outcome.map_err(Arc::new));
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Verifying>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the whole log. `progress` hears how many entries are done, and of how many. At most [`FLAWS_MAX`] flaws are
 /// named; one is enough to distrust the rest.
 pub fn verify(
     db: &mut Connection,
     keyring: &Keyring,
-    mut progress: impl FnMut(u64),
+    mut progress: impl FnMut(u64, u64),
 ) -> Result<Verified, Error> {
     let Some(head) = store::read_head(db)? else {
         return Ok(Verified { size: 0, flaws: Vec::new() });
@@ -48,7 +114,7 @@ pub fn verify(
         let wanted = rules::RUN_SIZE.min(size - first);
         let stored = store::read_entries(db, first, wanted)?;
         walk.run(db, run, first, wanted, &stored, &mut state)?;
-        progress((first + wanted).min(size));
+        progress((first + wanted).min(size), size);
         if walk.flaws.len() >= FLAWS_MAX {
             break;
         }
@@ -195,3 +261,6 @@ impl Walk<'_> {
 
 /// More than anyone reads; a log with one flaw is not to be trusted.
 pub const FLAWS_MAX: usize = 100;
+
+/// The one that runs, and the one before it for whoever has not asked yet what it saw.
+const VERIFICATIONS_KEPT_MAX: usize = 2;

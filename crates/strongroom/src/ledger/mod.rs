@@ -25,7 +25,7 @@ use crate::db::{Act, Connection, Database, Snapshot};
 use crate::error::Error;
 use crate::keys::{ANCHOR_AGE_MS_MAX, Anchor, Keyring};
 
-pub use jobs::{FLAWS_MAX, Flaw, Verified, verify};
+pub use jobs::{FLAWS_MAX, Flaw, Joining, Verifications, Verified, Verifying, verify};
 use model::Placing;
 pub use model::{Leaf, LeafSubjects};
 use store::Head;

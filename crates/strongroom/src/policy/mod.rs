@@ -13,8 +13,8 @@ mod verbs;
 pub use self::model::{
     Budget, Business, Class, Compartment, Destination, DifferenceLine, Effect, Field, FieldKind,
     FieldValue, Find, GracePeriod, Grant, HttpsAddress, Name, Outlet, Policy, Problem, Purpose,
-    Registry, Relation, RetentionPeriod, Reveal, Right, Role, See, UnreadableValueError,
-    ValueProblem, ValueProblemCode,
+    RecordKind, Registry, Relation, RetentionPeriod, Reveal, Right, Role, See,
+    UnreadableValueError, ValueProblem, ValueProblemCode,
 };
 pub use self::rules::{compartments, describe, difference, mask, parse_value};
 pub use self::verbs::{Applied, Applying, Pending, Stored, apply, apply_due, cancel, load, read};

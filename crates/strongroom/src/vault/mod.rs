@@ -13,16 +13,22 @@ mod store;
 mod tests;
 mod verbs;
 
-pub use api::routes;
+pub use api::{rebuild, routes};
 pub use jobs::{
     Erased, Swept, erase_due, finish_begun, refuse_returned_keys, register_macs, sweep_pending_keys,
 };
-pub use model::Reference;
+pub use model::{How, Reference, Token};
 pub use rules::Kept;
 pub use verbs::{
-    Allowance, Asked, Begun, CHUNK_ROWS_MAX, ChunkOutcome, Created, ImportRowInput, Look, Looks,
-    Match, NewCustomer, Patched, RelationChange, RelationInput, Release, Released, RevealReason,
-    RowProblem, Scope, ScopeLine, ScopeOf, Shown, Subject, Upserted, ask_erasure, begin_import,
-    cancel_erasure, create, customer_behind, import_chunk, look_up, patch, read, relate, release,
-    reveal, scope, segment, subject_of, try_chunk, upsert, who_looked,
+    Allowance, Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX,
+    ChunkOutcome, ConsentInput, ConsentView, Consented, Consents, Created, ImportRowInput, Look,
+    Looks, Match, NewCustomer, NewRecord, Patched, Position, RecordShown, RecordWritten,
+    RecordsShown, RelationChange, RelationInput, Release, Released, RevealReason, RowProblem,
+    SCOPE_LINES_MAX, Scope, ScopeAsked, ScopeLine, ScopeOf, Shown, ShownOne, ShownPage, Subject,
+    TokenInput, TokenShown, TokenShows, Touched, Upserted, add_record, ask_erasure, asked_of,
+    batch, begin_import, cancel_erasure, consented, create, customer_behind, detokenize,
+    give_consent, import_chunk, import_now, list_consents, list_records, look_up, make_tokens,
+    patch, patch_record, place_hold, read, read_many, read_record, relate, release, reveal,
+    reveal_record, scope, segment, subject_of, try_chunk, upsert, version_of, who_looked,
+    withdraw_consent,
 };

@@ -1,5 +1,9 @@
 //! Customers as the vault knows them.
 
+mod consent;
+mod record;
+mod token;
+
 use std::collections::BTreeMap;
 
 use strongroom_crypto::{CryptoError, Decoder, Encoder, Plain};
@@ -7,6 +11,12 @@ use strongroom_crypto::{CryptoError, Decoder, Encoder, Plain};
 use crate::ctx::{Pseudonym, Time};
 use crate::error::Error;
 use crate::id::{Customer, Id};
+
+pub(in crate::vault) use self::consent::Consent;
+pub use self::consent::How;
+pub(super) use self::record::{About, Rows, Shelf};
+pub use self::token::Token;
+pub(super) use self::token::{Standing, TOKEN_VERSION};
 
 /// The plain columns: they say nothing about a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +82,10 @@ pub(super) struct Core {
     /// Compartment id to the version its record has.
     pub(super) compartments: BTreeMap<[u8; 16], u64>,
     pub(super) indexes: Vec<IndexEntry>,
+    /// At most one a purpose.
+    pub(super) consents: Vec<Consent>,
+    /// Where the customer's records stand.
+    pub(super) shelves: Vec<Shelf>,
 }
 
 /// Why a customer is known, and when that last happened.
@@ -118,13 +132,21 @@ impl Core {
             indexes.u8(entry.kind.number()).u8(entry.field).bytes(&entry.hash);
         }
         let created = self.created.as_ms().to_be_bytes();
-        vec![
+        let mut cells = vec![
             (0, Plain::copy_of(&self.pseudonym.0)),
             (1, Plain::copy_of(&created)),
             (2, Plain::new(relations.finish())),
             (3, Plain::new(compartments.finish())),
             (4, Plain::new(indexes.finish())),
-        ]
+        ];
+        // Without any the core stays as it was before there were consents.
+        if !self.consents.is_empty() {
+            cells.push((5, Plain::new(consent::encode(&self.consents))));
+        }
+        if !self.shelves.is_empty() {
+            cells.push((SHELVES_CELL, Plain::new(record::encode_shelves(&self.shelves))));
+        }
+        cells
     }
 
     /// Reads an opened core record.
@@ -155,7 +177,14 @@ impl Core {
             indexes.push(IndexEntry { kind, field: decoder.u8()?, hash: decoder.array()? });
         }
         decoder.finish()?;
-        Ok(Self { pseudonym, created: Time::from_ms(created), relations, compartments, indexes })
+        let consents = cells.iter().find(|(number, _)| *number == 5);
+        let consents = consents.map(|(_, plain)| consent::decode(plain.expose())).transpose()?;
+        let (created, consents) = (Time::from_ms(created), consents.unwrap_or_default());
+        let shelves = match cell(SHELVES_CELL) {
+            Ok(cell) => record::decode_shelves(cell)?,
+            Err(_) => Vec::new(),
+        };
+        Ok(Self { pseudonym, created, relations, compartments, indexes, consents, shelves })
     }
 }
 
@@ -211,6 +240,9 @@ impl Reference {
         format!("{}/{}", self.source, self.key)
     }
 }
+
+/// Absent in the core of a customer without records.
+const SHELVES_CELL: u8 = 6;
 
 /// The field number under which references are hashed: no policy field may look them up.
 pub(super) const REFERENCE_FIELD: u8 = 255;

@@ -1,5 +1,8 @@
 //! Pure decisions of the vault: what may be kept, when it falls due, what an erasure leaves.
 
+mod consent;
+mod records;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::ToSpan;
@@ -10,6 +13,13 @@ use crate::ctx::Time;
 use crate::error::{Error, FieldProblem};
 use crate::policy::{Applied, FieldValue, Find, Policy, RetentionPeriod, parse_value};
 use crate::vault::model::{Core, IndexKind, Relation};
+
+pub(super) use self::consent::{
+    give, has_consented, refuse_needless, refuse_without_consent, withdraw,
+};
+pub(super) use self::records::{
+    RecordField, due_day_of, end_year, issued_day, parse_record_fields, start_of,
+};
 
 /// A field of the input that was read into a value.
 pub(super) struct ParsedField {
@@ -135,11 +145,13 @@ pub(super) fn due_day(policy: &Policy, relations: &[Relation]) -> i64 {
         relation_ends(relation.last, rule.keep, zone)
     });
     let first = ends.min().and_then(|end| jiff::Timestamp::from_millisecond(end.as_ms()).ok());
-    first.map_or(0, |end| {
-        let epoch = jiff::civil::date(1970, 1, 1);
-        let day = end.to_zoned(zone.clone()).date();
-        i64::from(day.since(epoch).map_or(0, |span| span.get_days()))
-    })
+    first.map_or(0, |end| day_number(end.to_zoned(zone.clone()).date()))
+}
+
+/// Counted from 1970-01-01.
+fn day_number(day: jiff::civil::Date) -> i64 {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    i64::from(day.since(epoch).map_or(0, |span| span.get_days()))
 }
 
 /// A relation that a legal duty rests on ends by its time alone: ended by hand, the next erasure would
@@ -170,7 +182,9 @@ pub(super) fn refuse_ending_a_duty(
 pub(super) struct Remainder {
     pub(super) relations: Vec<Relation>,
     pub(super) compartments: BTreeSet<[u8; 16]>,
-    /// In words, one line a relation.
+    /// Shelves of records, which outlive the relation to the end of their year.
+    pub(super) shelves: BTreeSet<[u8; 16]>,
+    /// In words, one line a relation and one a kind of record.
     pub(super) why: Vec<Kept>,
 }
 
@@ -189,8 +203,12 @@ pub struct Kept {
 
 pub(super) fn remainder(applied: &Applied, core: &Core, now: Time) -> Remainder {
     let policy = &applied.policy;
-    let mut left =
-        Remainder { relations: Vec::new(), compartments: BTreeSet::new(), why: Vec::new() };
+    let mut left = Remainder {
+        relations: Vec::new(),
+        compartments: BTreeSet::new(),
+        shelves: BTreeSet::new(),
+        why: Vec::new(),
+    };
     for relation in &core.relations {
         let Some(rule) = policy.relations().get(relation.name.as_str()) else { continue };
         let Some(basis) = &rule.basis else { continue };
@@ -223,7 +241,15 @@ pub(super) fn remainder(applied: &Applied, core: &Core, now: Time) -> Remainder 
             fields,
         });
     }
+    records::remaining_shelves(applied, core, now, &mut left);
     left
+}
+
+impl Remainder {
+    /// Whether nothing stays.
+    pub(super) fn is_empty(&self) -> bool {
+        self.relations.is_empty() && self.shelves.is_empty()
+    }
 }
 
 /// How many erasures a day go without a second person: 1 % of all, at least 100.

@@ -6,7 +6,10 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use strongroom_crypto::SystemRandom;
 
-use super::model::{Core, CustomerRow, CustomerState, IndexEntry, IndexKind, Reference, Relation};
+use super::model::{
+    Consent, Core, CustomerRow, CustomerState, How, IndexEntry, IndexKind, Reference, Relation,
+    Shelf,
+};
 use super::rules::{due_day, erasures_a_day_max, relation_ends, remainder};
 use crate::ctx::{Pseudonym, Time};
 use crate::id::Id;
@@ -97,7 +100,9 @@ fn core(applied: &Applied, relations: Vec<Relation>) -> Core {
         .collect::<BTreeMap<_, _>>();
     assert_eq!(compartments.len(), 3);
     let created = at("2026-01-01T00:00:00Z");
-    Core { pseudonym: Pseudonym([1; 16]), created, relations, compartments, indexes: Vec::new() }
+    let (pseudonym, indexes, consents) = (Pseudonym([1; 16]), Vec::new(), Vec::new());
+    let shelves = Vec::new();
+    Core { pseudonym, created, relations, compartments, indexes, consents, shelves }
 }
 
 #[test]
@@ -184,6 +189,12 @@ proptest! {
         relations in prop::collection::vec(("[a-z]{1,12}", any::<i64>()), 0..5),
         compartments: BTreeMap<[u8; 16], u64>,
         indexes in prop::collection::vec((any::<bool>(), any::<u8>(), any::<[u8; 16]>()), 0..9),
+        consents in prop::collection::vec(("[a-z]{1,12}", any::<Option<i64>>(), any::<Option<i64>>()), 0..4),
+        shelves in prop::collection::vec(
+            (any::<[u8; 16]>(), "[a-z]{1,12}", 1970_i16..9_999, any::<[u8; 16]>(), any::<u32>(),
+                any::<[u8; 32]>()),
+            0..4,
+        ),
     ) {
         let core = Core {
             pseudonym: Pseudonym(pseudonym),
@@ -200,7 +211,23 @@ proptest! {
                     IndexEntry { kind, field, hash }
                 })
                 .collect(),
+            consents: consents
+                .into_iter()
+                .map(|(purpose, given, withdrawn)| {
+                    let given = given.map(|time| (Time::from_ms(time), How::InPerson));
+                    Consent { purpose, given, withdrawn: withdrawn.map(Time::from_ms) }
+                })
+                .collect(),
+            shelves: shelves
+                .into_iter()
+                .map(|(id, kind, end_year, dek, count, digest)| {
+                    Shelf { id, kind, end_year, dek, count, digest }
+                })
+                .collect(),
         };
+        // A core sealed before there were consents has no cell for them.
+        let old: Vec<_> = core.cells().into_iter().filter(|(number, _)| *number != 5).collect();
+        prop_assert_eq!(Core::from_cells(&old).unwrap().consents, Vec::new());
         prop_assert_eq!(Core::from_cells(&core.cells()).unwrap(), core);
     }
 }

@@ -70,7 +70,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Error> {
     Ok(())
 }
 
-async fn read(
+/// A whole body of at most so many bytes, in a buffer that is wiped.
+pub async fn read(
     mut body: axum::body::Body,
     size_bytes_max: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {

@@ -12,6 +12,7 @@ mod page;
 mod post;
 mod problem;
 mod receipt;
+mod repeat;
 mod serve;
 mod tls;
 
@@ -19,11 +20,14 @@ mod tls;
 mod tests;
 
 pub use bearer::BearerToken;
-pub use body::{BODY_DEPTH_MAX, BODY_SIZE_BYTES_MAX, Body, CHUNK_SIZE_BYTES_MAX};
+pub use body::{
+    BODY_DEPTH_MAX, BODY_SIZE_BYTES_MAX, Body, CHUNK_SIZE_BYTES_MAX, read as read_body,
+};
 pub use layer::{Call, REQUEST_TIME_MS_MAX, wrap};
 pub use page::{CURSOR_SIZE_BYTES_MAX, Cursor, PAGE_ITEMS_MAX, Page, Paging};
 pub use post::{Posted, Poster, Reach, trusted_by};
-pub use problem::{Problem, ProblemField};
+pub use problem::{Problem, ProblemField, status_of};
 pub use receipt::{RECEIPT_HEADER, Receipted};
+pub use repeat::{REPEATED_HEADER, Repetition};
 pub use serve::{CONNECTIONS_MAX, Listen, Peer, Secure, serve};
 pub use tls::read_tls;

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, FieldProblem};
 use crate::id::{Id, Request};
 
 /// What every answer of 400 and above holds, as `application/problem+json` (RFC 9457).
@@ -48,6 +48,13 @@ pub struct ProblemField {
     pub detail: String,
 }
 
+impl From<FieldProblem> for ProblemField {
+    fn from(problem: FieldProblem) -> Self {
+        let FieldProblem { field, code, detail } = problem;
+        Self { field, code, detail }
+    }
+}
+
 impl IntoResponse for Error {
     /// A bare status that carries the error to [`super::wrap`], which writes the problem.
     fn into_response(self) -> Response {
@@ -80,11 +87,7 @@ pub(super) fn finish(mut response: Response, request: Id<Request>) -> Response {
 struct Told(Arc<Error>);
 
 fn from_error(error: &Error, request: Id<Request>) -> Response {
-    let fields = error.fields.iter().map(|problem| ProblemField {
-        field: problem.field.clone(),
-        code: problem.code,
-        detail: problem.detail.clone(),
-    });
+    let fields = error.fields.iter().cloned().map(ProblemField::from);
     let status = status_of(error.kind);
     let mut response = write(status, error.code, error.detail.clone(), fields.collect(), request);
     if let Some(seconds) = error.retry_after_s {
@@ -143,7 +146,8 @@ fn log_cause(error: &Error, request: Id<Request>) {
     }
 }
 
-fn status_of(kind: ErrorKind) -> StatusCode {
+/// What a class of failure is in HTTP.
+pub fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::BadRequest => StatusCode::BAD_REQUEST,
         ErrorKind::Conflict => StatusCode::CONFLICT,

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::access::Desk;
-use crate::ctx::{Actor, Ctx};
+use crate::ctx::{Actor, Claim, Ctx};
 use crate::error::Error;
 use crate::staff;
 use crate::web::{BearerToken, Call};
@@ -33,6 +33,7 @@ impl FromRequestParts<Arc<Desk>> for Caller {
             now: desk.now(),
             request: call.request,
             rng: Arc::clone(&desk.random),
+            claim: parts.extensions.get::<Claim>().cloned(),
         };
         let bearer = parts.headers.contains_key(axum::http::header::AUTHORIZATION);
         if !bearer && parts.extensions.get::<AsOperator>().is_some() {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::api::Caller;
-use crate::access::{Desk, commit, permit, raise_finding, refuse};
+use crate::access::{self, Desk, commit, permit, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::error::Error;
-use crate::findings::{Finding, FindingKind};
-use crate::ledger::{self, Newest};
+use crate::ledger::{self, Newest, Verifying};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
 
@@ -80,15 +80,22 @@ pub(super) async fn proof(
     }
 }
 
-/// What a verification saw.
+/// How far a verification is, and what it saw.
 #[derive(Serialize, ToSchema)]
-pub(super) struct VerifyView {
-    /// How many entries were read.
+pub(super) struct VerificationView {
+    id: String,
+    /// `running`, `done` or `failed`.
+    state: &'static str,
+    /// Entries read so far.
+    done: u64,
+    /// Entries there are to read; 0 until that is known.
     size: u64,
-    /// Whether everything fits.
-    intact: bool,
-    /// What does not.
+    /// Whether everything fits; absent until it is done.
+    intact: Option<bool>,
+    /// What does not; empty until it is done.
     flaws: Vec<FlawView>,
+    /// Why it could not go on; present where it failed. Nothing is known of the log then.
+    problem: Option<ProblemView>,
 }
 
 /// Something that does not fit.
@@ -99,41 +106,69 @@ pub(super) struct FlawView {
     what: String,
 }
 
-/// Reads the whole log, rebuilds the tree and both indexes and compares
+/// Why a verification could not go on.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProblemView {
+    /// Stable.
+    code: String,
+    detail: String,
+}
+
+/// Begins to read the whole log, rebuild the tree and both indexes and compare, or joins a
+/// verification that runs; ask how far it is by its id
 #[utoipa::path(post, path = "/v1/ledger/verify", tag = "ledger",
-    responses((status = 200, body = VerifyView), (status = "default", body = Problem)))]
+    responses((status = 202, body = VerificationView), (status = "default", body = Problem)))]
 pub(super) async fn verify(
     State(desk): State<Arc<Desk>>,
     Caller(ctx): Caller,
-) -> Result<Receipted<Json<VerifyView>>, Error> {
-    let verified = async {
-        let grant = permit(&desk, &ctx, Right::Ledger)?;
-        let keyring = Arc::clone(&desk.keyring);
-        let verified = desk.data.scan(move |db| ledger::verify(db, &keyring, |_done| {})).await?;
-        let flaws = verified.flaws.len() as u64;
-        let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.verify").counting(flaws);
-        let receipt = commit(&desk, grant.change(entry)).await?;
-        if flaws > 0 {
-            let (kind, detail) = (FindingKind::LedgerFlaw, LEDGER_FLAW.to_owned());
-            let finding = Finding { kind, detail, customer: None };
-            raise_finding(&desk, &ctx, "ledger.verify", &finding).await?;
-        }
-        Ok((receipt, verified))
-    };
-    match verified.await {
+) -> Result<Receipted<(StatusCode, Json<VerificationView>)>, Error> {
+    match access::begin_verification(&desk, &ctx).await {
+        Ok((begun, receipt)) => Ok(Receipted(receipt, (StatusCode::ACCEPTED, Json(view(begun))))),
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.verify", error).await),
-        Ok((receipt, verified)) => {
-            let flaws: Vec<FlawView> = verified
-                .flaws
-                .into_iter()
-                .map(|flaw| FlawView { entry: flaw.entry, what: flaw.what })
-                .collect();
-            let (size, intact) = (verified.size, flaws.is_empty());
-            Ok(Receipted(receipt, Json(VerifyView { size, intact, flaws })))
-        }
     }
 }
 
-const LEDGER_FLAW: &str = "a verification of the ledger found entries or index rows that were changed, removed or put in by \
-     other hands, so who looked at whom can no longer be answered with certainty. Keep the files as \
-     they are, find out who can write to the database, and restore from a copy made before";
+/// How far a verification is and what it saw: the one that runs and the one before it are known
+#[utoipa::path(get, path = "/v1/ledger/verify/{id}", tag = "ledger",
+    operation_id = "find_verification", params(("id" = String, Path)),
+    responses((status = 200, body = VerificationView), (status = "default", body = Problem)))]
+pub(super) async fn verification(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<VerificationView>, Error> {
+    let found = id.parse().and_then(|id| access::find_verification(&desk, &ctx, id));
+    match found {
+        Ok(verifying) => Ok(Json(view(verifying))),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.verify", error).await),
+    }
+}
+
+fn view(verifying: Verifying) -> VerificationView {
+    let Verifying { id, done, size, outcome } = verifying;
+    let mut view = VerificationView {
+        id: id.to_string(),
+        state: "running",
+        done,
+        size,
+        intact: None,
+        flaws: Vec::new(),
+        problem: None,
+    };
+    match outcome {
+        None => {}
+        Some(Ok(verified)) => {
+            view.state = "done";
+            view.size = verified.size;
+            view.intact = Some(verified.flaws.is_empty());
+            let flaws = verified.flaws.into_iter();
+            view.flaws = flaws.map(|it| FlawView { entry: it.entry, what: it.what }).collect();
+        }
+        Some(Err(error)) => {
+            view.state = "failed";
+            let (code, detail) = (error.code.to_owned(), error.detail.clone());
+            view.problem = Some(ProblemView { code, detail });
+        }
+    }
+    view
+}

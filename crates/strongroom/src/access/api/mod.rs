@@ -1,9 +1,10 @@
-//! Routes of rights: keys, policy, who may what, holds, the log itself.
+//! Routes of rights: keys, policy, who may what, the log itself.
 
 mod caller;
 mod keys;
 mod ledger;
 mod policy;
+mod repeats;
 mod upkeep;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use utoipa_axum::routes;
 use crate::access::Desk;
 
 pub use caller::{AsOperator, Caller, Purpose};
+pub use repeats::rebuild;
 
 /// All of them.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
@@ -29,7 +31,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::proof))
         .routes(routes!(ledger::verify))
-        .routes(routes!(upkeep::place_hold, upkeep::release_hold))
+        .routes(routes!(ledger::verification))
         .routes(routes!(upkeep::findings))
         .routes(routes!(upkeep::seal))
         .routes(routes!(upkeep::confirm_clock))

@@ -40,12 +40,12 @@ pub(super) struct PolicyView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct PolicyDifference {
     /// In words, one line a change.
-    lines: Vec<DifferenceView>,
+    pub(super) lines: Vec<DifferenceView>,
     /// The version it became; absent where it waits or was only checked.
-    version: Option<u32>,
+    pub(super) version: Option<u32>,
     /// From when on it will be applied; present where it widens who sees, shortens a life or drops a
     /// field.
-    due: Option<String>,
+    pub(super) due: Option<String>,
 }
 
 /// One change.
@@ -191,7 +191,7 @@ pub(super) async fn who(
     }
     let authority = desk.rights.now()?;
     let applied = authority.applied()?;
-    if !applied.policy.fields().contains_key(query.field.as_str()) {
+    if applied.policy.field(&query.field).is_none() {
         return Err(Error::not_found());
     }
     let seers = access::who(&applied.policy, &query.field).into_iter().map(|seer| {
@@ -275,7 +275,11 @@ pub(super) async fn why(
                 .collect();
             let how = allowed.fields.values().next();
             let how = if how == Some(&crate::ctx::See::Clear) { "in clear" } else { "masked" };
-            WhyAnswer { allowed: true, why: format!("{how} by {}", rests.join(" and ")) }
+            let declared = applied.policy.purposes().get(purpose.as_str());
+            let consent = declared.is_some_and(|purpose| purpose.needs_consent);
+            let consent = if consent { "; only of customers who have consented to it" } else { "" };
+            let why = format!("{how} by {}{consent}", rests.join(" and "));
+            WhyAnswer { allowed: true, why }
         }
         Err(refusal) => WhyAnswer { allowed: false, why: refusal.why },
     }))

@@ -1,60 +1,20 @@
-//! Holds, findings, sealing, the clock.
+//! Findings, sealing, the clock.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::api::Caller;
-use crate::access::{self, Desk, commit, permit, refuse};
+use crate::access::{Desk, commit, permit, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::error::Error;
+use crate::findings::{self, FindingKind};
 use crate::policy::Right;
-use crate::web::{Body, Problem, Receipted};
-
-/// Why a hold is placed.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HoldInput {
-    /// The case, 1 to 60 letters, digits, spaces, `-`, `_`, `.`; never a person.
-    reason: String,
-}
-
-/// Places a legal hold: no path erases the customer while it stands
-#[utoipa::path(put, path = "/v1/customers/{id}/hold", tag = "erasure",
-    params(("id" = String, Path)), request_body = HoldInput,
-    responses((status = 204), (status = "default", body = Problem)))]
-pub(super) async fn place_hold(
-    State(desk): State<Arc<Desk>>,
-    Caller(ctx): Caller,
-    Path(id): Path<String>,
-    Body(input): Body<HoldInput>,
-) -> Result<Receipted<StatusCode>, Error> {
-    let placed = async { access::place_hold(&desk, &ctx, id.parse()?, &input.reason).await };
-    match placed.await {
-        Ok(receipt) => Ok(Receipted(receipt, StatusCode::NO_CONTENT)),
-        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "hold.place", error).await),
-    }
-}
-
-/// Releases every legal hold on a customer
-#[utoipa::path(delete, path = "/v1/customers/{id}/hold", tag = "erasure",
-    params(("id" = String, Path)),
-    responses((status = 204), (status = "default", body = Problem)))]
-pub(super) async fn release_hold(
-    State(desk): State<Arc<Desk>>,
-    Caller(ctx): Caller,
-    Path(id): Path<String>,
-) -> Result<Receipted<StatusCode>, Error> {
-    let released = async { access::release_hold(&desk, &ctx, id.parse()?).await };
-    match released.await {
-        Ok(receipt) => Ok(Receipted(receipt, StatusCode::NO_CONTENT)),
-        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "hold.release", error).await),
-    }
-}
+use crate::web::{Problem, Receipted};
 
 /// Open findings.
 #[derive(Serialize, ToSchema)]
@@ -82,7 +42,7 @@ pub(super) async fn findings(
     if let Err(error) = permit(&desk, &ctx, Right::Ledger) {
         return Err(refuse(&desk, &ctx, EntryKind::Admin, "finding.list", error).await);
     }
-    let open = crate::findings::list(&desk.data).await?;
+    let open = findings::list(&desk.data).await?;
     let findings = open.into_iter().map(|raised| FindingView {
         id: raised.id,
         kind: raised.kind,
@@ -119,8 +79,12 @@ pub(super) async fn confirm_clock(
     Caller(ctx): Caller,
 ) -> Result<Receipted<StatusCode>, Error> {
     let entry = Entry::new(&ctx, EntryKind::Admin, "clock.confirm");
-    let confirmed =
-        async { commit(&desk, permit(&desk, &ctx, Right::Policy)?.change(entry)).await };
+    // The person who says so is the evidence that the finding asks for.
+    let closed = findings::close(FindingKind::ClockSuspect);
+    let confirmed = async {
+        let change = permit(&desk, &ctx, Right::Policy)?.change(entry);
+        commit(&desk, change.write(closed)).await
+    };
     match confirmed.await {
         Ok(receipt) => {
             desk.trust.confirm(desk.clock.as_ref());

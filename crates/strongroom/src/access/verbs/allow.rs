@@ -1,6 +1,6 @@
 //! Decisions turned into grants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::access::model::{Allowed, Authority, Desk, Refusal, Wish};
@@ -48,12 +48,56 @@ pub fn permit(desk: &Desk, ctx: &Ctx, right: Right) -> Result<Grant, Error> {
     Ok(Grant::issue(ctx.actor.clone(), String::new(), BTreeMap::new(), version, guards))
 }
 
+/// A grant for an act that any one of several rights allows; refused for want of the first.
+pub fn permit_any(desk: &Desk, ctx: &Ctx, rights: &[Right]) -> Result<Grant, Error> {
+    let mut refused = None;
+    for right in rights {
+        match permit(desk, ctx, *right) {
+            Ok(grant) => return Ok(grant),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| Error::internal("no right was named")))
+}
+
+/// A grant to see what a customer consented to, and for which purposes it shows that; `None` is all.
+/// All is for whoever takes consents in or out; a grant of a purpose shows what was said to that one.
+pub fn may_see_consents(
+    desk: &Desk,
+    ctx: &Ctx,
+) -> Result<(Grant, Option<BTreeSet<String>>), Error> {
+    let authority = desk.rights.now()?;
+    let applied = authority.applied()?;
+    let Actor::Key { role, purposes, .. } = &ctx.actor else { return Err(only_keys()) };
+    let policy = &applied.policy;
+    let shown = match rules::may(policy, role, Right::Relate) {
+        Ok(()) => None,
+        Err(_) if rules::may(policy, role, Right::Erase).is_ok() => None,
+        Err(refusal) => {
+            let granted = |purpose: &&String| policy.grants_of(role, purpose).next().is_some();
+            let granted: BTreeSet<String> = purposes.iter().filter(granted).cloned().collect();
+            if granted.is_empty() {
+                return Err(forbidden(refusal));
+            }
+            Some(granted)
+        }
+    };
+    let guards = actor_guards(ctx, &authority)?;
+    let (actor, version) = (ctx.actor.clone(), applied.version);
+    Ok((Grant::issue(actor, String::new(), BTreeMap::new(), version, guards), shown))
+}
+
 /// A key may always end itself.
 pub fn permit_own_end(desk: &Desk, ctx: &Ctx) -> Result<Grant, Error> {
     let authority = desk.rights.now()?;
     let version = authority.applied.as_ref().map_or(0, |applied| applied.version);
     let guards = actor_guards(ctx, &authority)?;
     Ok(Grant::issue(ctx.actor.clone(), String::new(), BTreeMap::new(), version, guards))
+}
+
+/// A grant to be told again what became of a call that was done: it shows and changes nothing else.
+pub(super) fn permit_repetition(desk: &Desk, ctx: &Ctx) -> Result<Grant, Error> {
+    permit_own_end(desk, ctx)
 }
 
 /// A grant to look customers up by these fields. Hits and misses are charged alike.
@@ -200,6 +244,7 @@ pub(super) fn actor_guards(ctx: &Ctx, authority: &Authority) -> Result<Vec<Guard
         }
         guards.push(Guard::NotAfter(*expires));
     }
+    guards.extend(ctx.claim.clone().map(Guard::Once));
     Ok(guards)
 }
 

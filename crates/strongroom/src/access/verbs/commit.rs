@@ -16,7 +16,7 @@ pub enum Attempt {
 
 /// Commits a change; a miss is an error with its cure.
 pub async fn commit(desk: &Desk, change: Change) -> Result<Receipt, Error> {
-    match desk.committer.commit(change).await? {
+    match desk.committer.commit(super::repeat::claim_in(desk, change)?).await? {
         Fate::Committed(receipt) => Ok(receipt),
         Fate::Missed(miss) => Err(refusal_of(miss)),
     }
@@ -24,7 +24,7 @@ pub async fn commit(desk: &Desk, change: Change) -> Result<Receipt, Error> {
 
 /// The same for acts that may be decided once more.
 pub async fn commit_or_retry(desk: &Desk, change: Change) -> Result<Attempt, Error> {
-    match desk.committer.commit(change).await? {
+    match desk.committer.commit(super::repeat::claim_in(desk, change)?).await? {
         Fate::Committed(receipt) => Ok(Attempt::Done(receipt)),
         Fate::Missed(Miss::AuthorityChanged | Miss::LifeChanged) => Ok(Attempt::Retry),
         Fate::Missed(miss) => Err(refusal_of(miss)),
@@ -43,9 +43,12 @@ pub async fn refuse(
     // A value that is taken tells that somebody is a customer, as a hit of a look-up does: each one
     // has its entry, however many there are.
     let tells = error.code == "taken";
-    if !tells
-        && !matches!(error.kind, ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany)
-    {
+    let is_refusal = match error.kind {
+        ErrorKind::Forbidden | ErrorKind::Locked | ErrorKind::TooMany => true,
+        ErrorKind::Internal | ErrorKind::Unavailable | ErrorKind::Unauthenticated => false,
+        _ => error.leaves_entry,
+    };
+    if !tells && !is_refusal {
         return error;
     }
     let minute = ctx.now.as_ms() / 60_000;
@@ -105,6 +108,11 @@ pub fn refusal_of(miss: Miss) -> Error {
         Miss::LegalHold => {
             let detail = "a legal hold stands against this; whoever placed it can release it";
             Error::new(ErrorKind::Locked, "legal_hold", detail)
+        }
+        Miss::Repeated => {
+            let detail = "the same call is being done or was done; send it once more to be told \
+                          what became of it";
+            Error::conflict("call_repeated", detail)
         }
         Miss::StateChanged => {
             let detail = "this was done or undone already; read it again";

@@ -56,7 +56,7 @@ pub async fn release_hold(
     let rows: Vec<HoldRow> = rows.into_iter().filter(|row| row.customer == *bytes).collect();
     if rows.is_empty() {
         let detail = "no hold stands on this customer";
-        return Err(Error::new(ErrorKind::NotFound, "no_hold", detail));
+        return Err(Error::new(ErrorKind::NotFound, "no_hold", detail).leaving_entry());
     }
     let mut change = grant.change(Entry::new(ctx, EntryKind::Admin, "hold.release"));
     for row in rows {

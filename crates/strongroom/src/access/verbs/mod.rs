@@ -3,12 +3,16 @@
 mod allow;
 mod commit;
 mod holds;
+mod repeat;
 mod send;
+mod verify;
 
 pub use allow::{
-    Permission, erase_claim, forget_past_days, may_look_up, may_read, may_reveal, permit,
-    permit_own_end, system_grant,
+    Permission, erase_claim, forget_past_days, may_look_up, may_read, may_reveal, may_see_consents,
+    permit, permit_any, permit_own_end, system_grant,
 };
 pub use commit::{Attempt, commit, commit_or_retry, raise_finding, refusal_of, refuse};
 pub use holds::{place_hold, release_hold};
+pub use repeat::{Repeated, claim, find_repeated, forget_repeated};
 pub use send::{actor_of_key, may_send, may_share};
+pub use verify::{begin_verification, find_verification};

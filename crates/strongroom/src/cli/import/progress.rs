@@ -11,7 +11,8 @@ use crate::ctx::{Clock, SystemClock};
 
 /// Told on standard error.
 pub(in crate::cli) enum Progress {
-    Bar(Option<ProgressBar>),
+    /// Nothing is drawn before it begins; with a word for what is counted.
+    Bar(Option<ProgressBar>, &'static str),
     Lines(Lines),
     Quiet,
 }
@@ -22,24 +23,26 @@ pub(in crate::cli) struct Lines {
     clock: SystemClock,
     began_at: u64,
     began_ms: i64,
+    counted: &'static str,
     rows: u64,
     steps_told: u64,
 }
 
 impl Progress {
-    pub(in crate::cli) fn for_people() -> Self {
+    /// `counted` is what there are many of, like `rows`.
+    pub(in crate::cli) fn for_people(counted: &'static str) -> Self {
         if std::io::stderr().is_terminal() {
-            Self::Bar(None)
+            Self::Bar(None, counted)
         } else {
-            Self::Lines(Lines::default())
+            Self::Lines(Lines { counted, ..Lines::default() })
         }
     }
 
-    pub(super) fn begin(&mut self, done: u64, rows: u64) {
+    pub(in crate::cli) fn begin(&mut self, done: u64, rows: u64) {
         match self {
-            Self::Bar(bar) => {
+            Self::Bar(bar, counted) => {
                 let new = ProgressBar::new(rows).with_position(done);
-                if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+                if let Ok(style) = ProgressStyle::with_template(&template(counted)) {
                     let rate = |state: &ProgressState, text: &mut dyn Write| {
                         // A bar that cannot be drawn is not worth a word.
                         let _ = text.write_str(&grouped(state.per_sec() as u64));
@@ -60,16 +63,16 @@ impl Progress {
         }
     }
 
-    pub(super) fn at(&mut self, done: u64) {
+    pub(in crate::cli) fn at(&mut self, done: u64) {
         match self {
-            Self::Bar(Some(bar)) => bar.set_position(done),
+            Self::Bar(Some(bar), _) => bar.set_position(done),
             Self::Lines(lines) => lines.tell(done),
-            Self::Bar(None) | Self::Quiet => {}
+            Self::Bar(None, _) | Self::Quiet => {}
         }
     }
 
-    pub(super) fn end(&mut self) {
-        if let Self::Bar(Some(bar)) = self {
+    pub(in crate::cli) fn end(&mut self) {
+        if let Self::Bar(Some(bar), _) = self {
             bar.finish_and_clear();
         }
     }
@@ -88,7 +91,10 @@ impl Lines {
         let left_s = self.rows.saturating_sub(done) / rate.max(1);
         let percent = done.saturating_mul(100) / self.rows.max(1);
         let (done, rows, rate) = (grouped(done), grouped(self.rows), grouped(rate));
-        warn(&format!("{done} of {rows} rows ({percent} %), {rate} rows/s, {left_s} s left"));
+        let counted = self.counted;
+        warn(&format!(
+            "{done} of {rows} {counted} ({percent} %), {rate} {counted}/s, {left_s} s left"
+        ));
     }
 }
 
@@ -97,5 +103,9 @@ fn steps(done: u64, rows: u64) -> u64 {
     done.saturating_mul(20) / rows.max(1)
 }
 
-const TEMPLATE: &str =
-    "{bar:36} {human_pos} of {human_len} rows ({percent} %), {rate} rows/s, {eta} left";
+fn template(counted: &str) -> String {
+    format!(
+        "{{bar:36}} {{human_pos}} of {{human_len}} {counted} ({{percent}} %), {{rate}} {counted}/s, \
+         {{eta}} left"
+    )
+}

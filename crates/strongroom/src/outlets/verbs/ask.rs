@@ -73,7 +73,7 @@ pub async fn ask(desk: &Desk, ctx: &Ctx, outlet: &str, input: &AskInput) -> Resu
             .because(outlet, "")
             .of_fields(fields)
             .counting(row.recipients);
-        let change = permission.grant.change(entry).write_all(writes);
+        let change = permission.grant.change(entry).making(id).write_all(writes);
         if let Attempt::Done(receipt) = commit_or_retry(desk, change).await? {
             let recipients = input.segment.is_none().then_some(row.recipients);
             return Ok(Asked { id, recipients, unknown, receipt });

@@ -70,6 +70,9 @@ pub async fn share(desk: &Desk, ctx: &Ctx, new: &NewShare) -> Result<Shared, Err
         let NewShare { purpose, fields, reason, customer, .. } = new;
         let permission = access::may_share(desk, ctx, purpose, fields, *customer, reason)?;
         let Actor::Key { id: made_by, .. } = &ctx.actor else { return Err(Error::not_found()) };
+        let applied = Arc::clone(&permission.applied);
+        vault::consented(desk, ctx, *customer, &applied, purpose).await?;
+        // Seen after the consent: a withdrawal between the two raises the life and is missed by neither.
         let subject = vault::subject_of(desk, ctx, customer).await?;
         let secret: Zeroizing<[u8; 32]> = Zeroizing::new(random_array(ctx.rng.as_ref())?);
         let fields = FieldSet::of(permission.fields.keys().copied());
@@ -96,7 +99,8 @@ pub async fn share(desk: &Desk, ctx: &Ctx, new: &NewShare) -> Result<Shared, Err
             .because(reason, "")
             .counting(1);
         let change = permission.grant.change(entry).guard(subject.alive);
-        match commit_or_retry(desk, change.write(store::insert_share(&row))).await? {
+        let change = change.making(row.id).write(store::insert_share(&row));
+        match commit_or_retry(desk, change).await? {
             Attempt::Retry => {}
             Attempt::Done(receipt) => {
                 let hex = data_encoding::HEXLOWER.encode(secret.as_slice());
@@ -143,7 +147,7 @@ pub async fn open_share(
         match open(desk, &ctx, &row).await {
             // Somebody else opened it at the same moment, or a right changed: look again.
             Err(error) if error.code == "state_changed" || error.code == "changed_meanwhile" => {}
-            Err(error) if error.code == "key_ended" => return Err(no_share()),
+            Err(error) if DEAD.contains(&error.code) => return Err(no_share()),
             other => return other,
         }
     }
@@ -166,7 +170,7 @@ async fn open(desk: &Desk, ctx: &Ctx, row: &ShareRow) -> Result<OpenedShare, Err
     let origin = row.id.to_string();
     let allow = |_: &Id<Customer>| {
         let grant = system_grant(ctx, row.fields.iter().collect())?;
-        Ok(Allowance::System(grant, Arc::clone(&applied)))
+        Ok(Allowance::System(grant, row.purpose.clone(), Arc::clone(&applied)))
     };
     let act = |fields: FieldSet, _: &BTreeMap<String, FieldValue>| {
         let holding = NewHolding {
@@ -224,6 +228,9 @@ fn changed_meanwhile() -> Error {
     let detail = "rights or the customer keep changing while this is done; try again";
     Error::unavailable("changed_meanwhile", detail).retry_after(1)
 }
+
+/// It is over by the clock of the commit, or the customer withdrew their consent.
+const DEAD: [&str; 2] = ["consent_missing", "key_ended"];
 
 /// Scanners for leaked secrets know the shape.
 const PREFIX: &str = "sr_share_";

@@ -1,6 +1,6 @@
-//! What is kept, and why: relations and fields.
+//! What is kept, and why: relations, fields, and records with fields of their own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FieldKind, Name, RetentionPeriod};
 
@@ -28,6 +28,19 @@ pub struct Field {
     pub needed_for: BTreeSet<Name<Relation>>,
     /// Which index there is over it.
     pub find: Find,
+}
+
+/// A sort of thing that belongs to a customer and has a life of its own: an invoice, an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordKind {
+    /// For people; the name where the policy gives none.
+    pub title: String,
+    /// The relation whose `keep` counts, from the day the record was issued.
+    pub relation: Name<Relation>,
+    /// Whether a record never changes once it is issued.
+    pub fixed: bool,
+    /// Never empty; by the names as they stand in the record, without the kind.
+    pub fields: BTreeMap<Name<Field>, Field>,
 }
 
 /// How confidential a field is.

@@ -9,6 +9,8 @@ use super::{Field, Name};
 pub struct Purpose {
     /// For people; the name where the policy gives none.
     pub title: String,
+    /// Whether a customer is shown or sent anything for it only with their consent.
+    pub needs_consent: bool,
 }
 
 /// What a key or a person may be.

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use strongroom_detect::country::CountryCode;
 
 pub use self::difference::{DifferenceLine, Effect};
-pub use self::field::{Class, Field, Find, Relation};
+pub use self::field::{Class, Field, Find, RecordKind, Relation};
 pub use self::grant::{Budget, Grant, Purpose, Reveal, Right, Role, See};
 pub use self::kind::FieldKind;
 pub use self::name::Name;
@@ -38,6 +38,7 @@ pub struct Policy {
     pub(in crate::policy) business: Business,
     pub(in crate::policy) relations: BTreeMap<Name<Relation>, Relation>,
     pub(in crate::policy) fields: BTreeMap<Name<Field>, Field>,
+    pub(in crate::policy) records: BTreeMap<Name<RecordKind>, RecordKind>,
     pub(in crate::policy) purposes: BTreeMap<Name<Purpose>, Purpose>,
     pub(in crate::policy) roles: BTreeMap<Name<Role>, Role>,
     pub(in crate::policy) grants: Vec<Grant>,
@@ -58,6 +59,28 @@ impl Policy {
     /// Everything that may be kept about a customer; at most 200.
     pub fn fields(&self) -> &BTreeMap<Name<Field>, Field> {
         &self.fields
+    }
+
+    /// What belongs to customers and lives by itself, by the name of its kind.
+    pub fn records(&self) -> &BTreeMap<Name<RecordKind>, RecordKind> {
+        &self.records
+    }
+
+    /// A field by the name grants call it by: `email`, or `invoice.number` for one of a record.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        match name.split_once('.') {
+            Some((kind, field)) => self.records.get(kind)?.fields.get(field),
+            None => self.fields.get(name),
+        }
+    }
+
+    /// Every field there is, those of records too, by the name grants call it by.
+    pub fn all_fields(&self) -> impl Iterator<Item = (Name<Field>, &Field)> {
+        let own = self.fields.iter().map(|(name, field)| (name.clone(), field));
+        let of_records = self.records.iter().flat_map(|(kind, record)| {
+            record.fields.iter().map(|(name, field)| (Name::of_record(kind, name), field))
+        });
+        own.chain(of_records)
     }
 
     /// Why anyone may look.

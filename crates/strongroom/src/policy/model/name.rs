@@ -27,6 +27,11 @@ impl<Of> Name<Of> {
         Some(Self { text: text.into(), of: PhantomData })
     }
 
+    /// The name of a field of a record, `invoice.number`: no name of its own has a dot.
+    pub(in crate::policy) fn of_record<Kind, Part>(kind: &Name<Kind>, field: &Name<Part>) -> Self {
+        Self { text: format!("{kind}.{field}").into(), of: PhantomData }
+    }
+
     /// The name as written in the policy.
     pub fn as_str(&self) -> &str {
         &self.text

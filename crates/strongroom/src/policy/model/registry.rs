@@ -43,7 +43,7 @@ impl Registry {
     /// kept already: another kind, another index, another need.
     pub fn extended_for(&self, policy: &Policy, random: &dyn Random) -> Result<Self, Error> {
         let mut extended = self.clone();
-        for (name, field) in policy.fields() {
+        for (name, field) in policy.all_fields() {
             let next = u8::try_from(extended.fields.len());
             let wanted = RegisteredField {
                 id: next.unwrap_or(u8::MAX),

@@ -16,10 +16,22 @@ pub fn describe(policy: &Policy) -> Value {
             "basis": relation.basis,
         })
     });
+    let records = policy.records().iter().map(|(name, record)| {
+        let of_kind = |field: &str| format!("{name}.{field}");
+        let fields = record.fields.iter();
+        let fields = fields.map(|(field, it)| describe_field(&of_kind(field.as_str()), it));
+        json!({
+            "name": name.as_str(),
+            "title": record.title,
+            "relation": record.relation.as_str(),
+            "fixed": record.fixed,
+            "fields": fields.collect::<Value>(),
+        })
+    });
     let purposes = policy
         .purposes()
         .iter()
-        .map(|(name, purpose)| json!({ "name": name.as_str(), "title": purpose.title }));
+        .map(|(name, purpose)| json!({ "name": name.as_str(), "title": purpose.title, "needs_consent": purpose.needs_consent }));
     let roles = policy.roles().iter().map(|(name, role)| {
         json!({ "name": name.as_str(), "title": role.title, "may": words(&role.may, |right| right.as_str()) })
     });
@@ -32,6 +44,7 @@ pub fn describe(policy: &Policy) -> Value {
         },
         "relations": relations.collect::<Value>(),
         "fields": policy.fields().iter().map(|(name, field)| describe_field(name.as_str(), field)).collect::<Value>(),
+        "records": records.collect::<Value>(),
         "purposes": purposes.collect::<Value>(),
         "roles": roles.collect::<Value>(),
         "grants": policy.grants().iter().map(describe_grant).collect::<Value>(),

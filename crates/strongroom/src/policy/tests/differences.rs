@@ -24,7 +24,7 @@ const DESK: &str = "[[grant]]\nrole = \"desk\"\npurpose = \"support\"\nfields = 
 #[test]
 fn the_first_policy_is_told_in_short_and_asks_for_nobody() {
     let lines = difference(None, &shop());
-    assert_eq!(lines.len(), 1 + 2 + 1 + 5);
+    assert_eq!(lines.len(), 1 + 2 + 1 + 2 + 5);
     assert!(lines.iter().all(|line| line.effect == Effect::Neutral));
     assert_eq!(lines[0].text, "First policy of Harbour Books, time zone Europe/London");
 }
@@ -156,6 +156,58 @@ fn changes_of_fields_are_told() {
 }
 
 #[test]
+fn changes_of_records_are_told() {
+    let note =
+        "[record.order]\nrelation = \"purchase\"\nfields = { number = \"text\" }\n[role.desk]";
+    check(
+        "[role.desk]",
+        note,
+        &[(Effect::Neutral, "Record `order` with `number` is added, kept for `purchase`")],
+    );
+    check_from(
+        &SHOP.replacen("[role.desk]", note, 1),
+        note,
+        "[role.desk]",
+        &[(Effect::DropsField, "Record `order` is dropped with its values")],
+    );
+    check(
+        "fixed = true",
+        "fixed = false",
+        &[(
+            Effect::Widens,
+            "Record `invoice` may be changed after it was issued; those issued so far may not",
+        )],
+    );
+    check(
+        "fixed = false",
+        "fixed = true",
+        &[(Effect::Narrows, "Record `message` is fixed once issued")],
+    );
+    check(
+        "title = \"Invoice\"\nrelation = \"purchase\"",
+        "title = \"Invoice\"\nrelation = \"enquiry\"",
+        &[(
+            Effect::ShortensLife,
+            "The relation that record `invoice` is kept for is now `enquiry` (was `purchase`)",
+        )],
+    );
+    check(
+        "subject = \"text\", ",
+        "subject = \"text\", sent = \"date\", ",
+        &[(Effect::Neutral, "Field `message.sent` of type `date` is added")],
+    );
+    check(
+        "size_max = 4000",
+        "size_max = 3000",
+        &[(
+            Effect::Neutral,
+            "What field `message.body` takes is now at most 3000 characters (was at most 4000 \
+             characters); values kept so far stay",
+        )],
+    );
+}
+
+#[test]
 fn changes_of_roles_and_rights_are_told() {
     check(
         "may = [\"relate\"]",
@@ -180,6 +232,15 @@ fn changes_of_roles_and_rights_are_told() {
         "[role.desk]",
         &[(Effect::Narrows, "Role `boss` is dropped")],
     );
+    let asked = "[purpose.survey]\nneeds_consent = true\n[role.desk]";
+    let line = "Purpose `survey` is added, only with consent";
+    check("[role.desk]", asked, &[(Effect::Neutral, line)]);
+    let (needs, free) = ("needs_consent = true", "needs_consent = false");
+    let narrowed = "Purpose `marketing` needs the customer's consent now";
+    let base = SHOP.replacen(needs, free, 1);
+    check_from(&base, free, needs, &[(Effect::Narrows, narrowed)]);
+    let widened = "Purpose `marketing` no longer needs the customer's consent";
+    check(needs, free, &[(Effect::Widens, widened)]);
     let audit = "[purpose.audit]\n[role.desk]";
     check("[role.desk]", audit, &[(Effect::Neutral, "Purpose `audit` is added")]);
     check_from(

@@ -169,7 +169,7 @@ fn the_shop_says_what_its_file_says() {
     let shop = BTreeSet::from([Right::Create, Right::Ledger, Right::Relate, Right::Update]);
     assert_eq!(policy.roles()["shop"].may, shop);
     let desk: Vec<&Grant> = policy.grants_of("desk", "support").collect();
-    assert_eq!(desk.len(), 1);
+    assert_eq!(desk.len(), 2);
     assert_eq!(desk[0].see, See::Masked);
     assert_eq!(desk[0].reveal.as_ref().unwrap().per_day, 30);
     assert_eq!(desk[0].key(), "desk/support/address");
@@ -187,9 +187,80 @@ fn the_overview_names_everything_with_its_title() {
         "needed_for": ["enquiry", "purchase"], "find": "unique",
     });
     assert!(overview["fields"].as_array().unwrap().contains(&email));
-    assert_eq!(overview["grants"].as_array().unwrap().len(), 4);
+    assert_eq!(overview["purposes"][1]["needs_consent"], true);
+    assert_eq!(overview["grants"].as_array().unwrap().len(), 7);
     assert_eq!(overview["grants"][2]["reveal"]["per_day"], 30);
     assert_eq!(overview["roles"].as_array().unwrap().len(), 5);
+}
+
+/// A policy with a record, and a grant that names a field of it.
+fn with_invoice(fields: &str) -> String {
+    let record = format!("[record.invoice]\nrelation = \"sale\"\nfields = {fields}\n[purpose.");
+    SMALL.replacen("[purpose.", &record, 1).replacen(
+        "fields = [\"email\"]",
+        "fields = [\"email\", \"invoice.number\"]",
+        1,
+    )
+}
+
+#[test]
+fn a_record_is_read_with_its_fields_and_fixed_unless_it_says_otherwise() {
+    let policy =
+        parsed(&with_invoice("{ number = \"text\", to = { type = \"name\", title = \"To\" } }"));
+    let invoice = &policy.records()["invoice"];
+    assert!(invoice.fixed);
+    assert_eq!(invoice.relation.as_str(), "sale");
+    assert_eq!(policy.field("invoice.to").unwrap().title, "To");
+    assert_eq!(policy.field("invoice.number").unwrap().kind, FieldKind::Text { size_max: 2_000 });
+    assert!(policy.field("number").is_none() && policy.field("order.number").is_none());
+    let grant = &policy.grants()[0];
+    assert!(grant.fields.contains("invoice.number") && !grant.fields.contains("number"));
+    let overview = describe(&shop());
+    assert_eq!(overview["records"][0]["name"], "invoice");
+    assert_eq!(overview["records"][0]["fields"][2]["name"], "invoice.number");
+}
+
+#[test]
+fn nobody_is_found_by_a_field_of_a_record() {
+    let text = with_invoice("{ number = \"text\" }");
+    let text = text.replacen("find = [\"email\"]", "find = [\"invoice.number\"]", 1);
+    let problems = parse(&text).unwrap_err();
+    assert!(problems[0].cause.contains("which belongs to a record"), "{problems:?}");
+}
+
+#[test]
+fn numbers_of_record_fields_are_never_reused() {
+    let number = |registry: &Registry, name: &str| registry.id_of(name);
+    let registry = |text: &str, before: &Registry| {
+        before.extended_for(&parsed(text), &strongroom_crypto::SystemRandom).unwrap()
+    };
+    let first =
+        registry(&with_invoice("{ number = \"text\", total = \"number\" }"), &Registry::default());
+    let total = number(&first, "invoice.total").unwrap();
+    let dropped = registry(&with_invoice("{ number = \"text\" }"), &first);
+    let back = registry(&with_invoice("{ number = \"text\", vat = \"number\" }"), &dropped);
+    assert_eq!(number(&back, "invoice.total"), Some(total), "kept though nothing names it");
+    assert_ne!(number(&back, "invoice.vat"), Some(total));
+    let other = with_invoice("{ number = \"number\" }");
+    let changed = first.extended_for(&parsed(&other), &strongroom_crypto::SystemRandom);
+    assert_eq!(changed.unwrap_err().code, "field_changed");
+}
+
+#[test]
+fn fields_of_records_count_with_the_others() {
+    let fields = |count: usize| {
+        let all: Vec<String> = (0..count).map(|n| format!("f{n} = \"date\"")).collect();
+        format!("{{ number = \"text\", {} }}", all.join(", "))
+    };
+    let field = |n| format!("[field.f{n}]\ntype = \"date\"\nneeded_for = [\"sale\"]\n");
+    let text = |own: usize, of_record: usize| {
+        with_invoice(&fields(of_record)) + &(0..own).map(field).collect::<String>()
+    };
+    parsed(&text(158, 39));
+    let cause = &parse(&text(160, 39)).unwrap_err()[0].cause;
+    assert!(cause.contains("records have 40 fields, 38 are left"), "{cause}");
+    let cause = &parse(&text(0, 40)).unwrap_err()[0].cause;
+    assert!(cause.contains("has more than 40 fields"), "{cause}");
 }
 
 #[test]

@@ -22,10 +22,69 @@ const BAD: &[(&str, &str, &str)] = &[
         "[porpose.",
         "line 13: `porpose` is not a key known in the policy: did you mean `purpose`?",
     ),
+    // Outlets.
     (
         "[purpose.support]",
-        "[record.invoice]",
-        "line 13: `record` is not in this version: take it out",
+        "[outlet.news]\npurpose = \"support\"\nfields = [\"email\"]\nto = \"fax\"\n[purpose.support]",
+        "line 16: `to` of outlet `news` is `fax`: write `smtp`, or an address",
+    ),
+    (
+        "[purpose.support]",
+        "[outlet.news]\npurpose = \"suport\"\nfields = [\"email\"]\nto = \"smtp\"\n[purpose.support]",
+        "line 14: `suport` is not a purpose known in outlet `news`: did you mean `support`?",
+    ),
+    // Records.
+    (
+        "[purpose.support]",
+        "[record.invoice]\nfields = { number = \"text\" }\n[purpose.support]",
+        "line 13: record `invoice` has no `relation`: add",
+    ),
+    (
+        "[purpose.support]",
+        "[record.invoice]\nrelation = \"sal\"\nfields = { number = \"text\" }\n[purpose.support]",
+        "line 14: `sal` is not a relation known in record `invoice`: did you mean `sale`?",
+    ),
+    (
+        "[purpose.support]",
+        "[record.invoice]\nrelation = \"sale\"\nfields = {}\n[purpose.support]",
+        "line 15: record `invoice` has no fields: name at least one",
+    ),
+    (
+        "[purpose.support]",
+        "[record.invoice]\nrelation = \"sale\"\nfields = { number = \"txt\" }\n[purpose.support]",
+        "line 15: `txt` is not a type known in field `number` of record `invoice`: did you mean",
+    ),
+    (
+        "[purpose.support]",
+        "[record.invoice]\nrelation = \"sale\"\nfields = { kind = \"choice\" }\n[purpose.support]",
+        "line 15: field `kind` of record `invoice` has type `choice`, which needs more: write",
+    ),
+    (
+        "[purpose.support]",
+        "[record.invoice]\nrelation = \"sale\"\nfields = { kind = 3 }\n[purpose.support]",
+        "line 15: field `kind` of record `invoice` is a number: write its type",
+    ),
+    (
+        "[purpose.support]",
+        "[record.invoice]\nrelation = \"sale\"\nfixed = \"no\"\nfields = { n = \"text\" }\n\
+         [purpose.support]",
+        "line 15: `fixed` of record `invoice` is neither yes nor no: write `fixed = true`",
+    ),
+    (
+        "[purpose.support]",
+        "[record.invoice]\nrelation = \"sale\"\nfields = { n = { type = \"text\", find = \"exact\" } }\n\
+         [purpose.support]",
+        "line 15: `find` is not in this version: take it out",
+    ),
+    (
+        "[purpose.support]",
+        "[record.Invoice]\nrelation = \"sale\"\nfields = { \"a.b\" = \"text\" }\n[purpose.support]",
+        "line 13: `Invoice` is not a name: use lower-case letters",
+    ),
+    (
+        "fields = [\"email\"]",
+        "fields = [\"invoice.number\"]",
+        "line 19: `invoice.number` is not a field known in the policy: known are",
     ),
     (
         "[business]\n",
@@ -169,13 +228,8 @@ const BAD: &[(&str, &str, &str)] = &[
     // Purposes and roles.
     (
         "[purpose.support]",
-        "[purpose.support]\nneeds_consent = true",
-        "line 14: `needs_consent = true` is not in this version: take it out",
-    ),
-    (
-        "[purpose.support]",
         "[purpose.support]\nneeds_consent = 1",
-        "line 14: `needs_consent` of purpose `support` is neither yes nor no",
+        "line 14: `needs_consent` of purpose `support` is neither yes nor no: write `true`",
     ),
     (
         "[\"relate\"]",

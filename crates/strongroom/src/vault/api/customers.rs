@@ -26,11 +26,11 @@ use crate::web::{Body, Problem, Receipted};
 pub(super) struct CustomerInput {
     /// Why they are known: at least one, each once.
     #[serde(default)]
-    relations: Vec<RelationText>,
+    pub(super) relations: Vec<RelationText>,
     /// Declared fields that one of the relations needs.
     #[serde(default)]
     #[schema(value_type = Object)]
-    fields: BTreeMap<String, Value>,
+    pub(super) fields: BTreeMap<String, Value>,
 }
 
 /// A relation, by name or with the time it last happened.
@@ -184,12 +184,12 @@ impl CustomerInput {
     }
 }
 
-fn changed(patched: Patched) -> Response {
+pub(super) fn changed(patched: Patched) -> Response {
     let answer = answer(StatusCode::OK, patched.id.to_string(), patched.version);
     Receipted(patched.receipt, answer).into_response()
 }
 
-fn answer(status: StatusCode, id: String, version: u64) -> impl IntoResponse {
+pub(super) fn answer(status: StatusCode, id: String, version: u64) -> impl IntoResponse {
     let place = [
         (header::LOCATION, format!("/v1/customers/{id}")),
         (header::ETAG, format!("\"{version}\"")),
@@ -198,7 +198,7 @@ fn answer(status: StatusCode, id: String, version: u64) -> impl IntoResponse {
 }
 
 /// The version in `If-Match`: without it two programs would undo each other's changes unseen.
-fn read_version(headers: &HeaderMap) -> Result<u64, Error> {
+pub(super) fn read_version(headers: &HeaderMap) -> Result<u64, Error> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         let detail = "send the version you read in the header `If-Match`, as in `If-Match: \"3\"`";
         return Err(Error::new(ErrorKind::PreconditionFailed, "if_match_missing", detail));

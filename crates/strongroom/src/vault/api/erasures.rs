@@ -9,9 +9,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::{Caller, Desk, refuse};
-use crate::ctx::EntryKind;
+use crate::ctx::{EntryKind, Time};
 use crate::error::Error;
-use crate::vault;
+use crate::vault::{self, Kept};
 use crate::web::{Problem, Receipted};
 
 /// What becomes of a customer who is to be forgotten.
@@ -43,13 +43,7 @@ pub(super) async fn ask(
     let asked = async { vault::ask_erasure(&desk, &ctx, id.parse()?).await };
     match asked.await {
         Ok(asked) => {
-            let kept = asked.kept.into_iter().map(|kept| KeptView {
-                relation: kept.relation,
-                basis: kept.basis,
-                until: kept.until.to_rfc3339(),
-                fields: kept.fields,
-            });
-            let view = ErasureView { due: asked.due.to_rfc3339(), kept: kept.collect() };
+            let view = view(asked.due, asked.kept);
             Ok(Receipted(asked.receipt, (StatusCode::ACCEPTED, Json(view))))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Erase, "erase.ask", error).await),
@@ -71,4 +65,14 @@ pub(super) async fn cancel(
         Ok(receipt) => Ok(Receipted(receipt, StatusCode::NO_CONTENT)),
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Erase, "erase.cancel", error).await),
     }
+}
+
+pub(super) fn view(due: Time, kept: Vec<Kept>) -> ErasureView {
+    let kept = kept.into_iter().map(|kept| KeptView {
+        relation: kept.relation,
+        basis: kept.basis,
+        until: kept.until.to_rfc3339(),
+        fields: kept.fields,
+    });
+    ErasureView { due: due.to_rfc3339(), kept: kept.collect() }
 }

@@ -118,7 +118,7 @@ pub(super) async fn rows(
 ) -> Result<Receipted<Json<ImportView>>, Error> {
     let taken = async {
         let rows = read_rows(input.rows)?;
-        let outcome = vault::import_chunk(&desk, &ctx, id.parse()?, input.first, &rows).await?;
+        let outcome = vault::import_chunk(&desk, &ctx, id.parse()?, input.first, rows).await?;
         let receipt =
             outcome.receipt.ok_or_else(|| Error::internal("a chunk without a receipt"))?;
         Ok((receipt, view(&outcome.now, outcome.problems)))
@@ -143,7 +143,7 @@ pub(super) async fn dry_run(
     Caller(ctx): Caller,
     Body(input): Body<TryInput, CHUNK_SIZE_BYTES_MAX>,
 ) -> Result<Receipted<Json<TryView>>, Error> {
-    let tried = async { vault::try_chunk(&desk, &ctx, &read_rows(input.rows)?).await };
+    let tried = async { vault::try_chunk(&desk, &ctx, read_rows(input.rows)?).await };
     match tried.await {
         Ok((problems, receipt)) => {
             Ok(Receipted(receipt, Json(TryView { problems: problem_views(problems) })))
@@ -172,7 +172,7 @@ fn read_hash(text: &str) -> Result<[u8; 32], Error> {
     })
 }
 
-fn view(begun: &Begun, problems: Vec<RowProblem>) -> ImportView {
+pub(super) fn view(begun: &Begun, problems: Vec<RowProblem>) -> ImportView {
     ImportView {
         id: begun.id.to_string(),
         rows_done: begun.rows_done,

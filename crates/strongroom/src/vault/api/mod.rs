@@ -1,10 +1,16 @@
-//! Routes of the vault: customers, erasures, imports, who looked.
+//! Routes of the vault: customers, consents, records, tokens, erasures, holds, imports, who looked.
 
+mod batch;
+mod consents;
 mod customers;
 mod erasures;
+mod holds;
 mod imports;
 mod looks;
+mod records;
+mod repeats;
 mod shown;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -15,18 +21,30 @@ use crate::access::Desk;
 use crate::ctx::Time;
 use crate::error::Error;
 
+pub use repeats::rebuild;
+
 /// All of them.
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .routes(routes!(customers::create))
         .routes(routes!(customers::upsert))
+        .routes(routes!(batch::batch))
         .routes(routes!(shown::look_up))
         .routes(routes!(shown::read, customers::patch, erasures::ask))
+        .routes(routes!(shown::read_many))
         .routes(routes!(shown::reveal))
         .routes(routes!(customers::relate))
+        .routes(routes!(consents::list))
+        .routes(routes!(consents::give, consents::withdraw))
         .routes(routes!(erasures::cancel))
+        .routes(routes!(holds::place_hold, holds::release_hold))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
+        .routes(routes!(records::add, records::list))
+        .routes(routes!(records::read, records::patch))
+        .routes(routes!(records::reveal))
+        .routes(routes!(tokens::make))
+        .routes(routes!(tokens::detokenize))
         .routes(routes!(imports::begin))
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))

@@ -14,7 +14,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::{Caller, Desk, Purpose, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
-use crate::vault::{self, RevealReason, Shown};
+use crate::id::{Customer, Id};
+use crate::vault::{self, RevealReason, Shown, ShownOne};
 use crate::web::{Body, Problem, Receipted};
 
 /// Values as they may be shown.
@@ -74,7 +75,7 @@ pub(super) async fn look_up(
 #[serde(deny_unknown_fields)]
 pub(super) struct FieldsQuery {
     /// Field names, separated by commas.
-    fields: String,
+    pub(super) fields: String,
 }
 
 /// Fields of a customer, as the policy shows them for a purpose
@@ -89,7 +90,7 @@ pub(super) async fn read(
     Query(query): Query<FieldsQuery>,
 ) -> Result<Response, Error> {
     let shown = async {
-        let fields = split(&query.fields)?;
+        let fields = own(split(&query.fields)?)?;
         vault::read(&desk, &ctx, id.parse()?, &purpose, &fields).await
     };
     match shown.await {
@@ -98,17 +99,76 @@ pub(super) async fn read(
     }
 }
 
+/// A page of customers.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageInput {
+    /// 1 to 200 ids.
+    ids: Vec<String>,
+    /// Field names.
+    fields: Vec<String>,
+}
+
+/// Customers as they may be shown. Each of those asked for is in exactly one of the lists.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PageView {
+    /// In the order they were asked for, each once.
+    customers: Vec<ShownView>,
+    /// Who is not there, or not for you to know.
+    missing: Vec<String>,
+    /// Who cannot be shown until something is mended; the findings say what.
+    unavailable: Vec<String>,
+    /// Who has not consented to the purpose.
+    without_consent: Vec<String>,
+}
+
+/// Fields of up to 200 customers, as the policy shows them for a purpose
+///
+/// One entry in the ledger names them all. Those who cannot be shown are named in lists of their own.
+#[utoipa::path(post, path = "/v1/customers/read", tag = "customers", operation_id = "read_customers",
+    params(("Strongroom-Purpose" = String, Header)), request_body = PageInput,
+    responses((status = 200, body = PageView), (status = "default", body = Problem)))]
+pub(super) async fn read_many(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Purpose(purpose): Purpose,
+    Body(input): Body<PageInput>,
+) -> Result<Receipted<Json<PageView>>, Error> {
+    let shown = async {
+        let fields = split(&input.fields.join(","))?;
+        let ids = input.ids.iter().map(|id| id.parse()).collect::<Result<Vec<_>, Error>>()?;
+        vault::read_many(&desk, &ctx, &ids, &purpose, &fields).await
+    };
+    match shown.await {
+        Ok(shown) => {
+            let names = |ids: Vec<Id<Customer>>| ids.iter().map(ToString::to_string).collect();
+            let view = |one: ShownOne| {
+                let (id, version) = (one.id.to_string(), one.version);
+                ShownView { id, version, fields: one.fields, masked: one.masked }
+            };
+            let page = PageView {
+                customers: shown.customers.into_iter().map(view).collect(),
+                missing: names(shown.missing),
+                unavailable: names(shown.unavailable),
+                without_consent: names(shown.without_consent),
+            };
+            Ok(Receipted(shown.receipt, Json(page)))
+        }
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Read, "customer.read_many", error).await),
+    }
+}
+
 /// What to reveal and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevealInput {
     /// Field names.
-    fields: Vec<String>,
+    pub(super) fields: Vec<String>,
     /// One of the policy's reasons.
-    reason: String,
+    pub(super) reason: String,
     /// Your own ticket, an opaque number.
     #[serde(default)]
-    ticket: String,
+    pub(super) ticket: String,
 }
 
 /// Fields of a customer in clear, for a reason
@@ -124,7 +184,7 @@ pub(super) async fn reveal(
     Body(input): Body<RevealInput>,
 ) -> Result<Response, Error> {
     let shown = async {
-        let fields = split(&input.fields.join(","))?;
+        let fields = own(split(&input.fields.join(","))?)?;
         let why = RevealReason { reason: &input.reason, ticket: &input.ticket };
         vault::reveal(&desk, &ctx, id.parse()?, &purpose, &fields, why).await
     };
@@ -134,7 +194,7 @@ pub(super) async fn reveal(
     }
 }
 
-fn split(names: &str) -> Result<Vec<String>, Error> {
+pub(super) fn split(names: &str) -> Result<Vec<String>, Error> {
     let mut fields: Vec<String> = names.split(',').map(str::trim).map(str::to_owned).collect();
     fields.sort();
     fields.dedup();
@@ -143,6 +203,15 @@ fn split(names: &str) -> Result<Vec<String>, Error> {
         return Err(Error::bad_request("bad_fields", detail));
     }
     Ok(fields)
+}
+
+/// Fields of the customer; those of records are shown with their record.
+fn own(fields: Vec<String>) -> Result<Vec<String>, Error> {
+    if !fields.iter().any(|name| name.contains('.')) {
+        return Ok(fields);
+    }
+    let detail = "fields of records are read at `/v1/customers/{id}/records`";
+    Err(Error::bad_request("bad_fields", detail))
 }
 
 fn answer(shown: Shown) -> Response {

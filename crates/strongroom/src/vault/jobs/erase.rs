@@ -91,6 +91,8 @@ struct Plan {
     pseudonym: [u8; 16],
     /// Whether the customer goes whole, or a legal duty keeps a part.
     whole: bool,
+    /// Shelves of records that go while the customer stays.
+    shelves: Vec<[u8; 16]>,
 }
 
 /// The point of return: from the entry this makes on, nothing it names can be shown.
@@ -135,10 +137,13 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
     } else {
         row.state = CustomerState::Active;
         let core = core_of(&opened, &left, &plan);
-        row.due_day = rules::due_day(&applied.policy, &core.relations);
+        row.due_day = rules::due_day_of(&applied.policy, &core);
         sealing.core(ctx, row.key, &opened.core_key, &core, row.version)?;
         change =
             change.write_all(plan.compartments.iter().map(|it| store::delete_record(row.key, it)));
+        let tokens = plan.compartments.iter().map(|it| store::delete_tokens_in(row.key, it));
+        change = change.write_all(tokens);
+        change = change.write_all(plan.shelves.iter().map(|it| store::delete_shelf(row.key, it)));
         // At once, because the customer is shown again from here on: a value set anew before the end
         // must not lose its row to the plan.
         change =
@@ -170,7 +175,7 @@ async fn raise_if_put_back(
         store::find_job(&mut data, job.customer, JobState::Asked).await?
     };
     if stands.is_some_and(|stands| stands.mac == job.mac) {
-        raise(desk, ctx, FindingKind::Tampered, &opened.row, PUT_BACK).await;
+        raise(desk, ctx, FindingKind::Tampered, &opened.row.id, PUT_BACK).await;
     }
     Ok(())
 }
@@ -178,7 +183,7 @@ async fn raise_if_put_back(
 /// Destroys the keys of a begun job, deletes what they sealed, and says so.
 async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
     let plan = Plan::decode(&job.plan)?;
-    desk.keyring.destroy_forever(&Destruction::issue(plan.deks.clone()))?;
+    desk.keyring.destroy_forever(Destruction::issue(plan.deks.clone())).await?;
     let mut done = job.clone();
     done.state = JobState::Done;
     done.customer = 0;
@@ -210,6 +215,8 @@ fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
     if plan.whole {
         statements.extend(plan.compartments.iter().map(|it| store::delete_record(key, it)));
         statements.push(store::delete_record(key, &crate::keys::CORE));
+        statements.push(store::delete_shelves(key));
+        statements.push(store::delete_tokens(key));
         statements.push(store::delete_subject(&plan.subject_hash, key));
         statements.push(store::delete_customer(key));
         statements.extend(findings::forget(&plan.customer));
@@ -219,7 +226,7 @@ fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
 }
 
 fn plan(desk: &Desk, opened: &Opened, left: &Remainder) -> Result<Plan, Error> {
-    let whole = left.relations.is_empty();
+    let whole = left.is_empty();
     let mut plan = Plan {
         customer: *opened.row.id.as_bytes(),
         subject_hash: desk.keyring.subject_index(&opened.core.pseudonym.0)?,
@@ -232,6 +239,10 @@ fn plan(desk: &Desk, opened: &Opened, left: &Remainder) -> Result<Plan, Error> {
             plan.compartments.push(*compartment);
             plan.deks.push(record.key.dek());
         }
+    }
+    for shelf in opened.core.shelves.iter().filter(|it| !left.shelves.contains(&it.id)) {
+        plan.deks.push(shelf.dek);
+        plan.shelves.push(shelf.id);
     }
     if whole {
         plan.deks.push(peek_binding(&opened.core_sealed)?.dek);
@@ -256,12 +267,15 @@ fn core_of(opened: &Opened, left: &Remainder, plan: &Plan) -> Core {
     core.relations.clone_from(&left.relations);
     core.compartments.retain(|id, _| left.compartments.contains(id));
     core.indexes.retain(|entry| !plan.indexes.contains(entry));
+    // Who asks to be forgotten takes back whatever they agreed to.
+    core.consents.clear();
+    core.shelves.retain(|shelf| left.shelves.contains(&shelf.id));
     core
 }
 
 impl Plan {
     fn encode(&self) -> Vec<u8> {
-        let mut encoder = Encoder::new("erasure/plan");
+        let mut encoder = Encoder::new("erasure/plan/v2");
         encoder.u32(length(self.deks.len()));
         for dek in &self.deks {
             encoder.bytes(dek);
@@ -280,11 +294,19 @@ impl Plan {
             .bytes(&self.subject_hash)
             .bytes(&self.pseudonym)
             .u8(u8::from(self.whole));
+        encoder.u32(length(self.shelves.len()));
+        for shelf in &self.shelves {
+            encoder.bytes(shelf);
+        }
         encoder.finish()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let mut decoder = Decoder::new(bytes, "erasure/plan")?;
+        // An erasure begun by a version without records is finished by this one.
+        let (mut decoder, has_shelves) = match Decoder::new(bytes, "erasure/plan/v2") {
+            Ok(decoder) => (decoder, true),
+            Err(_) => (Decoder::new(bytes, "erasure/plan")?, false),
+        };
         let mut plan = Self::default();
         for _ in 0..decoder.u32()? {
             plan.deks.push(decoder.array()?);
@@ -300,6 +322,11 @@ impl Plan {
         plan.subject_hash = decoder.array()?;
         plan.pseudonym = decoder.array()?;
         plan.whole = decoder.u8()? == 1;
+        if has_shelves {
+            for _ in 0..decoder.u32()? {
+                plan.shelves.push(decoder.array()?);
+            }
+        }
         decoder.finish()?;
         Ok(plan)
     }

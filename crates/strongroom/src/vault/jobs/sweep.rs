@@ -46,6 +46,18 @@ fn in_use(
     wanted: &HashSet<[u8; 16]>,
 ) -> Result<HashSet<[u8; 16]>, Error> {
     let mut seen = HashSet::new();
+    let mut after = store::ShelfPlace(i64::MIN, [0; 16], [0; 16]);
+    loop {
+        let page = store::list_shelf_deks_page(db, &after, PAGE_ROWS)?;
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        for (_, sealed) in &page {
+            let dek = peek_binding(sealed)?.dek;
+            if wanted.contains(&dek) {
+                seen.insert(dek);
+            }
+        }
+    }
     let mut after = (i64::MIN, [0; 16]);
     loop {
         let page = store::list_deks_page(db, (after.0, &after.1), PAGE_ROWS)?;

@@ -4,6 +4,8 @@ mod customers;
 mod erasures;
 mod imports;
 mod indexes;
+mod records;
+mod tokens;
 
 pub(super) use customers::{
     active_and_alive, delete_customer, delete_record, find_row, insert_customer, list_active_keys,
@@ -18,4 +20,12 @@ pub(super) use imports::{ImportRow, advance_import, find_import, insert_import, 
 pub(super) use indexes::{
     claim_unique, delete_index, delete_subject, find_by_hash, insert_exact, insert_subject,
     key_of_subject,
+};
+pub(super) use records::{
+    SHELF_RECORDS_MAX, ShelfPlace, delete_shelf, delete_shelves, list_shelf_deks_page,
+    put_shelf_record, read_shelf, read_shelf_record, shelf_of,
+};
+pub(super) use tokens::{
+    TokenRow, count_tokens, delete_tokens, delete_tokens_in, find_token, insert_token,
+    reseal_token, token_in_slot, unchanged,
 };

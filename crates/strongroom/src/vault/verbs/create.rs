@@ -74,7 +74,7 @@ pub(super) async fn create_with(
             .writing(made.written)
             .counting(1);
         let (id, guards) = (made.id, made.guards.clone());
-        let change = made.into_change(grant.change(entry));
+        let change = made.into_change(grant.change(entry).making(id));
         match commit_or_retry(desk, change).await {
             Ok(Attempt::Done(receipt)) => return Ok(Created { id, version: 1, receipt }),
             Ok(Attempt::Retry) => {}
@@ -137,7 +137,8 @@ pub(super) fn prepare(
         compartments.insert(compartment, 1);
     }
     let due_day = rules::due_day(&applied.policy, &relations);
-    let core = Core { pseudonym, created: ctx.now, relations, compartments, indexes };
+    let (created, consents, shelves) = (ctx.now, Vec::new(), Vec::new());
+    let core = Core { pseudonym, created, relations, compartments, indexes, consents, shelves };
     let (core_key, new_key) = desk.keyring.new_data_key(id.as_bytes(), &CORE)?;
     sealing.seal(ctx, key, &CORE, &core_key, &core.cells(), 1)?;
     sealing.keys.push(new_key);
@@ -190,6 +191,20 @@ impl Sealing {
     pub(in crate::vault) fn put(&mut self, key: i64, compartment: &[u8; 16], sealed: Vec<u8>) {
         self.hash = sha256(&[&self.hash, &sealed]);
         self.writes.push(store::put_record(key, compartment, sealed));
+    }
+
+    /// Takes the sealed record of a shelf in; gives its hash.
+    pub(in crate::vault) fn on_shelf(
+        &mut self,
+        key: i64,
+        shelf: &[u8; 16],
+        id: &[u8; 16],
+        sealed: Vec<u8>,
+    ) -> [u8; 32] {
+        let hash = sha256(&[&sealed]);
+        self.hash = sha256(&[&self.hash, &sealed]);
+        self.writes.push(store::put_shelf_record(key, shelf, id, &hash, sealed));
+        hash
     }
 
     /// Seals a core.

@@ -73,6 +73,22 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
     Err(changed_meanwhile())
 }
 
+/// When the keys of a customer who waits to be forgotten are destroyed, and what stays.
+pub async fn asked_of(
+    desk: &Desk,
+    ctx: &Ctx,
+    id: Id<Customer>,
+) -> Result<(Time, Vec<Kept>), Error> {
+    let opened = open(desk, ctx, Which::Id(&id)).await?.ok_or_else(Error::not_found)?;
+    let job = {
+        let mut data = desk.data.snapshot().await?;
+        store::find_job(&mut data, opened.row.key, JobState::Asked).await?
+    };
+    let job = job.ok_or_else(Error::not_found)?;
+    let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
+    Ok((job.due, rules::remainder(&applied, &opened.core, job.due).why))
+}
+
 /// Takes an erasure back: the customer is shown again as before.
 pub async fn cancel_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Receipt, Error> {
     for _ in 0..ATTEMPTS_MAX {
@@ -84,7 +100,7 @@ pub async fn cancel_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<
         };
         let Some(job) = job.filter(|_| opened.row.state == CustomerState::Restricted) else {
             let detail = "no erasure of this customer is waiting; once begun it cannot be undone";
-            return Err(Error::new(ErrorKind::NotFound, "no_erasure", detail));
+            return Err(Error::new(ErrorKind::NotFound, "no_erasure", detail).leaving_entry());
         };
         refuse_broken(&desk.keyring, &job)?;
         let mut cancelled = job.clone();

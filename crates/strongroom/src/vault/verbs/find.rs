@@ -8,9 +8,9 @@ use crate::error::{Error, FieldProblem};
 use crate::id::{Customer, Id};
 use crate::policy::{Find, parse_value};
 use crate::vault::model::{CustomerState, IndexEntry, IndexKind};
-use crate::vault::store;
 use crate::vault::verbs::open::{Opened, Which, open};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+use crate::vault::{rules, store};
 
 /// Who was found, at most 20.
 pub struct Match {
@@ -46,9 +46,11 @@ pub async fn look_up(
                     .with_fields(vec![problem])
             })?;
         let hash = desk.keyring.index(number, &value.expose_index_text())?;
-        let found = found_under(desk, ctx, &IndexEntry { kind, field: number, hash }).await?;
+        let mut found = found_under(desk, ctx, &IndexEntry { kind, field: number, hash }).await?;
+        // Who has not consented is not found, as if they were not there.
+        found.retain(|it| rules::has_consented(&applied.policy, &it.core, purpose));
         let entry = Entry::new(ctx, EntryKind::Search, "customer.lookup")
-            .about(subjects(&found))
+            .about(subjects(found.iter()))
             .of_fields(FieldSet::of([number]))
             .counting(found.len() as u64);
         let mut change = permission.grant.change(entry);
@@ -80,8 +82,9 @@ async fn found_under(desk: &Desk, ctx: &Ctx, entry: &IndexEntry) -> Result<Vec<O
     Ok(found)
 }
 
-fn subjects(found: &[Opened]) -> Subjects {
-    let pseudonyms: Vec<Pseudonym> = found.iter().map(|opened| opened.core.pseudonym).collect();
+/// Whose data an entry about these touches.
+pub(super) fn subjects<'a>(found: impl Iterator<Item = &'a Opened>) -> Subjects {
+    let pseudonyms: Vec<Pseudonym> = found.map(|opened| opened.core.pseudonym).collect();
     match pseudonyms.as_slice() {
         [] => Subjects::None,
         [one] => Subjects::One(*one),

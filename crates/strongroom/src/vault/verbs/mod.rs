@@ -1,35 +1,78 @@
 //! What can be done with customers, one file a verb.
 
+mod batch;
+mod consent;
 pub(super) mod create;
 pub(super) mod erase;
 mod find;
+mod holds;
 mod import;
 mod looks;
 pub(super) mod open;
 mod patch;
 mod read;
+mod read_many;
+mod records;
 mod release;
+mod scope;
+mod shelves;
+mod show_records;
+mod tokens;
 mod upsert;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::error::Error;
 
+pub use batch::{BATCH_ITEMS_MAX, BatchItem, BatchOutcome, batch};
+pub use consent::{
+    ConsentInput, ConsentView, Consented, Consents, consented, give_consent, list_consents,
+    withdraw_consent,
+};
 pub use create::{Created, NewCustomer, RelationInput, create};
-pub use erase::{Asked, ask_erasure, cancel_erasure};
+pub use erase::{Asked, ask_erasure, asked_of, cancel_erasure};
 pub use find::{Match, look_up};
+pub use holds::place_hold;
 pub use import::{
     Begun, CHUNK_ROWS_MAX, ChunkOutcome, ImportRowInput, RowProblem, begin_import, import_chunk,
-    try_chunk,
+    import_now, try_chunk,
 };
-pub use looks::{Look, Looks, Scope, ScopeLine, ScopeOf, scope, who_looked};
+pub use looks::{Look, Looks, who_looked};
+pub use open::version_of;
 pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
+pub use read_many::{ShownOne, ShownPage, read_many};
+pub use records::{NewRecord, RecordWritten, add_record, patch_record};
 pub use release::{
     Allowance, Release, Released, Subject, customer_behind, release, segment, subject_of,
 };
+pub use scope::{Position, SCOPE_LINES_MAX, Scope, ScopeAsked, ScopeLine, ScopeOf, Touched, scope};
+pub use show_records::{RecordShown, RecordsShown, list_records, read_record, reveal_record};
+pub use tokens::{TokenInput, TokenShown, TokenShows, detokenize, make_tokens};
 pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.
 pub(super) const ATTEMPTS_MAX: usize = 5;
+
+/// Runs work that opens or seals many customers on a thread that may block, so that short requests do
+/// not wait for it.
+pub(super) async fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    static PLACES: Semaphore = Semaphore::const_new(APART_MAX);
+    let place = PLACES.acquire().await.map_err(Error::internal)?;
+    let runtime = Handle::current();
+    let done = tokio::task::spawn_blocking(move || {
+        // Held to the end of the work, which goes on when its caller has gone away.
+        let _place = place;
+        runtime.block_on(work)
+    });
+    done.await.map_err(Error::internal)?
+}
+
+/// Two cores seal no faster in more threads, and what each of them holds is a chunk in memory.
+const APART_MAX: usize = 4;
 
 pub(super) fn changed_meanwhile() -> Error {
     let detail = "rights or the customer keep changing while this is done; try again";

@@ -6,6 +6,7 @@ use strongroom_crypto::peek_binding;
 
 use crate::access::{Desk, raise_finding};
 use crate::ctx::Ctx;
+use crate::db::Snapshot;
 use crate::error::{Error, ErrorKind};
 use crate::findings::{Finding, FindingKind};
 use crate::id::{Customer, Id};
@@ -43,6 +44,11 @@ pub(in crate::vault) async fn open_active(
     }
 }
 
+/// The version a customer has now.
+pub async fn version_of(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<u64, Error> {
+    Ok(open_active(desk, ctx, &id).await?.row.version)
+}
+
 /// How a customer is named.
 #[derive(Clone, Copy)]
 pub(in crate::vault) enum Which<'a> {
@@ -56,36 +62,113 @@ pub(in crate::vault) async fn open(
     ctx: &Ctx,
     which: Which<'_>,
 ) -> Result<Option<Opened>, Error> {
-    let (row, records, returned) = {
-        let mut data = desk.data.snapshot().await?;
-        let row = match which {
-            Which::Id(id) => store::find_row(&mut data, id).await?,
-            Which::Key(key) => store::row_by_key(&mut data, key).await?,
-        };
-        let Some(row) = row else { return Ok(None) };
-        let records = store::read_records(&mut data, row.key).await?;
-        let returned = any_registered(desk, &mut data, &records).await?;
-        (row, records, returned)
-    };
-    if returned {
-        raise(desk, ctx, FindingKind::Tampered, &row, RETURNED).await;
-        return Ok(None);
-    }
-    match open_records(desk, &row, records).await {
-        Ok(opened) => Ok(Some(opened)),
-        Err(Closed::Failed(error)) if error.code == "tampered" => {
-            raise(desk, ctx, FindingKind::Tampered, &row, TAMPERED).await;
-            Err(error)
+    let loaded = load(desk, &mut desk.data.snapshot().await?, which).await;
+    let tried = match loaded {
+        Ok(Some(loaded)) => {
+            let mut keys = desk.keyring.snapshot().await?;
+            Ok(Some(open_records(desk, &mut keys, loaded).await))
         }
-        Err(Closed::Failed(error)) => Err(error),
-        Err(Closed::KeyMissing(dek)) => key_missing(desk, ctx, &row, &dek).await,
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    conclude(desk, ctx, which, tried).await
+}
+
+/// Opens several customers in one snapshot of the data and one of the keys; each is told apart, so one
+/// that does not open keeps no other. For a thread that may block: a page takes milliseconds.
+pub(in crate::vault) async fn open_page(
+    desk: &Desk,
+    ctx: &Ctx,
+    page: &[Which<'_>],
+) -> Result<Vec<Result<Option<Opened>, Error>>, Error> {
+    let mut loaded = Vec::with_capacity(page.len());
+    {
+        let mut data = desk.data.snapshot().await?;
+        for which in page {
+            loaded.push(load(desk, &mut data, *which).await);
+        }
     }
+    let mut tried = Vec::with_capacity(page.len());
+    {
+        let mut keys = desk.keyring.snapshot().await?;
+        for loaded in loaded {
+            tried.push(match loaded {
+                Ok(Some(loaded)) => Ok(Some(open_records(desk, &mut keys, loaded).await)),
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            });
+        }
+    }
+    let mut opened = Vec::with_capacity(page.len());
+    for (which, tried) in page.iter().zip(tried) {
+        opened.push(conclude(desk, ctx, *which, tried).await);
+    }
+    Ok(opened)
+}
+
+/// A customer's rows, as they stand in one snapshot.
+struct Loaded {
+    row: CustomerRow,
+    records: Vec<([u8; 16], Vec<u8>)>,
+    /// A record names a key that the register calls destroyed.
+    returned: bool,
+}
+
+async fn load(desk: &Desk, data: &mut Snapshot, which: Which<'_>) -> Result<Option<Loaded>, Error> {
+    let row = match which {
+        Which::Id(id) => store::find_row(data, id).await?,
+        Which::Key(key) => store::row_by_key(data, key).await?,
+    };
+    let Some(row) = row else { return Ok(None) };
+    let records = store::read_records(data, row.key).await?;
+    let returned = any_registered(desk, data, &records).await?;
+    Ok(Some(Loaded { row, records, returned }))
+}
+
+/// What came of it, with a finding where rows or keys are not as they were left.
+async fn conclude(
+    desk: &Desk,
+    ctx: &Ctx,
+    which: Which<'_>,
+    tried: Result<Option<(CustomerRow, Result<Opened, Closed>)>, Error>,
+) -> Result<Option<Opened>, Error> {
+    match tried {
+        Ok(None) => Ok(None),
+        Ok(Some((_, Ok(opened)))) => Ok(Some(opened)),
+        Ok(Some((row, Err(Closed::Returned)))) => {
+            raise(desk, ctx, FindingKind::Tampered, &row.id, RETURNED).await;
+            Ok(None)
+        }
+        Ok(Some((row, Err(Closed::KeyMissing(dek))))) => key_missing(desk, ctx, &row, &dek).await,
+        Ok(Some((row, Err(Closed::Failed(error))))) => {
+            Err(tell_tampered(desk, ctx, &row.id, error).await)
+        }
+        // A row that cannot even be read: its state is no word of ours.
+        Err(error) => match which {
+            Which::Id(id) => Err(tell_tampered(desk, ctx, id, error).await),
+            Which::Key(_) => Err(error),
+        },
+    }
+}
+
+/// Raises a finding where an error says that something was altered; gives the error back.
+pub(in crate::vault) async fn tell_tampered(
+    desk: &Desk,
+    ctx: &Ctx,
+    customer: &Id<Customer>,
+    error: Error,
+) -> Error {
+    if error.code == "tampered" {
+        raise(desk, ctx, FindingKind::Tampered, customer, TAMPERED).await;
+    }
+    error
 }
 
 /// Why a customer does not open.
 enum Closed {
     Failed(Error),
     KeyMissing([u8; 16]),
+    Returned,
 }
 
 impl<E: Into<Error>> From<E> for Closed {
@@ -96,14 +179,27 @@ impl<E: Into<Error>> From<E> for Closed {
 
 async fn open_records(
     desk: &Desk,
+    keys: &mut Snapshot,
+    loaded: Loaded,
+) -> (CustomerRow, Result<Opened, Closed>) {
+    let Loaded { row, records, returned } = loaded;
+    let opened = match returned {
+        true => Err(Closed::Returned),
+        false => open_each(desk, keys, &row, records).await,
+    };
+    (row, opened)
+}
+
+async fn open_each(
+    desk: &Desk,
+    keys: &mut Snapshot,
     row: &CustomerRow,
     records: Vec<([u8; 16], Vec<u8>)>,
 ) -> Result<Opened, Closed> {
     let id = row.id.as_bytes();
-    let mut keys = desk.keyring.snapshot().await?;
     let mut sealed: BTreeMap<[u8; 16], Vec<u8>> = records.into_iter().collect();
     let core_sealed = sealed.remove(&CORE).ok_or_else(|| tampered("no core record"))?;
-    let core_key = match desk.keyring.find(&mut keys, id, &CORE, &core_sealed).await? {
+    let core_key = match desk.keyring.find(keys, id, &CORE, &core_sealed).await? {
         Found::Key(key) => key,
         Found::Missing => return Err(Closed::KeyMissing(peek_binding(&core_sealed)?.dek)),
     };
@@ -118,7 +214,7 @@ async fn open_records(
         if binding.version != *version {
             return Err(tampered("a record of another version").into());
         }
-        let key = match desk.keyring.find(&mut keys, id, compartment, &sealed).await? {
+        let key = match desk.keyring.find(keys, id, compartment, &sealed).await? {
             Found::Key(key) => key,
             Found::Missing => return Err(Closed::KeyMissing(binding.dek)),
         };
@@ -133,7 +229,7 @@ async fn open_records(
 
 /// A missing key is an erasure only if the register or a begun job says so; otherwise nothing is
 /// deleted and nothing is answered for this customer.
-async fn key_missing(
+pub(super) async fn key_missing(
     desk: &Desk,
     ctx: &Ctx,
     row: &CustomerRow,
@@ -153,7 +249,7 @@ async fn key_missing(
     }
     drop(data);
     desk.missing_keys.note(*row.id.as_bytes());
-    raise(desk, ctx, FindingKind::KeyMissing, row, KEY_MISSING).await;
+    raise(desk, ctx, FindingKind::KeyMissing, &row.id, KEY_MISSING).await;
     let detail = "a key of this customer is missing although nobody erased them; nothing was \
                   deleted. Put back the keys.db that belongs to this data, see the findings";
     Err(Error::unavailable("key_missing", detail))
@@ -163,7 +259,7 @@ async fn key_missing(
 /// erased were put back by other hands. They stay erased.
 async fn any_registered(
     desk: &Desk,
-    data: &mut crate::db::Snapshot,
+    data: &mut Snapshot,
     records: &[([u8; 16], Vec<u8>)],
 ) -> Result<bool, Error> {
     for (_, sealed) in records {
@@ -176,9 +272,9 @@ async fn any_registered(
     Ok(false)
 }
 
-async fn registered(
+pub(super) async fn registered(
     desk: &Desk,
-    data: &mut crate::db::Snapshot,
+    data: &mut Snapshot,
     dek: &[u8; 16],
 ) -> Result<bool, Error> {
     let Some((destroyed, mac)) = store::is_registered(data, dek).await? else { return Ok(false) };
@@ -191,10 +287,10 @@ pub(in crate::vault) async fn raise(
     desk: &Desk,
     ctx: &Ctx,
     kind: FindingKind,
-    row: &CustomerRow,
+    customer: &Id<Customer>,
     detail: &str,
 ) {
-    let customer = Some(*row.id.as_bytes());
+    let customer = Some(*customer.as_bytes());
     let finding = Finding { kind, detail: detail.to_owned(), customer };
     let raised = raise_finding(desk, ctx, "vault.open", &finding).await;
     if let Err(error) = raised {
@@ -202,16 +298,16 @@ pub(in crate::vault) async fn raise(
     }
 }
 
-fn tampered(cause: &str) -> Error {
+pub(super) fn tampered(cause: &str) -> Error {
     let detail = "a stored value does not open where it stands; it was moved, altered or put back. \
                   Nothing is shown; see the findings";
     Error::new(ErrorKind::Unavailable, "tampered", detail).caused_by(cause.to_owned())
 }
 
-const TAMPERED: &str = "a stored value of this customer was moved, altered or put back by other \
+pub(super) const TAMPERED: &str = "a stored value of this customer was moved, altered or put back by other \
                         hands; nothing of it is shown. Restore the customer from a backup and find \
                         out who can write to the database";
-const RETURNED: &str = "rows or keys of a customer who was erased were put back by other hands. They \
+pub(super) const RETURNED: &str = "rows or keys of a customer who was erased were put back by other hands. They \
                         are not shown; put back the newest keys.db, and find out who can write to \
                         the database";
 const KEY_MISSING: &str = "a key of this customer is missing although nobody erased them: keys.db \

@@ -58,7 +58,7 @@ pub async fn patch(
         let grant = access::permit(desk, ctx, Right::Update)?;
         let opened = open_active(desk, ctx, &id).await?;
         if opened.row.version != version {
-            return Err(version_changed());
+            return Err(version_changed().leaving_entry());
         }
         let edit = Edit { relations: None, fields, nulls: Nulls::Remove };
         let entry = Entry::new(ctx, EntryKind::Write, "customer.patch");
@@ -83,21 +83,24 @@ pub async fn relate(
         let mut relations = opened.core.relations.clone();
         match change {
             RelationChange::End { name } => {
-                rules::refuse_ending_a_duty(&applied.policy, &relations, name, ctx.now)?;
+                rules::refuse_ending_a_duty(&applied.policy, &relations, name, ctx.now)
+                    .map_err(Error::leaving_entry)?;
                 let before = relations.len();
                 relations.retain(|relation| relation.name != *name);
                 if relations.len() == before {
                     let detail = "this customer has no such relation";
-                    return Err(Error::new(ErrorKind::NotFound, "relation_unknown", detail));
+                    let error = Error::new(ErrorKind::NotFound, "relation_unknown", detail);
+                    return Err(error.leaving_entry());
                 }
                 if relations.is_empty() {
                     let detail = "this is the customer's last relation; ask for their erasure \
                                   instead, which says what must stay and until when";
-                    return Err(Error::conflict("last_relation", detail));
+                    return Err(Error::conflict("last_relation", detail).leaving_entry());
                 }
             }
             RelationChange::Touch(input) => {
-                let read = read_relations(ctx, &applied, std::slice::from_ref(input))?;
+                let read = read_relations(ctx, &applied, std::slice::from_ref(input))
+                    .map_err(Error::leaving_entry)?;
                 merge_relations(&mut relations, read);
             }
         }
@@ -134,12 +137,13 @@ pub(super) async fn patch_by_reference(
         }
         if opened.row.state != crate::vault::model::CustomerState::Active {
             let detail = "the customer with this reference has asked to be forgotten";
-            return Err(Error::conflict("being_erased", detail));
+            return Err(Error::conflict("being_erased", detail).leaving_entry());
         }
         let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
         let mut relations = opened.core.relations.clone();
         if !input.relations.is_empty() {
-            merge_relations(&mut relations, read_relations(ctx, &applied, &input.relations)?);
+            let read = read_relations(ctx, &applied, &input.relations);
+            merge_relations(&mut relations, read.map_err(Error::leaving_entry)?);
         }
         let nulls = Nulls::Remove;
         let edit = Edit { relations: Some(relations), fields: &input.fields, nulls };
@@ -169,7 +173,21 @@ struct Edit<'a> {
 }
 
 /// Seals the next version of the core and of every touched compartment; `None` to decide once more.
+///
+/// Whatever is refused from here on tells that the customer is there, and mostly what they are known
+/// for.
 async fn rewrite(
+    desk: &Desk,
+    ctx: &Ctx,
+    grant: Grant,
+    opened: &Opened,
+    edit: Edit<'_>,
+    entry: Entry,
+) -> Result<Option<Patched>, Error> {
+    seal_next(desk, ctx, grant, opened, edit, entry).await.map_err(Error::leaving_entry)
+}
+
+async fn seal_next(
     desk: &Desk,
     ctx: &Ctx,
     grant: Grant,
@@ -195,7 +213,7 @@ async fn rewrite(
     let mut row = opened.row.clone();
     row.version = next;
     row.life += u64::from(ended);
-    row.due_day = rules::due_day(&applied.policy, &core.relations);
+    row.due_day = rules::due_day_of(&applied.policy, &core);
     row.mac = opened.core_key.mac_row(&row.columns());
     let entry = entry
         .about(Subjects::One(core.pseudonym))
@@ -207,7 +225,7 @@ async fn rewrite(
     let change = still_alive(grant.change(entry), opened)
         .guard(Guard::Rows { statement, expected: 1, miss })
         .write_all(sealing.writes);
-    let change = moved.write_to(change, row.key);
+    let change = moved.write_to(change.changing(row.id), row.key);
     let change = sealing.keys.into_iter().fold(change, Change::put_key);
     match commit_or_retry(desk, change).await {
         Ok(Attempt::Done(receipt)) => Ok(Some(Patched { id: row.id, version: next, receipt })),

@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::id::{Customer, Id};
 use crate::keys::Permit;
 use crate::policy::{FieldValue, mask};
-use crate::vault::store;
-use crate::vault::verbs::open::{Opened, open_active};
+use crate::vault::verbs::open::{Opened, open_active, tell_tampered};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+use crate::vault::{rules, store};
 
 /// Values of one customer as they may be shown, once the entry is durable.
 pub struct Shown {
@@ -46,7 +46,7 @@ pub async fn read(
         let permission = access::may_read(desk, ctx, purpose, fields, &[id])?;
         let opened = open_active(desk, ctx, &id).await?;
         let entry = Entry::new(ctx, EntryKind::Read, "customer.read");
-        if let Some(shown) = show(desk, permission, &opened, entry).await? {
+        if let Some(shown) = show(desk, ctx, permission, &opened, entry).await? {
             return Ok(shown);
         }
     }
@@ -68,7 +68,7 @@ pub async fn reveal(
         let opened = open_active(desk, ctx, &id).await?;
         let entry =
             Entry::new(ctx, EntryKind::Reveal, "customer.reveal").because(why.reason, why.ticket);
-        if let Some(shown) = show(desk, permission, &opened, entry).await? {
+        if let Some(shown) = show(desk, ctx, permission, &opened, entry).await? {
             return Ok(shown);
         }
     }
@@ -78,14 +78,41 @@ pub async fn reveal(
 /// Opens, commits the entry, and only then gives the values out; `None` to decide once more.
 async fn show(
     desk: &Desk,
+    ctx: &Ctx,
     permission: Permission,
     opened: &Opened,
     entry: Entry,
 ) -> Result<Option<Shown>, Error> {
-    let applied = std::sync::Arc::clone(&permission.applied);
+    let policy = &permission.applied.policy;
+    rules::refuse_without_consent(policy, &opened.core, permission.grant.purpose())?;
+    let (fields, masked) = match shown_fields(&permission, opened) {
+        Ok(shown) => shown,
+        Err(error) => return Err(tell_tampered(desk, ctx, &opened.row.id, error).await),
+    };
+    let entry = entry
+        .about(Subjects::One(opened.core.pseudonym))
+        .of_fields(FieldSet::of(permission.fields.keys().copied()))
+        .counting(1);
+    let change = still_alive(permission.grant.change(entry), opened);
+    match commit_or_retry(desk, change).await? {
+        Attempt::Retry => Ok(None),
+        Attempt::Done(receipt) => {
+            let (id, version) = (opened.row.id, opened.row.version);
+            Ok(Some(Shown { id, version, fields, masked, receipt }))
+        }
+    }
+}
+
+/// Field name to value or mask, and which of them are masks. Nothing of it may leave before the entry is
+/// durable.
+pub(super) fn shown_fields(
+    permission: &Permission,
+    opened: &Opened,
+) -> Result<(Map<String, Value>, Vec<String>), Error> {
+    let applied = &permission.applied;
     let mut fields = Map::new();
     let mut masked = Vec::new();
-    for (number, value) in open_fields(&permission, opened)? {
+    for (number, value) in open_fields(permission, opened)? {
         let name = applied.registry.name_of(number);
         let known = name.and_then(|name| Some((name, applied.policy.fields().get(name)?)));
         let (name, field) = known.ok_or_else(|| Error::internal("a field without a name"))?;
@@ -100,18 +127,7 @@ async fn show(
     }
     // Records come in the order of their random compartment ids, which is nobody's business.
     masked.sort();
-    let entry = entry
-        .about(Subjects::One(opened.core.pseudonym))
-        .of_fields(FieldSet::of(permission.fields.keys().copied()))
-        .counting(1);
-    let change = still_alive(permission.grant.change(entry), opened);
-    match commit_or_retry(desk, change).await? {
-        Attempt::Retry => Ok(None),
-        Attempt::Done(receipt) => {
-            let (id, version) = (opened.row.id, opened.row.version);
-            Ok(Some(Shown { id, version, fields, masked, receipt }))
-        }
-    }
+    Ok((fields, masked))
 }
 
 /// Every change that shows or alters one customer's data carries this: less may not be shown now
@@ -144,7 +160,7 @@ pub(super) fn open_values(
     Ok(values)
 }
 
-fn refuse_bad_ticket(ticket: &str) -> Result<(), Error> {
+pub(super) fn refuse_bad_ticket(ticket: &str) -> Result<(), Error> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_#/.".contains(c);
     let opaque = ticket.is_empty()
         || (ticket.len() <= TICKET_SIZE_MAX

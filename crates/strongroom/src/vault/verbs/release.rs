@@ -14,17 +14,17 @@ use crate::id::{Customer, Id};
 use crate::keys::Permit;
 use crate::policy::{Applied, FieldValue};
 use crate::vault::model::CustomerState;
-use crate::vault::store;
 use crate::vault::verbs::open::{Opened, Which, open, open_active};
 use crate::vault::verbs::read::{open_values, still_alive};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+use crate::vault::{rules, store};
 
 /// What lets values out.
 pub enum Allowance {
     /// A key, by decision.
     Key(Permission),
-    /// The system in a named job, under the policy in force.
-    System(SystemGrant, Arc<Applied>),
+    /// The system in a named job, for a purpose, under the policy in force.
+    System(SystemGrant, String, Arc<Applied>),
 }
 
 /// What goes into the change of a release beside the entry's subject and fields.
@@ -71,12 +71,18 @@ pub async fn release(
             return Ok(Released::Gone);
         }
         let allowance = allow(&opened.row.id)?;
-        let (wanted, applied) = match &allowance {
+        let (wanted, purpose, applied) = match &allowance {
             Allowance::Key(permission) => {
-                (permission.fields.keys().copied().collect(), Arc::clone(&permission.applied))
+                let wanted = permission.fields.keys().copied().collect();
+                (wanted, permission.grant.purpose(), &permission.applied)
             }
-            Allowance::System(grant, applied) => (grant.fields().to_vec(), Arc::clone(applied)),
+            Allowance::System(grant, purpose, applied) => {
+                (grant.fields().to_vec(), purpose.as_str(), applied)
+            }
         };
+        // A withdrawal raises the life, so what was consented to here still is at the position.
+        rules::refuse_without_consent(&applied.policy, &opened.core, purpose)?;
+        let applied = Arc::clone(applied);
         let values = named(&applied, open_allowed(&allowance, &opened, &wanted)?)?;
         let fields = FieldSet::of(wanted);
         let Release { entry, guards, writes, life } = act(fields, &values)?;
@@ -86,7 +92,7 @@ pub async fn release(
         let entry = entry.about(Subjects::One(opened.core.pseudonym)).of_fields(fields);
         let change = match allowance {
             Allowance::Key(permission) => permission.grant.change(entry),
-            Allowance::System(grant, _) => grant.change(entry),
+            Allowance::System(grant, ..) => grant.change(entry),
         };
         let change = guards.into_iter().fold(change, Change::guard);
         let change = still_alive(change, &opened).write_all(writes);
@@ -170,7 +176,7 @@ fn open_allowed(
 ) -> Result<Vec<(u8, FieldValue)>, Error> {
     let permit = match allowance {
         Allowance::Key(permission) => Permit::Grant(&permission.grant),
-        Allowance::System(grant, _) => Permit::System(grant),
+        Allowance::System(grant, ..) => Permit::System(grant),
     };
     open_values(permit, opened, wanted)
 }

@@ -7,6 +7,7 @@ mod erasure;
 mod keys;
 mod nonces;
 mod positions;
+mod records;
 mod residue;
 mod rights;
 mod rollback;
@@ -125,9 +126,9 @@ pub(crate) async fn findings(shop: &Shop) -> Vec<String> {
 
 /// What `ledger verify` names.
 pub(crate) async fn flaws(shop: &Shop) -> Vec<(Option<u64>, String)> {
-    let answer = shop.as_operator("POST", "/v1/ledger/verify", None).await;
-    assert_eq!(answer.status, 200, "{:?}", answer.json);
-    let flaws = answer.json["flaws"].as_array().unwrap().iter();
+    let verified = shop.verify().await;
+    assert_eq!(verified["state"], "done", "{verified}");
+    let flaws = verified["flaws"].as_array().unwrap().iter();
     flaws.map(|it| (it["entry"].as_u64(), it["what"].as_str().unwrap().to_owned())).collect()
 }
 

@@ -94,6 +94,21 @@ async fn nothing_is_shown_of_a_customer_above_the_entry_that_hides_them() {
 }
 
 #[tokio::test]
+async fn a_page_shows_nobody_above_the_entry_that_hides_them_and_the_others_still() {
+    let shop = Shop::open().await;
+    let (hidden, other) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
+    let path = format!("/v1/customers/{hidden}");
+    let ask = shop.call("privacy", "DELETE", &path, None);
+    let body = json!({ "ids": [hidden, other], "fields": ["name"] });
+    let page = shop.call("desk", "POST", "/v1/customers/read", Some(body));
+    let (asked, page) = in_order(&shop, ask, page).await;
+    assert_eq!((asked.status.as_u16(), page.status.as_u16()), (202, 200), "{:?}", page.json);
+    assert_eq!(page.json["missing"], json!([hidden]));
+    assert_eq!(page.json["customers"][0]["id"], json!(other));
+    assert_eq!(page.json["customers"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_budget_is_counted_at_the_place_of_the_act() {
     let policy = super::POLICY.replace("per_day = 30 }", "per_day = 1 }");
     let shop = Shop::with_policy(&policy).await;

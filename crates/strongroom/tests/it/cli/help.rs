@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 37] = [
     "demo",
     "init",
     "serve",
@@ -40,6 +40,9 @@ const COMMANDS: [&str; 34] = [
     "customer find",
     "customer show",
     "customer reveal",
+    "customer consents",
+    "customer consent",
+    "customer withdraw",
     "customer erase",
     "customer keep",
     "ledger verify",

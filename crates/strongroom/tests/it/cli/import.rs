@@ -140,6 +140,25 @@ fn a_file_that_cannot_be_read_whole_is_refused_before_anything_is_sent() {
 }
 
 /// A made-up list. Every cell that is a person's holds the mark `zqx`.
+#[test]
+fn a_scope_of_more_than_a_page_is_told_whole() {
+    let list = List::of(1_100);
+    let installation = Installation::with_policy(&policy());
+    let (key, file) = (installation.key("importer"), list.write(installation.path()));
+    let done = run(&mut command(&installation, &file, &key, &["--json"]), "");
+    list.assert_imported(&done);
+    let created = json_of(&done)["created"].as_u64().unwrap();
+    assert!(created > 1_000, "a page is not enough");
+    let keys: Value = serde_json::from_str(&installation.must(&["key", "list", "--json"])).unwrap();
+    let id = keys["keys"][0]["id"].as_str().unwrap();
+    let span = ["--from", "2026-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"];
+    let asked = [&["ledger", "scope", "--json", "--actor", id], &span[..]].concat();
+    let scope: Value = serde_json::from_str(&installation.must(&asked)).unwrap();
+    let customers = scope["customers"].as_array().unwrap().iter();
+    let ids: HashSet<_> = customers.map(|line| line["customer"].as_str().unwrap()).collect();
+    assert_eq!(ids.len() as u64, created, "each customer once");
+}
+
 struct List {
     rows: u64,
     twins: u64,

@@ -20,6 +20,8 @@ async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
         Aviary { shop: Shop::open().await, canaries: Canaries::default(), seen: vec![] };
     let customer = probes::customers(&mut aviary).await;
     probes::looks(&mut aviary, &customer).await;
+    probes::records(&mut aviary, &customer.id).await;
+    probes::tokens(&mut aviary, &customer.id).await;
     probes::imports(&mut aviary).await;
     probes::texts(&mut aviary, &customer.id).await;
     outward::sends(&mut aviary, &customer.id).await;

@@ -223,6 +223,18 @@ impl Scene {
             self.number += 1;
             self.names.insert(name, shop.customer(self.number).await);
         }
+        self.number += 1;
+        let recorded = shop.customer(self.number).await;
+        let records = format!("/v1/customers/{recorded}/records");
+        let token = json!({ "customer": recorded, "field": "name" });
+        let token = shop.call("shop", "POST", "/v1/tokens", Some(token)).await;
+        self.names.insert("token", token.json["tokens"][0].as_str().unwrap().to_owned());
+        self.names.insert("recorded", recorded);
+        for (kind, field) in [("invoice", "number"), ("message", "body")] {
+            let body = json!({ "kind": kind, "fields": { field: "4711" } });
+            let added = shop.call("shop", "POST", &records, Some(body)).await;
+            self.names.insert(kind, added.json["id"].as_str().unwrap().to_owned());
+        }
         let held = format!("/v1/customers/{}/hold", self.names["held"]);
         let placed = shop.as_operator("PUT", &held, Some(json!({ "reason": "case 7" }))).await;
         assert_eq!(placed.status, 204, "{:?}", placed.json);
@@ -237,6 +249,8 @@ impl Scene {
         let begin = json!({ "file_sha256": hash, "map_sha256": hash });
         let begun = shop.call("importer", "POST", "/v1/imports", Some(begin)).await;
         self.names.insert("import", begun.json["id"].as_str().unwrap().to_owned());
+        let verified = shop.verify().await;
+        self.names.insert("verification", verified["id"].as_str().unwrap().to_owned());
         let cabinet = json!({ "kind": "paper_box", "owner": "front desk" });
         shop.as_operator("PUT", "/v1/places/cabinet", Some(cabinet)).await;
         let body = send_body(&self.names["customer"]);
@@ -262,7 +276,11 @@ impl Scene {
         let purpose = if row.path == "/v1/shares" { "delivery" } else { "support" };
         let mut headers = vec![("strongroom-purpose", purpose), ("if-match", "\"1\"")];
         headers.extend(key.as_deref().map(|key| ("authorization", key)));
-        send(self.shop.router(), row.method, &path, body, &headers, false).await
+        let answer = send(self.shop.router(), row.method, &path, body, &headers, false).await;
+        if answer.status == 202 && row.path == "/v1/ledger/verify" {
+            self.shop.verified(&answer).await;
+        }
+        answer
     }
 
     /// A call of this route that succeeds for whoever may make it.
@@ -272,6 +290,8 @@ impl Scene {
             (_, "/v1/customers/{id}/erasure") => "asked",
             (_, "/v1/keys/{id}") => "key",
             (_, "/v1/imports/{id}/rows") => "import",
+            (_, "/v1/ledger/verify/{id}") => "verification",
+            (_, path) if path.starts_with("/v1/customers/{id}/records") => "recorded",
             _ => "customer",
         };
         let path = row
@@ -284,9 +304,17 @@ impl Scene {
             .replace("{send}", &self.names["send"])
             .replace("{share}", &self.names["share"])
             .replace("{secret}", &self.names["secret"])
+            .replace("{purpose}", "marketing")
+            .replace(
+                "{record}",
+                &self.names[if row.method == "PATCH" { "message" } else { "invoice" }],
+            )
             .replace("{index}", "0");
         let path = match (row.method, row.path) {
             ("GET", "/v1/customers/{id}") => path + "?fields=name,email",
+            ("GET", "/v1/customers/{id}/records" | "/v1/customers/{id}/records/{record}") => {
+                path + "?fields=invoice.number"
+            }
             (_, "/v1/access/who") => path + "?field=email",
             _ => path,
         };
@@ -311,17 +339,37 @@ impl Scene {
             (_, "/v1/ledger/scope") => json!({ "actor": "operator",
                 "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z" }),
             ("POST", "/v1/customers") | ("PUT", "/v1/customers/ref/{source}/{reference}") => fresh,
+            (_, "/v1/customers:batch") => {
+                let mut item = fresh;
+                item["ref"] = json!(format!("shop/{}", self.number));
+                json!({ "items": [item] })
+            }
             (_, "/v1/customers/lookup") => json!({ "email": "ada.1@mail.example" }),
             ("PATCH", "/v1/customers/{id}") => json!({ "fields": { "note": "rings at noon" } }),
             (_, "/v1/customers/{id}/reveal") => {
                 json!({ "fields": ["name"], "reason": "customer called" })
             }
+            (_, "/v1/customers/{id}/records") => {
+                json!({ "kind": "invoice", "fields": { "number": "4712" } })
+            }
+            ("PATCH", "/v1/customers/{id}/records/{record}") => {
+                json!({ "fields": { "body": "rings at noon" } })
+            }
+            (_, "/v1/customers/{id}/records/{record}/reveal") => {
+                json!({ "fields": ["invoice.number"], "reason": "return" })
+            }
+            (_, "/v1/tokens") => json!({ "customer": self.names["customer"], "field": "name" }),
+            (_, "/v1/tokens/detokenize") => json!({ "token": self.names["token"] }),
             (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
             (_, "/v1/outlets/{outlet}/send") => send_body(&self.names["customer"]),
             ("POST", "/v1/shares") => share_body(&self.names["customer"]),
             (_, "/v1/shares/open") => json!({ "secret": self.names["secret"] }),
             ("PUT", "/v1/places/{name}") => json!({ "kind": "paper_box", "owner": "front desk" }),
             (_, "/v1/places/{name}/close") => json!({ "evidence": "ticket 4" }),
+            (_, "/v1/customers/read") => {
+                json!({ "ids": [self.names["customer"]], "fields": ["name", "email"] })
+            }
+            ("PUT", "/v1/customers/{id}/consents/{purpose}") => json!({ "how": "phone" }),
             (_, "/v1/imports") => json!({ "file_sha256": hash, "map_sha256": hash }),
             (_, "/v1/imports/{id}/rows") => json!({ "first": 0, "rows": [import_row] }),
             (_, "/v1/imports/dry-run") => json!({ "rows": [import_row] }),
@@ -345,13 +393,15 @@ impl Scene {
             _ if row.leaves_entry => Some(Outcome::Ok),
             _ => None,
         };
-        let outcomes: Vec<Outcome> = entries.iter().map(|it| it.outcome).collect();
+        // A verification ends with an entry of its own; whoever holds a link acts for nobody.
+        let by_link = row.is_by_link();
+        let of_calls = entries.iter().filter(|it| by_link || !it.actor.starts_with("system:"));
+        let outcomes: Vec<Outcome> = of_calls.map(|it| it.outcome).collect();
         if outcomes != expected.into_iter().collect::<Vec<_>>() {
             return Some(format!("left the entries {outcomes:?} instead of {expected:?}"));
         }
         let entry = entries.first()?;
-        // Whoever holds a link acts for nobody: the share itself is what was opened.
-        let known = if row.is_by_link() { "system:share.open" } else { "key_" };
+        let known = if by_link { "system:share.open" } else { "key_" };
         if !entry.actor.starts_with(known) {
             return Some(format!("its entry names {} instead of {caller}'s key", entry.actor));
         }
@@ -395,12 +445,24 @@ GET    /readyz                                  200 200 200 200 200  200 200 200
 GET    /v1/openapi.json                         200 200 200 200 200  200 200 200 200 200  none
 POST   /v1/customers                            401 401 401 401 401  201 403 403 403 403  entry
 PUT    /v1/customers/ref/{source}/{reference}   401 401 401 401 401  201 403 403 403 403  entry
+POST   /v1/customers:batch                      401 401 401 401 401  200 403 403 403 403  entry
 POST   /v1/customers/lookup                     401 401 401 401 401  200 200 403 200 403  entry
 GET    /v1/customers/{id}                       401 401 401 401 401  200 200 403 200 403  entry
 PATCH  /v1/customers/{id}                       401 401 401 401 401  200 403 403 403 403  entry
 DELETE /v1/customers/{id}                       401 401 401 401 401  403 403 403 202 403  entry
+POST   /v1/customers/read                       401 401 401 401 401  200 200 403 200 403  entry
 POST   /v1/customers/{id}/reveal                401 401 401 401 401  403 200 403 403 403  entry
 POST   /v1/customers/{id}/relations             401 401 401 401 401  200 200 403 403 403  entry
+GET    /v1/customers/{id}/consents              401 401 401 401 401  200 200 403 200 403  entry
+PUT    /v1/customers/{id}/consents/{purpose}    401 401 401 401 401  200 200 403 403 403  entry
+DELETE /v1/customers/{id}/consents/{purpose}    401 401 401 401 401  200 200 403 200 403  entry
+POST   /v1/customers/{id}/records               401 401 401 401 401  201 403 403 403 403  entry
+GET    /v1/customers/{id}/records               401 401 401 401 401  200 200 403 403 403  entry
+GET    /v1/customers/{id}/records/{record}      401 401 401 401 401  200 200 403 403 403  entry
+PATCH  /v1/customers/{id}/records/{record}      401 401 401 401 401  200 403 403 403 403  entry
+POST   /v1/customers/{id}/records/{record}/reveal 401 401 401 401 401  403 200 403 403 403  entry
+POST   /v1/tokens                               401 401 401 401 401  200 403 403 403 403  entry
+POST   /v1/tokens/detokenize                    401 401 401 401 401  200 200 403 200 403  entry
 DELETE /v1/customers/{id}/erasure               401 401 401 401 401  403 403 403 204 403  entry
 GET    /v1/customers/{id}/ledger                401 401 401 401 401  200 403 403 200 403  entry
 PUT    /v1/customers/{id}/hold                  401 401 401 401 401  403 403 403 403 204  entry
@@ -410,7 +472,8 @@ POST   /v1/imports/{id}/rows                    401 401 401 401 401  403 403 200
 POST   /v1/imports/dry-run                      401 401 401 401 401  403 403 200 403 403  entry
 GET    /v1/ledger/checkpoint                    401 401 401 401 401  200 200 200 200 200  none
 GET    /v1/ledger/proof/{index}                 401 401 401 401 401  200 403 403 200 403  entry
-POST   /v1/ledger/verify                        401 401 401 401 401  200 403 403 200 403  entry
+POST   /v1/ledger/verify                        401 401 401 401 401  202 403 403 202 403  entry
+GET    /v1/ledger/verify/{id}                   401 401 401 401 401  200 403 403 200 403  none
 POST   /v1/ledger/scope                         401 401 401 401 401  200 403 403 200 403  entry
 GET    /v1/places                               401 401 401 401 401  200 403 403 200 403  entry
 PUT    /v1/places/{name}                        401 401 401 401 401  403 403 403 403 204  entry
@@ -451,5 +514,6 @@ const QUIET: &[(&str, &str)] = &[
     ("GET /v1/access/who", "explains the policy: roles and keys, no customer"),
     ("POST /v1/access/why", "explains the policy: one decision, no customer"),
     ("GET /v1/keys", "the keys without secrets, for whoever looks after them"),
+    ("GET /v1/ledger/verify/{id}", "how far a verification is, and entries that do not fit"),
     ("GET /v1/findings", "what is missing or wrong with the installation, without customers' ids"),
 ];

@@ -124,6 +124,10 @@ fn look(
     let (role, method, path, body): (&str, &str, String, Option<Value>) = match number % 4 {
         0 => ("shop", "POST", "/v1/customers/lookup".to_owned(), Some(email)),
         1 => ("shop", "GET", format!("/v1/customers/{id}/ledger"), None),
+        2 => {
+            let page = json!({ "ids": [id], "fields": ["name"] });
+            ("shop", "POST", "/v1/customers/read".to_owned(), Some(page))
+        }
         _ => ("shop", "GET", format!("/v1/customers/{id}?fields=name,email"), None),
     };
     let client = shop.client(role);

@@ -2,6 +2,7 @@
 
 mod personal;
 mod receipts;
+mod scope;
 mod verify;
 
 use axum::http::HeaderMap;

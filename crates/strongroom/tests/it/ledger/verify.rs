@@ -1,6 +1,12 @@
 //! The log's tables edited by SQL: `ledger verify` names it, and what the newest checkpoint does not
 //! cover any more is refused at the next start.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
 use crate::attack::{Kept, flaws, look_up, one, read};
 use crate::support::{Shop, intrude};
 
@@ -92,6 +98,82 @@ async fn a_tail_cut_off_together_with_its_head_is_refused_by_the_anchor() {
         DELETE FROM ledger_actor WHERE idx >= (SELECT size FROM ledger_head);";
     intrude(&shop.data_file(), &then.attached(cut));
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
+}
+
+/// Takes every place for long reads, so that a verification waits until this is dropped.
+struct Scans {
+    _open: Sender<()>,
+}
+
+impl Scans {
+    async fn take_all(shop: &Shop) -> Self {
+        let (open, gate) = channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let taken = Arc::new(AtomicUsize::new(0));
+        for _ in 0..SCANS {
+            let (desk, gate, taken) = (shop.desk(), Arc::clone(&gate), Arc::clone(&taken));
+            let wait = move || {
+                taken.fetch_add(1, Ordering::SeqCst);
+                gate.lock().unwrap().recv().is_ok()
+            };
+            tokio::spawn(async move {
+                let data = desk.data.clone();
+                drop(desk);
+                let _ = data.scan(move |_| Ok(wait())).await;
+            });
+        }
+        while taken.load(Ordering::SeqCst) < SCANS {
+            tokio::task::yield_now().await;
+        }
+        Self { _open: open }
+    }
+}
+
+/// As many as the database lends.
+const SCANS: usize = 16;
+
+#[tokio::test]
+async fn a_verification_is_answered_at_once_joined_while_it_runs_and_told_by_its_id() {
+    let shop = Shop::open().await;
+    let scans = Scans::take_all(&shop).await;
+    let before = shop.ledger_size();
+    let begun = shop.call("privacy", "POST", "/v1/ledger/verify", None).await;
+    assert_eq!((begun.status.as_u16(), &begun.json["state"]), (202, &json!("running")));
+    let joined = shop.as_operator("POST", "/v1/ledger/verify", None).await;
+    assert_eq!((joined.status.as_u16(), &joined.json["id"]), (202, &begun.json["id"]));
+    let verbs: Vec<String> =
+        shop.entries_from(before).await.into_iter().map(|entry| entry.verb).collect();
+    assert_eq!(verbs, ["ledger.verify", "ledger.verify"], "each who asks leaves an entry");
+
+    drop(scans);
+    let told = shop.verified(&begun).await;
+    assert_eq!((&told["state"], &told["intact"]), (&json!("done"), &json!(true)), "{told}");
+    assert_eq!((&told["size"], &told["done"]), (&json!(before + 2), &json!(before + 2)));
+    let last = shop.entries_from(before + 2).await;
+    assert_eq!((last.len(), last[0].verb.as_str(), last[0].count), (1, "ledger.verified", 0));
+
+    let again = shop.verify().await;
+    assert_ne!(again["id"], begun.json["id"]);
+    assert_eq!(shop.verified(&begun).await, told, "the one before is still told");
+    shop.verify().await;
+    let path = format!("/v1/ledger/verify/{}", begun.json["id"].as_str().unwrap());
+    let gone = shop.call("privacy", "GET", &path, None).await;
+    assert_eq!(gone.status, 404, "{}", gone.json);
+}
+
+#[tokio::test]
+async fn a_verification_that_is_ended_says_so_and_claims_nothing() {
+    let mut shop = Shop::open().await;
+    let scans = Scans::take_all(&shop).await;
+    let begun = shop.as_operator("POST", "/v1/ledger/verify", None).await;
+    shop.desk().committer.stall().end_scans();
+    drop(scans);
+    let told = shop.verified(&begun).await;
+    assert_eq!(told["state"], "failed", "{told}");
+    assert_eq!((&told["problem"]["code"], &told["intact"]), (&json!("scan_ended"), &Value::Null));
+    shop.stop();
+    shop.start().await.unwrap();
+    assert_eq!(shop.verify().await["intact"], true);
 }
 
 const EDITS: [(&str, Option<u64>, &str); 21] = [

@@ -110,6 +110,42 @@ async fn whoever_is_hidden_or_erased_after_the_asking_gets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn position_decides_a_consent_withdrawn_in_mid_send_stops_that_recipient() {
+    let shop = Shop::open().await;
+    let mail = MailServer::start(shop.folder.path(), &[]);
+    let connections = connections(&shop, &mail.plain());
+    let mut ids = Vec::new();
+    for number in 1..=3 {
+        // Put off the first time, so that the send is under way when the consent goes.
+        let id = customer(&shop, "later", number).await;
+        if number < 3 {
+            let given = json!({ "how": "phone" });
+            let path = format!("/v1/customers/{id}/consents/marketing");
+            let given = shop.call("shop", "PUT", &path, Some(given)).await;
+            assert!(given.status.is_success(), "{given:?}");
+        }
+        ids.push(id);
+    }
+    let client = shop.client_with(&shop.new_key("shop", &["marketing"]).await);
+    let body = json!({ "customers": ids, "template": template() });
+    let asked = client.call("POST", "/v1/outlets/newsletter/send", Some(body)).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    run(&shop, &connections).await;
+    let path = format!("/v1/outlets/newsletter/sends/{}", asked.json["id"].as_str().unwrap());
+    let under_way = progress(&shop, &path).await;
+    assert_eq!(under_way.json["counts"], json!({ "skipped": 1, "waiting": 2 }));
+    let withdraw = format!("/v1/customers/{}/consents/marketing", ids[0]);
+    let withdrawn = shop.call("shop", "DELETE", &withdraw, None).await;
+    assert!(withdrawn.status.is_success(), "{withdrawn:?}");
+    shop.clock.pass_ms(61_000);
+    run(&shop, &connections).await;
+    let done = progress(&shop, &path).await;
+    assert_eq!(done.json["counts"], json!({ "accepted": 1, "skipped": 2 }), "{done:?}");
+    let to: Vec<String> = mail.mails().into_iter().map(|it| it.to).collect();
+    assert_eq!(to, ["later.2@mail.example"], "who never consented and who withdrew got nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn position_decides_a_send_ends_with_the_key_that_asked_for_it() {
     let shop = Shop::open().await;
     let mail = MailServer::start(shop.folder.path(), &[]);

@@ -148,6 +148,14 @@ impl Shop {
         answer.json["secret"].as_str().unwrap().to_owned()
     }
 
+    /// The id of a role's key.
+    pub(crate) async fn key_id(&self, role: &str) -> String {
+        let keys = self.as_operator("GET", "/v1/keys", None).await;
+        let keys = keys.json["keys"].as_array().unwrap().clone();
+        let key = keys.into_iter().find(|key| key["role"] == role).unwrap();
+        key["id"].as_str().unwrap().to_owned()
+    }
+
     /// A call with the key of a role, for the purpose `support`.
     pub(crate) async fn call(
         &self,
@@ -182,6 +190,26 @@ impl Shop {
         body: Option<Value>,
     ) -> Answer {
         send(self.router(), method, path, body, &[], true).await
+    }
+
+    /// Verifies the ledger as the operator and gives what it saw.
+    pub(crate) async fn verify(&self) -> Value {
+        let begun = self.as_operator("POST", "/v1/ledger/verify", None).await;
+        assert_eq!(begun.status, 202, "{:?}", begun.json);
+        self.verified(&begun).await
+    }
+
+    /// Waits for the end of a verification that was begun.
+    pub(crate) async fn verified(&self, begun: &Answer) -> Value {
+        let path = format!("/v1/ledger/verify/{}", begun.json["id"].as_str().unwrap());
+        loop {
+            let told = self.as_operator("GET", &path, None).await;
+            assert_eq!(told.status, 200, "{:?}", told.json);
+            if told.json["state"] != "running" {
+                return told.json;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Makes a customer with a unique e-mail and gives the id.

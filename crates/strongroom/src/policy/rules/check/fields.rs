@@ -76,8 +76,18 @@ pub(super) fn title_or_name(reader: &mut Reader<'_>, section: &Section<'_>) -> S
     reader.title(section, "title", Need::Optional).unwrap_or_else(name)
 }
 
-fn kind(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<FieldKind> {
+pub(super) fn kind(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<FieldKind> {
     let (word, span) = reader.text(section, "type", Need::Required)?;
+    kind_called(reader, section, &Word { text: word, span })
+}
+
+/// The kind of this word, with its options from the section.
+pub(super) fn kind_called(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    Word { text: word, span }: &Word<'_>,
+) -> Option<FieldKind> {
+    let word = *word;
     for (option, owner) in OPTIONS {
         if owner != word
             && let Some((span, _)) = reader.value(section, option, Need::Optional)
@@ -101,7 +111,7 @@ fn kind(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<FieldKind> {
         "postal_address" => FieldKind::PostalAddress,
         "text" => FieldKind::Text { size_max: size_max(reader, section)? },
         _ => {
-            reader.unknown(&span, "a type", word, &KINDS, &section.place);
+            reader.unknown(span, "a type", word, &KINDS, &section.place);
             return None;
         }
     })
@@ -134,7 +144,7 @@ fn size_max(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<u32> {
     reader.count(section, "size_max", Need::Required, TEXT_SIZE_MAX)
 }
 
-fn class(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Class> {
+pub(super) fn class(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Class> {
     let Some((span, _)) = reader.value(section, "class", Need::Optional) else {
         return Some(Class::Confidential);
     };

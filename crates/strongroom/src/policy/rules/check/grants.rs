@@ -7,7 +7,9 @@ use toml::de::DeValue;
 
 use super::fields::title_or_name;
 use super::reader::{Need, Reader, Section, Word, line_of, quoted, sort_of};
-use crate::policy::model::{Budget, Field, Find, Grant, Name, Purpose, Reveal, Right, Role, See};
+use crate::policy::model::{
+    Budget, Field, Find, Grant, Name, Purpose, RecordKind, Reveal, Right, Role, See,
+};
 
 /// What grants may refer to.
 pub(super) struct Known<'k> {
@@ -21,17 +23,15 @@ pub(super) struct Known<'k> {
 pub(super) fn purpose(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Purpose> {
     reader.only(section, &["needs_consent", "title"], &[]);
     let title = title_or_name(reader, section);
-    if let Some((span, value)) = reader.value(section, "needs_consent", Need::Optional) {
-        match value.as_bool() {
-            Some(false) => {}
-            Some(true) => reader.not_in_this_version(&span, "`needs_consent = true`"),
-            None => {
-                let cause = format!("`needs_consent` of {} is neither yes nor no", section.place);
-                reader.report(&span, cause, "write `needs_consent = false`, or take it out");
-            }
-        }
-    }
-    Some(Purpose { title })
+    let needs_consent = match reader.value(section, "needs_consent", Need::Optional) {
+        None => false,
+        Some((span, value)) => value.as_bool().unwrap_or_else(|| {
+            let cause = format!("`needs_consent` of {} is neither yes nor no", section.place);
+            reader.report(&span, cause, "write `true` or `false` without quotes, or take it out");
+            true
+        }),
+    };
+    Some(Purpose { title, needs_consent })
 }
 
 pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Role> {
@@ -151,6 +151,10 @@ fn check_fields(
             reader.unknown(span, "a field", word, &known.field_names, "the policy");
         }
     }
+    for Word { text: word, span } in find.iter().filter(|word| word.text.contains('.')) {
+        let cause = format!("a grant finds by {}, which belongs to a record", quoted(word));
+        reader.report(span, cause, "take it out: customers are found by fields of their own");
+    }
     for Word { text: word, span } in find {
         if known.fields.get(*word).is_some_and(|field| field.find == Find::None) {
             let cause = format!("a grant finds by {}, which has no index", quoted(word));
@@ -238,8 +242,15 @@ fn list_or_nothing<'s>(reader: &mut Reader<'_>, section: &Section<'s>, key: &str
     }
 }
 
-pub(super) fn names<Of>(words: &[Word<'_>]) -> BTreeSet<Name<Of>> {
-    words.iter().filter_map(|word| Name::parse(word.text)).collect()
+pub(super) fn names(words: &[Word<'_>]) -> BTreeSet<Name<Field>> {
+    let name = |word: &Word<'_>| match word.text.split_once('.') {
+        Some((kind, field)) => {
+            let (kind, field) = (Name::<RecordKind>::parse(kind)?, Name::<Field>::parse(field)?);
+            Some(Name::of_record(&kind, &field))
+        }
+        None => Name::parse(word.text),
+    };
+    words.iter().filter_map(name).collect()
 }
 
 /// A grant for each of 64 roles and the 7 purposes a busy business has.

@@ -7,6 +7,7 @@ mod grants;
 mod nearest;
 mod outlets;
 mod reader;
+mod records;
 
 use std::collections::BTreeMap;
 
@@ -49,7 +50,7 @@ pub(in crate::policy) fn check(text: &str) -> Result<Policy, Vec<Problem>> {
 /// None only after a report.
 fn check_parts(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Policy> {
     let root = Section { table, span: 0..0, place: "the policy".to_owned() };
-    reader.only(&root, &SECTIONS, &["record"]);
+    reader.only(&root, &SECTIONS, &[]);
 
     let business = check_business(reader, &root);
     let relations = check_named(reader, &root, "relation", RELATIONS_MAX, fields::relation);
@@ -58,12 +59,20 @@ fn check_parts(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Policy> {
         fields::field(reader, section, &known_relations)
     });
     fields::check_compartments(reader, &root, &fields);
+    let records = check_named(reader, &root, "record", RECORD_KINDS_MAX, |reader, section| {
+        records::record(reader, section, &known_relations)
+    });
+    records::check_count(reader, &root, FIELDS_MAX.saturating_sub(fields.len()), &records);
+    let of_records = records::field_names(&root);
     let purposes = check_named(reader, &root, "purpose", PURPOSES_MAX, grants::purpose);
     let roles = check_named(reader, &root, "role", ROLES_MAX, grants::role);
     let known = grants::Known {
         roles: names_of(&root, "role"),
         purposes: names_of(&root, "purpose"),
-        field_names: names_of(&root, "field"),
+        field_names: names_of(&root, "field")
+            .into_iter()
+            .chain(of_records.iter().map(String::as_str))
+            .collect(),
         fields: &fields,
     };
     let grants = grants::grants(reader, &root, &known);
@@ -77,7 +86,16 @@ fn check_parts(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Policy> {
             reader.report(&root.span, cause, format!("add one, beginning with `{example}`"));
         }
     }
-    Some(Policy { business: business?, relations, fields, purposes, roles, grants, outlets })
+    Some(Policy {
+        business: business?,
+        relations,
+        fields,
+        records,
+        purposes,
+        roles,
+        grants,
+        outlets,
+    })
 }
 
 fn check_business(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Business> {
@@ -178,6 +196,9 @@ pub(in crate::policy) const POLICY_SIZE_BYTES_MAX: usize = 256 * 1024;
 /// The ledger names fields by one byte each; the rest is for fields of former policies.
 const FIELDS_MAX: usize = 200;
 
+/// Invoices, orders, messages and what else a business issues.
+const RECORD_KINDS_MAX: usize = 32;
+
 /// Any more, and nobody can say why a customer is known.
 const RELATIONS_MAX: usize = 64;
 
@@ -185,7 +206,8 @@ const ROLES_MAX: usize = 64;
 
 const PURPOSES_MAX: usize = 64;
 
-const SECTIONS: [&str; 7] = ["business", "field", "grant", "outlet", "purpose", "relation", "role"];
+const SECTIONS: [&str; 8] =
+    ["business", "field", "grant", "outlet", "purpose", "record", "relation", "role"];
 
 /// More ways out than anyone keeps an eye on.
 const OUTLETS_MAX: usize = 64;

@@ -5,6 +5,7 @@
 mod grants;
 mod outlets;
 mod parts;
+mod records;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ pub fn difference(old: Option<&Policy>, new: &Policy) -> Vec<DifferenceLine> {
             parts::business(&mut lines, &old.business, &new.business);
             parts::relations(&mut lines, old, new);
             parts::fields(&mut lines, old, new);
+            records::records(&mut lines, old, new);
             parts::purposes(&mut lines, old, new);
             parts::roles(&mut lines, old, new);
             grants::grants(&mut lines, &old.grants, &new.grants);
@@ -41,6 +43,12 @@ fn summary(lines: &mut Lines, policy: &Policy) {
         lines.say(Effect::Neutral, text);
     }
     lines.say(Effect::Neutral, format!("Kept about a customer: {}", quoted(policy.fields.keys())));
+    for (name, record) in &policy.records {
+        let fields = quoted(record.fields.keys());
+        let fixed = if record.fixed { ", fixed once issued" } else { "" };
+        let text = format!("Record `{name}` with {fields}, kept for `{}`{fixed}", record.relation);
+        lines.say(Effect::Neutral, text);
+    }
     for (name, role) in &policy.roles {
         let rights = role.may.iter().map(|right| right.as_str()).collect::<Vec<_>>().join(", ");
         let grants = policy.grants.iter().filter(|grant| grant.role == *name).count();

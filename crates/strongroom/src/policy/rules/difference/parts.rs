@@ -53,11 +53,25 @@ pub(super) fn fields(lines: &mut Lines, old: &Policy, new: &Policy) {
 
 pub(super) fn purposes(lines: &mut Lines, old: &Policy, new: &Policy) {
     each(&old.purposes, &new.purposes, |name, change| match change {
-        Change::Added(_) => lines.say(Effect::Neutral, format!("Purpose `{name}` is added")),
+        Change::Added(purpose) => {
+            let consent = if purpose.needs_consent { ", only with consent" } else { "" };
+            lines.say(Effect::Neutral, format!("Purpose `{name}` is added{consent}"));
+        }
         Change::Dropped => lines.say(Effect::Narrows, format!("Purpose `{name}` is dropped")),
         Change::Kept(old, new) => {
             let what = format!("The title of purpose `{name}`");
             lines.compare(Effect::Neutral, &what, &old.title, &new.title);
+            match (old.needs_consent, new.needs_consent) {
+                (false, true) => {
+                    let text = format!("Purpose `{name}` needs the customer's consent now");
+                    lines.say(Effect::Narrows, text);
+                }
+                (true, false) => {
+                    let text = format!("Purpose `{name}` no longer needs the customer's consent");
+                    lines.say(Effect::Widens, text);
+                }
+                (false, false) | (true, true) => {}
+            }
         }
     });
 }
@@ -110,7 +124,7 @@ fn relation(lines: &mut Lines, name: &Name<Relation>, old: &Relation, new: &Rela
     }
 }
 
-fn field(lines: &mut Lines, name: &Name<Field>, old: &Field, new: &Field) {
+pub(super) fn field(lines: &mut Lines, name: &Name<Field>, old: &Field, new: &Field) {
     lines.compare(Effect::Neutral, &format!("The title of field `{name}`"), &old.title, &new.title);
     kind(lines, name, &old.kind, &new.kind);
     if old.class != new.class {

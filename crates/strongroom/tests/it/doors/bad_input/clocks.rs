@@ -67,6 +67,43 @@ async fn a_clock_that_jumps_ahead_erases_and_applies_nothing() {
     time_never_falls(shop).await;
 }
 
+#[tokio::test]
+async fn a_policy_that_is_due_waits_for_a_clock_that_can_be_trusted() {
+    let shop = Shop::open().await;
+    let wider = crate::support::POLICY.replacen("per_day = 30 }", "per_day = 31 }", 1);
+    let waits = shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": wider }))).await;
+    assert!(waits.json["due"].is_string(), "{}", waits.json);
+    shop.clock.step_ms(60 * DAY_MS);
+    // Its day is over by any clock.
+    shop.clock.pass_ms(2 * DAY_MS);
+    jobs::run_once(&shop.desk()).await;
+    let version =
+        || async { shop.as_operator("GET", "/v1/policy", None).await.json["version"].clone() };
+    assert_eq!(version().await, 1, "nobody has looked at the clock");
+    confirm(&shop).await;
+    jobs::run_once(&shop.desk()).await;
+    assert_eq!(version().await, 2);
+}
+
+#[tokio::test]
+async fn the_finding_of_a_clock_that_jumped_ends_when_a_person_confirms_it() {
+    let shop = Shop::open().await;
+    let is_open = || async {
+        let findings = shop.call("privacy", "GET", "/v1/findings", None).await;
+        findings.json.to_string().contains("clock_suspect")
+    };
+    for _ in 0..2 {
+        shop.clock.step_ms(2 * DAY_MS);
+        jobs::run_once(&shop.desk()).await;
+        assert!(is_open().await);
+        confirm(&shop).await;
+        jobs::run_once(&shop.desk()).await;
+        assert!(!is_open().await, "what a person has looked at is not open");
+    }
+    let findings = shop.call("privacy", "GET", "/v1/findings", None).await;
+    assert!(findings.json.to_string().contains("key_file_only"), "no other was closed");
+}
+
 /// Reading, revealing and writing go on.
 async fn still_works(watched: &Watched) {
     let shop = &watched.shop;
@@ -97,8 +134,8 @@ async fn confirm(shop: &Shop) {
 async fn time_never_falls(shop: &Shop) {
     let times: Vec<_> = shop.entries().await.iter().map(|entry| entry.time).collect();
     assert!(times.is_sorted(), "{times:?}");
-    let verified = shop.as_operator("POST", "/v1/ledger/verify", None).await;
-    assert_eq!(verified.json["intact"], true, "{}", verified.json);
+    let verified = shop.verify().await;
+    assert_eq!(verified["intact"], true, "{}", verified);
 }
 
 const DAY_MS: i64 = 86_400_000;
@@ -124,7 +161,7 @@ async fn a_clock_years_ahead_ends_no_key_for_good() {
     shop.clock.step_ms(years_ms);
     shop.start().await.unwrap();
     assert_eq!(shop.call("desk", "GET", &path, None).await.status, 401);
-    shop.as_operator("POST", "/v1/ledger/verify", None).await;
+    shop.verify().await;
     shop.stop();
     shop.clock.step_ms(-years_ms);
     shop.start().await.unwrap();

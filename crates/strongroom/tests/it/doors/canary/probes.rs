@@ -30,6 +30,28 @@ pub(super) async fn customers(aviary: &mut Aviary) -> Marked {
     let body = json!({ "relations": relations });
     aviary.send(Probe::new("shop", "PUT", &personal).json(&body), 422).await;
 
+    let batched = aviary.fields("batch");
+    let mut bad = aviary.fields("batch refused");
+    bad["phone"] = json!(aviary.word("batch refused/phone"));
+    let personal = aviary.email("batch refused/reference");
+    let items = json!([
+        { "ref": "shop/88001", "relations": relations, "fields": batched },
+        { "ref": "shop/88002", "relations": relations, "fields": bad },
+        { "ref": personal, "relations": relations },
+    ]);
+    let body = json!({ "items": items });
+    aviary.send(Probe::new("shop", "POST", "/v1/customers:batch").json(&body), 200).await;
+
+    // What a caller takes for a key may be anything.
+    let key = aviary.email("idempotency key");
+    let body = json!({ "relations": relations, "fields": aviary.fields("create once") });
+    let probe = || Probe::new("shop", "POST", "/v1/customers").header("idempotency-key", &key);
+    for _ in 0..2 {
+        aviary.send(probe().json(&body), 201).await;
+    }
+    let other = json!({ "relations": relations, "fields": aviary.fields("create once, other") });
+    aviary.send(probe().json(&other), 422).await;
+
     let path = format!("/v1/customers/{id}");
     let (name, note) = (aviary.name("patch/name"), aviary.name("patch/note"));
     let patch = json!({ "fields": { "name": name, "note": note } });
@@ -104,6 +126,13 @@ pub(super) async fn looks(aviary: &mut Aviary, customer: &Marked) {
     for role in ["shop", "desk"] {
         aviary.send(Probe::new(role, "GET", &masked), 200).await;
     }
+    let page = |body: Value| Probe::new("desk", "POST", "/v1/customers/read").json(&body);
+    let fields = ["name", "email", "phone", "address", "note"];
+    aviary.send(page(json!({ "ids": [customer.id], "fields": fields })), 200).await;
+    let bad = aviary.email("page refused/id");
+    aviary.send(page(json!({ "ids": [bad], "fields": fields })), 400).await;
+    let field = aviary.word("page refused/field");
+    aviary.send(page(json!({ "ids": [customer.id], "fields": [field] })), 403).await;
     // What was there before the patch must not come back either.
     let clear = Probe::new("shop", "GET", &format!("{path}?fields=name,address"))
         .header("strongroom-purpose", "delivery")
@@ -126,6 +155,82 @@ pub(super) async fn looks(aviary: &mut Aviary, customer: &Marked) {
     let span = json!({ "actor": actor, "from": "2026-01-01T00:00:00Z",
         "to": "2027-01-01T00:00:00Z" });
     aviary.send(Probe::new("privacy", "POST", "/v1/ledger/scope").json(&span), 200).await;
+    let mut paged = span;
+    paged["cursor"] = json!(aviary.word("scope/cursor"));
+    aviary.send(Probe::new("privacy", "POST", "/v1/ledger/scope").json(&paged), 400).await;
+    let path = format!("/v1/ledger/verify/{}", aviary.word("verification/id"));
+    aviary.send(Probe::new("privacy", "GET", &path), 400).await;
+    aviary.send(Probe::new("privacy", "POST", "/v1/ledger/verify"), 202).await;
+}
+
+/// Records: kept, listed, revealed, changed, refused.
+pub(super) async fn records(aviary: &mut Aviary, id: &str) {
+    let path = format!("/v1/customers/{id}/records");
+    let (name, number) = (aviary.name("record/name"), aviary.word("record/number"));
+    let fields = json!({ "billing_name": name, "number": number });
+    let body = json!({ "kind": "invoice", "fields": fields });
+    let made = aviary.send(Probe::new("shop", "POST", &path).json(&body), 201).await;
+    let invoice = format!("{path}/{}", made.json["id"].as_str().unwrap());
+    let all = "fields=invoice.billing_name,invoice.number";
+    aviary.send(Probe::new("desk", "GET", &format!("{path}?{all}")), 200).await;
+    aviary.send(Probe::new("desk", "GET", &format!("{invoice}?{all}")), 200).await;
+    let clear = Probe::new("shop", "GET", &format!("{path}?fields=invoice.number"));
+    aviary.send(clear.may_show(&["record/number"]), 200).await;
+    let why = json!({ "fields": ["invoice.billing_name"], "reason": "return" });
+    let reveal = Probe::new("desk", "POST", &format!("{invoice}/reveal")).json(&why);
+    aviary.send(reveal.may_show(&["record/name"]), 200).await;
+    let patch = json!({ "fields": { "number": aviary.word("record patch refused") } });
+    let patch = Probe::new("shop", "PATCH", &invoice).json(&patch).header("if-match", "\"1\"");
+    aviary.send(patch, 409).await;
+
+    let body = aviary.name("record/message");
+    let body = json!({ "kind": "message", "fields": { "body": body } });
+    let made = aviary.send(Probe::new("shop", "POST", &path).json(&body), 201).await;
+    let message = format!("{path}/{}", made.json["id"].as_str().unwrap());
+    let patch = json!({ "fields": { "body": aviary.name("record/message patched") } });
+    let patch = Probe::new("shop", "PATCH", &message).json(&patch).header("if-match", "\"1\"");
+    aviary.send(patch, 200).await;
+
+    let word = aviary.word("record refused");
+    for body in [
+        json!({ "kind": word, "fields": { "number": "1" } }),
+        json!({ "kind": "invoice", "issued": word, "fields": { "number": "1" } }),
+        json!({ "kind": "invoice", "fields": { word.clone(): "1" } }),
+        json!({ "kind": "invoice", "fields": { "total": word } }),
+    ] {
+        aviary.send(Probe::new("shop", "POST", &path).json(&body), 422).await;
+    }
+    let body = json!({ "kind": "invoice", "corrects": word, "fields": { "number": "1" } });
+    aviary.send(Probe::new("shop", "POST", &path).json(&body), 400).await;
+    aviary.send(Probe::new("shop", "GET", &format!("{path}?fields={word}")), 400).await;
+    aviary.send(Probe::new("shop", "GET", &format!("{path}/{word}?{all}")), 400).await;
+}
+
+/// Tokens: made, shown masked and clear, refused.
+pub(super) async fn tokens(aviary: &mut Aviary, id: &str) {
+    let word = aviary.word("token refused");
+    for (field, pinned) in [("name", true), ("email", false)] {
+        let body = json!({ "customer": id, "field": field, "pinned": pinned });
+        let make = Probe::new("shop", "POST", "/v1/tokens").json(&body).may_show(&["token made"]);
+        let made = aviary.send(make, 200).await;
+        let token = made.json["tokens"][0].as_str().unwrap().to_owned();
+        // A token is known to its holder alone: it is searched for like a value.
+        aviary.canaries.mark("token made", &token);
+        let path = "/v1/tokens/detokenize";
+        let body = json!({ "tokens": [token, word] });
+        aviary.send(Probe::new("desk", "POST", path).json(&body), 200).await;
+        let clear = Probe::new("shop", "POST", path).header("strongroom-purpose", "delivery");
+        let clear = clear.json(&json!({ "token": token })).may_show(&["patch/name"]);
+        aviary.send(clear, if field == "name" { 200 } else { 403 }).await;
+    }
+    for (body, status) in [
+        (json!({ "customer": word, "field": "name" }), 400),
+        (json!({ "customer": id, "field": word }), 422),
+        (json!({ "customer": id, "field": "name", "consumer": format!("{word} & co") }), 422),
+        (json!({ "customer": id, "field": "name", "expires": word }), 422),
+    ] {
+        aviary.send(Probe::new("shop", "POST", "/v1/tokens").json(&body), status).await;
+    }
 }
 
 /// Rows that are taken, refused, and twins; first as a dry run.
@@ -200,6 +305,13 @@ pub(super) async fn texts(aviary: &mut Aviary, id: &str) {
     let path = format!("/v1/customers/{id}/relations");
     let body = json!({ "name": relation, "act": "touch" });
     aviary.send(Probe::new("desk", "POST", &path).json(&body), 422).await;
+    let consent = format!("/v1/customers/{id}/consents/marketing");
+    let how = aviary.name("consent refused/how");
+    aviary.send(Probe::new("desk", "PUT", &consent).json(&json!({ "how": how })), 400).await;
+    let body = json!({ "how": "form", "at": aviary.word("consent refused/at") });
+    aviary.send(Probe::new("desk", "PUT", &consent).json(&body), 422).await;
+    aviary.send(Probe::new("desk", "PUT", &consent).json(&json!({ "how": "form" })), 200).await;
+    aviary.send(Probe::new("desk", "DELETE", &consent), 200).await;
     let act = aviary.word("relate refused/act");
     let body = json!({ "name": "enquiry", "act": act });
     aviary.send(Probe::new("desk", "POST", &path).json(&body), 400).await;
@@ -216,9 +328,15 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("shop", "POST", "/v1/customers".to_owned()),
         ("shop", "PUT", "/v1/customers/ref/shop/order-1".to_owned()),
         ("shop", "PATCH", format!("/v1/customers/{id}")),
+        ("shop", "POST", "/v1/customers:batch".to_owned()),
         ("desk", "POST", "/v1/customers/lookup".to_owned()),
+        ("desk", "POST", "/v1/customers/read".to_owned()),
         ("desk", "POST", format!("/v1/customers/{id}/reveal")),
         ("desk", "POST", format!("/v1/customers/{id}/relations")),
+        ("desk", "PUT", format!("/v1/customers/{id}/consents/marketing")),
+        ("shop", "POST", format!("/v1/customers/{id}/records")),
+        ("shop", "POST", "/v1/tokens".to_owned()),
+        ("desk", "POST", "/v1/tokens/detokenize".to_owned()),
         ("importer", "POST", "/v1/imports".to_owned()),
         ("importer", "POST", "/v1/imports/dry-run".to_owned()),
         ("importer", "POST", "/v1/imports/imp_00000000000000000000000000/rows".to_owned()),
@@ -274,6 +392,8 @@ pub(super) async fn addresses_and_headers(aviary: &mut Aviary, id: &str) {
         ("privacy", "GET", format!("/v1/places/{word}%40mail.example/holdings"), 422),
         ("privacy", "DELETE", format!("/v1/customers/{word}"), 400),
         ("privacy", "DELETE", format!("/v1/customers/{word}/erasure"), 400),
+        ("desk", "GET", format!("/v1/customers/{word}/consents"), 400),
+        ("desk", "DELETE", format!("/v1/customers/{id}/consents/{word}"), 422),
         ("admin", "DELETE", format!("/v1/keys/{word}"), 400),
         ("admin", "DELETE", format!("/v1/customers/{word}/hold"), 400),
         ("admin", "GET", format!("/v1/access/who?field={word}"), 404),

@@ -1,0 +1,52 @@
+//! What a failed write means for everyone else: nothing is shown, and long reads give way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::Error;
+
+/// Whether the ledger can be written; while it cannot, nothing is revealed.
+#[derive(Clone, Default)]
+pub struct Stall(Arc<Flags>);
+
+#[derive(Default)]
+struct Flags {
+    is_stalled: AtomicBool,
+    ends_scans: AtomicBool,
+}
+
+impl Stall {
+    /// Whether the last attempt to write failed and none has succeeded since.
+    pub fn is_stalled(&self) -> bool {
+        self.0.is_stalled.load(Ordering::SeqCst)
+    }
+
+    /// Ends every long read that runs and lets none begin: the write-ahead log has to be cut, and
+    /// whoever still reads from it stands in the way.
+    pub fn end_scans(&self) {
+        self.0.ends_scans.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn begin(&self) {
+        self.0.is_stalled.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn end(&self) {
+        self.0.is_stalled.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn let_scans_begin(&self) {
+        self.0.ends_scans.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn ends_scans(&self) -> bool {
+        self.0.ends_scans.load(Ordering::SeqCst)
+    }
+}
+
+/// What a scan that had to give way answers.
+pub(super) fn scan_ended() -> Error {
+    let detail = "this long read was ended, because the database is opened afresh after a failure of \
+                  the disk, or the server is stopping; nothing was changed, ask again in a moment";
+    Error::unavailable("scan_ended", detail).retry_after(2)
+}

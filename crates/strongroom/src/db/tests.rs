@@ -1,0 +1,190 @@
+//! The committer beside long reads, and how much may wait for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::ctx::{
+    BudgetClaim, Change, Clock, ClockTrust, Ctx, Entry, EntryKind, NewKey, Receipt, StateDelta,
+    SystemClock, SystemGrant, Time,
+};
+use crate::db::{
+    Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Stall, Statement,
+};
+use crate::error::Error;
+use strongroom_crypto::SystemRandom;
+
+/// A log of nothing but a table of numbers. It fails when told, and may be made to wait.
+struct Plain {
+    fails: Arc<AtomicBool>,
+    gate: Option<Receiver<()>>,
+}
+
+impl Keeper for Plain {
+    fn load(&mut self, _db: &mut Connection) -> Result<(), Error> {
+        Ok(())
+    }
+    fn epoch(&self) -> u64 {
+        0
+    }
+    fn head_time(&self) -> Time {
+        Time::from_ms(0)
+    }
+    fn charge(&mut self, _db: &mut Connection, claim: &BudgetClaim) -> Result<Charged, Error> {
+        Ok(Ok(claim.amount))
+    }
+    fn uncharge(&mut self, _claim: &BudgetClaim, _amount: u64) {}
+    fn change_state(&mut self, _deltas: &[StateDelta]) -> Result<(), Error> {
+        Ok(())
+    }
+    fn append(
+        &mut self,
+        _db: &mut Connection,
+        now: Time,
+        acts: &[Act],
+    ) -> Result<Vec<Receipt>, Error> {
+        if let Some(gate) = &self.gate {
+            let _ = gate.recv();
+        }
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("storage", "the disk is said to fail"));
+        }
+        let receipt = Receipt {
+            index: 0,
+            size: 1,
+            time: now,
+            epoch: 0,
+            root: [0; 32],
+            checkpoint: "".into(),
+        };
+        Ok(acts.iter().map(|_| receipt.clone()).collect())
+    }
+    fn put_keys(&mut self, _keys: &[NewKey], _now: Time) -> Result<(), Error> {
+        Ok(())
+    }
+    fn committed(&mut self, _db: &mut Connection) -> Result<(), Error> {
+        Ok(())
+    }
+    fn discard(&mut self) {}
+    fn close(&mut self, _now: Time) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+struct House {
+    committer: Committer,
+    database: Database,
+    stall: Stall,
+    fails: Arc<AtomicBool>,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    fn open(gate: Option<Receiver<()>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path: PathBuf = folder.path().join("t.db");
+        let mut db = Connection::open(&path, Durability::Durable).unwrap();
+        db.run("CREATE TABLE t (a BLOB)").unwrap();
+        let (stall, fails) = (Stall::default(), Arc::new(AtomicBool::new(false)));
+        let keeper = Box::new(Plain { fails: Arc::clone(&fails), gate });
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
+        let (committer, _thread) =
+            Committer::start(path.clone(), keeper, clock, trust, stall.clone()).unwrap();
+        let database = Database::over(&path, stall.clone());
+        Self { committer, database, stall, fails, _folder: folder }
+    }
+
+    async fn write(&self, size_bytes: usize) -> Result<Fate, Error> {
+        self.committer.commit(change(size_bytes)).await
+    }
+}
+
+fn change(size_bytes: usize) -> Change {
+    let ctx = Ctx::system("test", Time::from_ms(0), Arc::new(SystemRandom)).unwrap();
+    let grant = SystemGrant::issue(&ctx, Vec::new()).unwrap();
+    let statement = Statement::new("INSERT INTO t VALUES ($1)", vec![vec![7; size_bytes].into()]);
+    grant.change(Entry::new(&ctx, EntryKind::System, "test")).write(statement)
+}
+
+/// Reads for ten seconds and more, in short statements or in one long one; says when it has begun.
+fn read_for_long(db: &mut Connection, begun: &Sender<()>, sql: &'static str) -> Result<(), Error> {
+    let clock = SystemClock::new();
+    let _ = db.query(SHORT, &[]).map(|_| begun.send(()));
+    while clock.monotonic_ms() < 10_000 {
+        db.query(sql, &[])?;
+    }
+    Ok(())
+}
+
+const SHORT: &str = "SELECT COUNT(*) FROM t";
+const LONG: &str =
+    "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000000)
+SELECT COUNT(*) FROM c";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_scan_gives_way_when_the_database_is_opened_afresh() {
+    for sql in [SHORT, LONG] {
+        let house = House::open(None);
+        house.write(1).await.unwrap();
+        let (begun, begins) = channel();
+        let database = house.database.clone();
+        let scan =
+            tokio::spawn(
+                async move { database.scan(move |db| read_for_long(db, &begun, sql)).await },
+            );
+        tokio::task::spawn_blocking(move || begins.recv().unwrap()).await.unwrap();
+        // The scan reads from a state that lies before this one.
+        house.write(1).await.unwrap();
+
+        house.fails.store(true, Ordering::SeqCst);
+        assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
+        let ended = scan.await.unwrap().unwrap_err();
+        assert_eq!((ended.code, ended.retry_after_s), ("scan_ended", Some(2)), "{sql}");
+        house.fails.store(false, Ordering::SeqCst);
+        house.write(1).await.expect("service is back in the same process");
+        assert!(!house.stall.is_stalled());
+        let count = house.database.scan(|db| db.query(SHORT, &[])).await;
+        assert_eq!(count.expect("scans run again")[0].integer(0).unwrap(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_scan_that_is_told_to_end_reads_nothing_more_and_short_reads_go_on() {
+    let house = House::open(None);
+    let stall = house.stall.clone();
+    let scan = house.database.scan(move |db| {
+        db.query(SHORT, &[])?;
+        stall.end_scans();
+        db.query(SHORT, &[])
+    });
+    assert_eq!(scan.await.unwrap_err().code, "scan_ended");
+    assert_eq!(house.database.scan(|_| Ok(())).await.unwrap_err().code, "scan_ended");
+    // On the very connection the scan had.
+    let mut short = house.database.snapshot().await.unwrap();
+    assert!(short.one(SHORT, &[]).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn no_more_bytes_wait_than_the_queue_takes() {
+    let (open, gate) = channel();
+    let house = House::open(Some(gate));
+    let large = 20 << 20;
+    // One is being written and keeps its place until it is; three more would be too much.
+    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(house.write(large))).collect();
+    for commit in &mut waiting {
+        let soon = tokio::time::timeout(std::time::Duration::ZERO, commit.as_mut());
+        assert!(soon.await.is_err(), "it waits");
+    }
+    let refused = tokio::time::timeout(std::time::Duration::ZERO, house.write(large)).await;
+    let refused = refused.expect("it is answered at once").unwrap_err();
+    assert_eq!((refused.code, refused.retry_after_s), ("overloaded", Some(1)));
+    drop(open);
+    for commit in waiting {
+        commit.await.unwrap();
+    }
+    house.write(large).await.expect("there is room again");
+    // Larger than the whole queue, and alone.
+    house.write(65 << 20).await.expect("nothing else waits");
+}
