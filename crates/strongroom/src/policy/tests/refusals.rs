@@ -236,7 +236,11 @@ const BAD: &[(&str, &str, &str)] = &[
         "[\"export\"]",
         "line 15: the right `export` is not in this version: take it out",
     ),
-    ("[\"relate\"]", "[\"send\"]", "line 15: the right `send` is not in this version: take it out"),
+    (
+        "[\"relate\"]",
+        "[\"send\"]",
+        "line 15: the right `export` is not in this version: take it out",
+    ),
     (
         "[\"relate\"]",
         "[\"relat\"]",
