@@ -82,8 +82,8 @@ async fn killed(count: usize) {
     assert_eq!(named_by_scope(&mut auditor).len(), count, "each once");
     server.kill();
     shop.start().await.unwrap();
-    let verified = shop.as_operator("POST", "/v1/ledger/verify", None).await;
-    assert_eq!(verified.json["intact"], Value::Bool(true), "{:?}", verified.json);
+    let verified = shop.verify().await;
+    assert_eq!(verified["intact"], Value::Bool(true), "{verified}");
 }
 
 /// Everyone the scope of the vendor names, page by page.
