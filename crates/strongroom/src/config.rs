@@ -1,6 +1,7 @@
 //! The one configuration file. What stands in it is what counts: no variable of the environment
 //! changes a setting, and a key nobody knows is an error, because a misspelt safeguard is none.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,6 +29,11 @@ pub struct Config {
     /// How backups are made; hourly without a word.
     #[serde(default)]
     pub backup: Backups,
+    /// The mail server that outlets send through.
+    pub smtp: Option<Smtp>,
+    /// How outlets that lead to an `https://` address are connected, by their names.
+    #[serde(default)]
+    pub outlets: BTreeMap<String, OutletConnection>,
 }
 
 /// How a server makes its backups.
@@ -49,6 +55,56 @@ impl Default for Backups {
         let to = PathBuf::from("backups");
         Self { to, every_minutes: 60, keep_keys_days: 14, keep_data_days: 35 }
     }
+}
+
+/// The mail server of outlets with `to = "smtp"`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// Its name; the certificate must be for it.
+    pub host: String,
+    /// 465 with `tls`, 587 with `starttls`.
+    pub port: u16,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub encryption: Encryption,
+    /// Who we are to it, if it asks.
+    pub user: Option<String>,
+    /// The file that holds the password; mode 600.
+    pub password_file: Option<PathBuf>,
+    /// The certificate (PEM) that signed the server's; those the system trusts if left out.
+    pub ca: Option<PathBuf>,
+    /// Whom mail is from, like `Harbour Books <news@harbour.example>`.
+    pub from: String,
+    /// How many connections at a time, 1 to 16.
+    #[serde(default = "default_connections")]
+    pub connections: u8,
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// Not at all; to this machine alone.
+    None,
+    /// After a plain greeting.
+    StartTls,
+    /// From the first byte.
+    #[default]
+    Tls,
+}
+
+/// How one HTTPS outlet is connected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutletConnection {
+    /// The certificate (PEM) that signed the vendor's; those the system trusts if left out.
+    pub ca: Option<PathBuf>,
+    /// The file that holds the token sent as `Authorization: Bearer`; mode 600.
+    pub token_file: Option<PathBuf>,
+    /// Whether the vendor may be on a private network or this machine.
+    #[serde(default)]
+    pub allow_private_address: bool,
 }
 
 /// The two PEM files of a TLS server.
@@ -103,6 +159,14 @@ impl Config {
             paths.push(("tls.certificate", &mut tls.certificate));
             paths.push(("tls.key", &mut tls.key));
         }
+        if let Some(smtp) = &mut self.smtp {
+            paths.extend(smtp.password_file.as_mut().map(|path| ("smtp.password_file", path)));
+            paths.extend(smtp.ca.as_mut().map(|path| ("smtp.ca", path)));
+        }
+        for outlet in self.outlets.values_mut() {
+            paths.extend(outlet.token_file.as_mut().map(|path| ("outlets.token_file", path)));
+            paths.extend(outlet.ca.as_mut().map(|path| ("outlets.ca", path)));
+        }
         paths
     }
 }
@@ -141,6 +205,10 @@ fn cannot_read(path: &Path, cause: &std::io::Error) -> Error {
 fn bad_config(path: &Path, problem: &str) -> Error {
     let detail = format!("the configuration `{}`: {problem}", path.display());
     Error::unprocessable("bad_config", detail)
+}
+
+fn default_connections() -> u8 {
+    2
 }
 
 fn default_listen() -> SocketAddr {
@@ -189,6 +257,23 @@ mod tests {
         let tls = config.tls.unwrap();
         assert_eq!(tls.certificate, Path::new("/tls/a.pem"));
         assert!(tls.key.is_absolute() && tls.key.ends_with("tls/b.pem"));
+    }
+
+    #[test]
+    fn connections_of_outlets_are_read() {
+        let text = format!(
+            "{SMALL}[smtp]\nhost = \"mail.example\"\nport = 465\nuser = \"shop\"\n\
+             password_file = \"smtp.password\"\nfrom = \"news@harbour.example\"\n\
+             [outlets.courier]\ntoken_file = \"token\"\n"
+        );
+        let config = read(text).unwrap();
+        let smtp = config.smtp.unwrap();
+        assert_eq!((smtp.encryption, smtp.connections), (Encryption::Tls, 2), "safe by default");
+        assert!(smtp.password_file.unwrap().is_absolute());
+        let courier = &config.outlets["courier"];
+        assert!(
+            !courier.allow_private_address && courier.token_file.as_ref().unwrap().is_absolute()
+        );
     }
 
     #[test]

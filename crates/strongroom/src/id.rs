@@ -32,6 +32,12 @@ pub struct Holding;
 /// An import job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Import;
+/// A send through an outlet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sending;
+/// A share of some fields by a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Share;
 /// A record of a customer: an invoice, an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Record;
@@ -56,6 +62,12 @@ impl Kind for Holding {
 }
 impl Kind for Import {
     const PREFIX: &'static str = "imp";
+}
+impl Kind for Sending {
+    const PREFIX: &'static str = "snd";
+}
+impl Kind for Share {
+    const PREFIX: &'static str = "shr";
 }
 impl Kind for Record {
     const PREFIX: &'static str = "rec";

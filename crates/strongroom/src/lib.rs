@@ -16,6 +16,7 @@ pub mod id;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+pub mod outlets;
 pub mod places;
 pub mod policy;
 pub mod router;

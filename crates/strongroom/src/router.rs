@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use crate::access::{self, Desk};
 use crate::error::Error;
 use crate::web::Problem;
-use crate::{backup, places, vault, web};
+use crate::{backup, outlets, places, vault, web};
 
 /// The whole server, ready to be served.
 pub fn router(desk: &Arc<Desk>) -> Router {
@@ -56,6 +56,7 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
         .merge(places::routes())
         .merge(vault::routes())
         .merge(backup::routes())
+        .merge(outlets::routes())
         .routes(routes!(healthz))
         .routes(routes!(readyz))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::access::model::{Allowed, Refusal, Wish};
 use crate::ctx::See;
-use crate::policy::{Policy, Right, See as PolicySee};
+use crate::policy::{Outlet, Policy, Right, See as PolicySee};
 
 /// Whether a role may do something that is not about seeing or finding.
 pub fn may(policy: &Policy, role: &str, right: Right) -> Result<(), Refusal> {
@@ -15,6 +15,29 @@ pub fn may(policy: &Policy, role: &str, right: Right) -> Result<(), Refusal> {
     let why =
         format!("role `{role}` may not `{}`; the policy's `may` list grants it", right.as_str());
     Err(Refusal { code: "right_missing", why })
+}
+
+/// The outlet, where a role with these purposes may send through it.
+pub(super) fn may_send<'p>(
+    policy: &'p Policy,
+    role: &str,
+    purposes: &[String],
+    outlet: &str,
+) -> Result<&'p Outlet, Refusal> {
+    may(policy, role, Right::Send)?;
+    let Some(known) = policy.outlets().get(outlet) else {
+        let names: Vec<&str> = policy.outlets().keys().map(|name| name.as_str()).collect();
+        let why = format!("there is no such outlet; the policy has `{}`", names.join("`, `"));
+        return Err(Refusal { code: "outlet_unknown", why });
+    };
+    if purposes.iter().any(|purpose| purpose == known.purpose.as_str()) {
+        return Ok(known);
+    }
+    let why = format!(
+        "this outlet is for purpose `{}`, which this key may not act for; make a key that may",
+        known.purpose
+    );
+    Err(Refusal { code: "purpose_missing", why })
 }
 
 /// Whether a role may find, see or reveal these fields for a purpose. All or nothing: a field that

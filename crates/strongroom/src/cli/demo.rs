@@ -21,6 +21,7 @@ use crate::cli::output::{Output, warn};
 use crate::cli::serve::{self, Stop};
 use crate::cli::transport::{Call, Transport};
 use crate::config::Config;
+use crate::outlets::Connections;
 use crate::web::Listen;
 
 use lines::Shown;
@@ -61,7 +62,7 @@ impl Demo {
             };
             let address = listen.address();
             lines::tell(&Shown::of(&shop, address), folder.path(), output)?;
-            serve::attend(&app, listen, None, &mut stop).await
+            serve::attend(&app, listen, None, Connections::none(), &mut stop).await
         };
         let played = played.await;
         clear(folder)?;

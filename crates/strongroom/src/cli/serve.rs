@@ -19,8 +19,9 @@ use crate::cli::output::Output;
 use crate::config::Config;
 use crate::ctx::{Clock, SystemClock};
 use crate::keys::Places;
+use crate::outlets::Connections;
 use crate::web::{self, Listen};
-use crate::{jobs, policy, router};
+use crate::{jobs, outlets, policy, router};
 
 /// Serve the API until told to stop (Ctrl-C, or SIGTERM)
 ///
@@ -52,7 +53,9 @@ impl Serve {
             write_port_file(path, &address.to_string())?;
         }
         output.words(&format!("Strongroom answers at {scheme}://{address}; Ctrl-C stops it."))?;
-        attend(&app, listen, Some(backup::settings(&config)), stop.asked()).await?;
+        let connections = Connections::read(&config)?;
+        let backups = Some(backup::settings(&config));
+        attend(&app, listen, backups, connections, stop.asked()).await?;
         drop(app);
         output.words("Stopped; everything that was answered is on disk.")
     }
@@ -70,13 +73,15 @@ pub(super) async fn attend(
     app: &App,
     listen: Listen,
     backups: Option<Settings>,
+    connections: Connections,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let desk = app.desk()?;
     let backups = backups.map(|it| tokio::spawn(jobs::run_backups(Arc::clone(&desk), it)));
     let jobs = tokio::spawn(jobs::run(Arc::clone(&desk)));
+    let sends = tokio::spawn(outlets::attend(Arc::clone(&desk), Arc::new(connections)));
     web::serve(listen, router::router(&desk), stop).await;
-    for job in std::iter::once(jobs).chain(backups) {
+    for job in [jobs, sends].into_iter().chain(backups) {
         job.abort();
         // Only a job that has let the desk go lets the installation close.
         let _ = job.await;

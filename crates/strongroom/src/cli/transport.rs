@@ -203,7 +203,7 @@ pub(super) fn id(text: &str) -> Result<String, String> {
 /// The name of a place as part of an address.
 pub(super) fn place(text: &str) -> Result<String, String> {
     let known =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     if !text.is_empty() && text.len() <= ID_SIZE_BYTES_MAX && text.bytes().all(known) {
         return Ok(text.to_owned());
     }

@@ -185,6 +185,8 @@ pub enum BudgetKind {
     Read,
     /// Reveals.
     Reveal,
+    /// Customers something is sent to.
+    Send,
 }
 
 /// Why an act was not done although it had been allowed.

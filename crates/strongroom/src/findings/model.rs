@@ -26,6 +26,8 @@ pub enum FindingKind {
     LedgerFlaw,
     /// The data was restored: what a person has to look at before all is as before.
     Restored,
+    /// An outlet cannot reach its vendor.
+    OutletUnreachable,
     /// Rows of authority were changed by other hands.
     RightsAltered,
     /// A stored value does not open where it stands.
@@ -46,6 +48,7 @@ impl FindingKind {
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",
             Self::Restored => "restored",
+            Self::OutletUnreachable => "outlet_unreachable",
             Self::RightsAltered => "rights_altered",
             Self::Tampered => "tampered",
         }

@@ -263,6 +263,18 @@ impl Keyring {
         Ok(strongroom_crypto::unwrap_key(&self.keys()?.sets, &aad, sealed)?)
     }
 
+    /// Seals a text that belongs to one row of ours and to no one customer: the words of a mailing.
+    pub fn seal_text(&self, row: &[u8; 16], text: &Plain) -> Result<Vec<u8>, Error> {
+        let aad = rules::text_binding(&self.installation, row);
+        Ok(strongroom_crypto::wrap(&self.keys()?.sets, self.random.as_ref(), &aad, text)?)
+    }
+
+    /// Opens such a text.
+    pub fn open_text(&self, row: &[u8; 16], sealed: &[u8]) -> Result<Plain, Error> {
+        let aad = rules::text_binding(&self.installation, row);
+        Ok(strongroom_crypto::unwrap_key(&self.keys()?.sets, &aad, sealed)?)
+    }
+
     /// A network address as the ledger keeps it: searchable while the key of its month lives.
     pub fn network_tag(&self, month: &str, address: &str) -> Result<[u8; 16], Error> {
         let key = self.month_key(month)?;

@@ -52,3 +52,11 @@ pub(super) fn holding_binding(installation: &[u8; 16], holding: &[u8; 16], place
     encoder.text(place);
     encoder.finish()
 }
+
+/// Associated data of a sealed text: it opens only beside its own row.
+pub(super) fn text_binding(installation: &[u8; 16], row: &[u8; 16]) -> Vec<u8> {
+    let mut encoder = Encoder::new("strongroom/text/v1");
+    encoder.bytes(installation);
+    encoder.bytes(row);
+    encoder.finish()
+}

@@ -11,15 +11,15 @@ use crate::id::{Holding, Id};
 pub struct PlaceName(String);
 
 impl PlaceName {
-    /// 1 to 60 lower-case letters, digits, `-` and `.`, beginning with a letter.
+    /// 1 to 60 lower-case letters, digits, `-`, `_` and `.`, beginning with a letter.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
         if begins && text.len() <= NAME_SIZE_MAX && text.chars().all(plain) {
             return Ok(Self(text.to_owned()));
         }
-        let detail = "the name of a place is 1 to 60 lower-case letters, digits, `-` and `.` and \
-                      begins with a letter; it stands in addresses, so never a person's name";
+        let detail = "the name of a place is 1 to 60 lower-case letters, digits, `-`, `_` and `.` \
+                      and begins with a letter; it stands in addresses, so never a person's name";
         Err(Error::unprocessable("bad_place", detail))
     }
 

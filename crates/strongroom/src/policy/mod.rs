@@ -11,10 +11,10 @@ mod tests;
 mod verbs;
 
 pub use self::model::{
-    Budget, Business, Class, Compartment, DifferenceLine, Effect, Field, FieldKind, FieldValue,
-    Find, GracePeriod, Grant, Name, Policy, Problem, Purpose, RecordKind, Registry, Relation,
-    RetentionPeriod, Reveal, Right, Role, See, UnreadableValueError, ValueProblem,
-    ValueProblemCode,
+    Budget, Business, Class, Compartment, Destination, DifferenceLine, Effect, Field, FieldKind,
+    FieldValue, Find, GracePeriod, Grant, HttpsAddress, Name, Outlet, Policy, Problem, Purpose,
+    RecordKind, Registry, Relation, RetentionPeriod, Reveal, Right, Role, See,
+    UnreadableValueError, ValueProblem, ValueProblemCode,
 };
 pub use self::rules::{compartments, describe, difference, mask, parse_value};
 pub use self::verbs::{

@@ -242,6 +242,9 @@ const QUESTIONS: &[&str] = &[
     "POST /v1/ledger/scope",
     "POST /v1/ledger/verify",
     "POST /v1/policy/check",
+    // Each opening is a view of its own.
+    "POST /share/{secret}",
+    "POST /v1/shares/open",
     // The same customer, field and consumer have the same token.
     "POST /v1/tokens",
     "POST /v1/tokens/detokenize",

@@ -21,15 +21,17 @@ pub use jobs::{
 pub use model::{How, Reference, Token};
 pub use rules::{Kept, Parting};
 pub use verbs::{
-    Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX, ChunkOutcome,
-    ConsentInput, ConsentView, Consented, Consents, Created, EXPORT_PIECE_MAX, ExportAsk, Exported,
-    ImportRowInput, Keep, Left, Look, Looks, Match, MergeInput, Merged, NewCustomer, NewRecord,
-    NothingShown, Patched, Piece, Place, Position, Prospect, RecordShown, RecordWritten,
-    RecordsShown, RelationChange, RelationInput, RevealReason, RowProblem, SCOPE_LINES_MAX, Scope,
-    ScopeAsked, ScopeLine, ScopeOf, Shown, ShownOne, ShownPage, TokenInput, TokenShown, TokenShows,
-    Touched, Upserted, add_record, ask_erasure, asked_of, batch, begin_export, begin_import,
-    cancel_erasure, consented, create, detokenize, end_export, export_piece, exportable,
-    give_consent, import_chunk, import_now, list_consents, list_records, look_up, make_tokens,
-    merge, patch, patch_record, place_hold, read, read_many, read_map, read_record, relate, reveal,
-    reveal_record, save_map, scope, try_chunk, upsert, version_of, who_looked, withdraw_consent,
+    Allowance, Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX,
+    ChunkOutcome, ConsentInput, ConsentView, Consented, Consents, Created, EXPORT_PIECE_MAX,
+    ExportAsk, Exported, ImportRowInput, Keep, Left, Look, Looks, Match, MergeInput, Merged,
+    NewCustomer, NewRecord, NothingShown, Patched, Piece, Place, Position, Prospect, RecordShown,
+    RecordWritten, RecordsShown, RelationChange, RelationInput, Release, Released, RevealReason,
+    RowProblem, SCOPE_LINES_MAX, Scope, ScopeAsked, ScopeLine, ScopeOf, Shown, ShownOne, ShownPage,
+    Subject, TokenInput, TokenShown, TokenShows, Touched, Upserted, add_record, ask_erasure,
+    asked_of, batch, begin_export, begin_import, cancel_erasure, consented, create,
+    customer_behind, detokenize, end_export, export_piece, exportable, give_consent, import_chunk,
+    import_now, list_consents, list_records, look_up, make_tokens, merge, patch, patch_record,
+    place_hold, read, read_many, read_map, read_record, relate, release, reveal, reveal_record,
+    save_map, scope, segment, subject_of, try_chunk, upsert, version_of, who_looked,
+    withdraw_consent,
 };

@@ -9,6 +9,7 @@ mod bearer;
 mod body;
 mod layer;
 mod page;
+mod post;
 mod problem;
 mod receipt;
 mod repeat;
@@ -25,6 +26,7 @@ pub use body::{
 };
 pub use layer::{Call, REQUEST_TIME_MS_MAX, wrap};
 pub use page::{CURSOR_SIZE_BYTES_MAX, Cursor, PAGE_ITEMS_MAX, Page, Paging};
+pub use post::{Posted, Poster, Reach, trusted_by};
 pub use problem::{Problem, ProblemField, status_of};
 pub use receipt::{RECEIPT_HEADER, Receipted};
 pub use repeat::{REPEATED_HEADER, Repetition};

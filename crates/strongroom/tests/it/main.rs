@@ -14,6 +14,7 @@ mod cli;
 mod crash;
 mod doors;
 mod ledger;
+mod outlets;
 mod places;
 mod support;
 mod vault;

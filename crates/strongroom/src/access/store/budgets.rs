@@ -160,6 +160,7 @@ fn row_of(claim: &BudgetClaim) -> Row {
         BudgetKind::Find => "find",
         BudgetKind::Read => "read",
         BudgetKind::Reveal => "reveal",
+        BudgetKind::Send => "send",
     };
     Row((claim.holder.clone(), kind, claim.day.clone()))
 }

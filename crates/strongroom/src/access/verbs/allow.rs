@@ -269,7 +269,7 @@ fn allow(
 ///
 /// The key is looked up again: an act that is decided once more, because the authority changed, may
 /// find that what changed is the end of the key itself.
-fn actor_guards(ctx: &Ctx, authority: &Authority) -> Result<Vec<Guard>, Error> {
+pub(super) fn actor_guards(ctx: &Ctx, authority: &Authority) -> Result<Vec<Guard>, Error> {
     let mut guards = vec![Guard::Epoch(authority.epoch)];
     if let Actor::Key { id, expires, .. } = &ctx.actor {
         let ended = authority.keys.get(id).map_or(Some(KEY_UNKNOWN), |row| row.refusal_at(ctx.now));
@@ -282,11 +282,11 @@ fn actor_guards(ctx: &Ctx, authority: &Authority) -> Result<Vec<Guard>, Error> {
     Ok(guards)
 }
 
-fn forbidden(refusal: Refusal) -> Error {
+pub(super) fn forbidden(refusal: Refusal) -> Error {
     Error::forbidden(refusal.code, refusal.why)
 }
 
-fn only_keys() -> Error {
+pub(super) fn only_keys() -> Error {
     let detail =
         "values are shown to API keys only, by grant; the operator of the machine has none";
     Error::forbidden("grant_missing", detail)

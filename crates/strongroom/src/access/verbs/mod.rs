@@ -4,6 +4,7 @@ mod allow;
 mod commit;
 mod holds;
 mod repeat;
+mod send;
 mod verify;
 
 pub use allow::{
@@ -13,4 +14,5 @@ pub use allow::{
 pub use commit::{Attempt, commit, commit_or_retry, raise_finding, refusal_of, refuse};
 pub use holds::{place_hold, release_hold, replay_holds};
 pub use repeat::{Repeated, claim, find_repeated, forget_repeated};
+pub use send::{actor_of_key, may_send, may_share};
 pub use verify::{begin_verification, find_verification};

@@ -43,13 +43,15 @@ pub enum Right {
     Policy,
     /// Touch or end a relation.
     Relate,
+    /// Send through an outlet, share by a link.
+    Send,
     /// Change a customer's fields.
     Update,
 }
 
 impl Right {
     /// Every right of this version, in the order of the alphabet.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Create,
         Self::Erase,
         Self::Export,
@@ -59,6 +61,7 @@ impl Right {
         Self::Merge,
         Self::Policy,
         Self::Relate,
+        Self::Send,
         Self::Update,
     ];
 
@@ -74,6 +77,7 @@ impl Right {
             Self::Merge => "merge",
             Self::Policy => "policy",
             Self::Relate => "relate",
+            Self::Send => "send",
             Self::Update => "update",
         }
     }

@@ -6,6 +6,7 @@ mod field;
 mod grant;
 mod kind;
 mod name;
+mod outlet;
 mod period;
 mod problem;
 mod registry;
@@ -21,6 +22,7 @@ pub use self::field::{Class, Field, Find, RecordKind, Relation};
 pub use self::grant::{Budget, Grant, Purpose, Reveal, Right, Role, See};
 pub use self::kind::FieldKind;
 pub use self::name::Name;
+pub use self::outlet::{Destination, HttpsAddress, Outlet};
 pub use self::period::{GracePeriod, RetentionPeriod};
 pub use self::problem::{Problem, ValueProblem, ValueProblemCode};
 pub use self::registry::{Compartment, Registry};
@@ -40,6 +42,7 @@ pub struct Policy {
     pub(in crate::policy) purposes: BTreeMap<Name<Purpose>, Purpose>,
     pub(in crate::policy) roles: BTreeMap<Name<Role>, Role>,
     pub(in crate::policy) grants: Vec<Grant>,
+    pub(in crate::policy) outlets: BTreeMap<Name<Outlet>, Outlet>,
 }
 
 impl Policy {
@@ -93,6 +96,11 @@ impl Policy {
     /// Who may see and find what, in the order of the file.
     pub fn grants(&self) -> &[Grant] {
         &self.grants
+    }
+
+    /// Where values may go without anyone here seeing them.
+    pub fn outlets(&self) -> &BTreeMap<Name<Outlet>, Outlet> {
+        &self.outlets
     }
 
     /// The grants one role has for one purpose. No field is named by two of them.

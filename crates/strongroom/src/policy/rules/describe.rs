@@ -48,6 +48,14 @@ pub fn describe(policy: &Policy) -> Value {
         "purposes": purposes.collect::<Value>(),
         "roles": roles.collect::<Value>(),
         "grants": policy.grants().iter().map(describe_grant).collect::<Value>(),
+        "outlets": policy.outlets().iter().map(|(name, outlet)| json!({
+            "name": name.as_str(),
+            "title": outlet.title,
+            "purpose": outlet.purpose.as_str(),
+            "fields": words(&outlet.fields, |field| field.as_str()),
+            "to": outlet.to.as_str(),
+            "budget": { "per_day": outlet.per_day },
+        })).collect::<Value>(),
     })
 }
 

@@ -24,7 +24,7 @@ const DESK: &str = "[[grant]]\nrole = \"desk\"\npurpose = \"support\"\nfields = 
 #[test]
 fn the_first_policy_is_told_in_short_and_asks_for_nobody() {
     let lines = difference(None, &shop());
-    assert_eq!(lines.len(), 1 + 2 + 1 + 2 + 5);
+    assert_eq!(lines.len(), 1 + 2 + 1 + 2 + 5 + 2);
     assert!(lines.iter().all(|line| line.effect == Effect::Neutral));
     assert_eq!(lines[0].text, "First policy of Harbour Books, time zone Europe/London");
 }

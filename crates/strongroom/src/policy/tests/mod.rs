@@ -1,6 +1,7 @@
 //! Tests of the rules of the room, through its door.
 
 mod differences;
+mod outlets;
 mod periods;
 mod policies;
 mod refusals;

@@ -166,7 +166,8 @@ fn the_shop_says_what_its_file_says() {
     assert_eq!(policy.fields()["email"].find, Find::Unique);
     assert_eq!(policy.fields()["phone"].find, Find::Exact);
     assert_eq!(compartments(&policy).len(), 3);
-    let shop = BTreeSet::from([Right::Create, Right::Ledger, Right::Relate, Right::Update]);
+    let shop =
+        BTreeSet::from([Right::Create, Right::Ledger, Right::Relate, Right::Send, Right::Update]);
     assert_eq!(policy.roles()["shop"].may, shop);
     let desk: Vec<&Grant> = policy.grants_of("desk", "support").collect();
     assert_eq!(desk.len(), 2);

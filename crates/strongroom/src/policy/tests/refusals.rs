@@ -22,7 +22,17 @@ const BAD: &[(&str, &str, &str)] = &[
         "[porpose.",
         "line 13: `porpose` is not a key known in the policy: did you mean `purpose`?",
     ),
-    ("[purpose.support]", "[outlet.news]", "line 13: `outlet` is not in this version: take it out"),
+    // Outlets.
+    (
+        "[purpose.support]",
+        "[outlet.news]\npurpose = \"support\"\nfields = [\"email\"]\nto = \"fax\"\n[purpose.support]",
+        "line 16: `to` of outlet `news` is `fax`: write `smtp`, or an address",
+    ),
+    (
+        "[purpose.support]",
+        "[outlet.news]\npurpose = \"suport\"\nfields = [\"email\"]\nto = \"smtp\"\n[purpose.support]",
+        "line 14: `suport` is not a purpose known in outlet `news`: did you mean `support`?",
+    ),
     // Records.
     (
         "[purpose.support]",
@@ -226,7 +236,6 @@ const BAD: &[(&str, &str, &str)] = &[
         "[\"export\"]",
         "line 15: the right `export` is not in this version: take it out",
     ),
-    ("[\"relate\"]", "[\"send\"]", "line 15: the right `send` is not in this version: take it out"),
     (
         "[\"relate\"]",
         "[\"relat\"]",

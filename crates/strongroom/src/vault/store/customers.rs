@@ -33,6 +33,16 @@ pub(in crate::vault) async fn list_active_ids(
     rows.iter().map(|row| Ok(Id::from_bytes(row.array(0)?))).collect()
 }
 
+/// Row keys of active customers after a key, in order.
+pub(in crate::vault) fn list_active_keys(
+    db: &mut Connection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<i64>, Error> {
+    let rows = db.query(LIST_ACTIVE_KEYS, &[after.into(), Value::from(limit)])?;
+    rows.iter().map(|row| row.integer(0)).collect()
+}
+
 /// Every sealed record of a customer by compartment.
 pub(in crate::vault) async fn read_records(
     snapshot: &mut Snapshot,
@@ -146,6 +156,11 @@ fn read_columns(row: &Row) -> Result<CustomerRow, Error> {
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+const LIST_ACTIVE_KEYS: &str = "SELECT key FROM customer
+WHERE key > $1 AND state = 'active'
+ORDER BY key
+LIMIT $2";
 
 const FIND: &str = "SELECT key, id, state, version, life, due_day, mac FROM customer
 WHERE id = $1";

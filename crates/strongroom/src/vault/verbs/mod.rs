@@ -16,6 +16,7 @@ mod patch;
 mod read;
 mod read_many;
 mod records;
+mod release;
 mod scope;
 mod shelves;
 mod show_records;
@@ -52,6 +53,9 @@ pub use patch::{Patched, RelationChange, patch, relate};
 pub use read::{RevealReason, Shown, read, reveal};
 pub use read_many::{ShownOne, ShownPage, read_many};
 pub use records::{NewRecord, RecordWritten, add_record, patch_record};
+pub use release::{
+    Allowance, Release, Released, Subject, customer_behind, release, segment, subject_of,
+};
 pub use scope::{Position, SCOPE_LINES_MAX, Scope, ScopeAsked, ScopeLine, ScopeOf, Touched, scope};
 pub use show_records::{RecordShown, RecordsShown, list_records, read_record, reveal_record};
 pub use tokens::{NothingShown, TokenInput, TokenShown, TokenShows, detokenize, make_tokens};

@@ -142,11 +142,19 @@ pub(super) fn open_fields(
     opened: &Opened,
 ) -> Result<Vec<(u8, FieldValue)>, Error> {
     let wanted: Vec<u8> = permission.fields.keys().copied().collect();
-    let permit = Permit::Grant(&permission.grant);
+    open_values(Permit::Grant(&permission.grant), opened, &wanted)
+}
+
+/// The values of these fields that are kept, each by its number.
+pub(super) fn open_values(
+    permit: Permit<'_>,
+    opened: &Opened,
+    wanted: &[u8],
+) -> Result<Vec<(u8, FieldValue)>, Error> {
     let mut values = Vec::new();
     for record in opened.records.values() {
         for (field, plain) in
-            record.key.open_fields(permit, record.version, &record.sealed, &wanted)?
+            record.key.open_fields(permit, record.version, &record.sealed, wanted)?
         {
             let value = FieldValue::from_bytes(plain.expose()).map_err(Error::internal)?;
             values.push((field, value));

@@ -1,5 +1,6 @@
 //! Marked values go through every door; afterwards none of them stands anywhere but where it may.
 
+mod outward;
 mod planted;
 mod probes;
 
@@ -24,6 +25,8 @@ async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
     probes::merges(&mut aviary).await;
     probes::imports(&mut aviary).await;
     probes::texts(&mut aviary, &customer.id).await;
+    outward::sends(&mut aviary, &customer.id).await;
+    outward::shares(&mut aviary, &customer.id).await;
     probes::bodies(&mut aviary, &customer.id).await;
     probes::addresses_and_headers(&mut aviary, &customer.id).await;
     aviary.check("while it runs").await;

@@ -67,7 +67,7 @@ async fn each_caller_is_answered_as_the_policy_says() {
             if answer.status.is_success() && row.is_sealing() {
                 break;
             }
-            if answer.status.is_success() && row.leaves_entry {
+            if answer.status.is_success() && row.leaves_entry && !row.is_by_link() {
                 scene.renew(caller).await;
             }
         }
@@ -156,6 +156,11 @@ struct Row {
 impl Row {
     fn name(self) -> (String, String) {
         (self.method.to_owned(), self.path.to_owned())
+    }
+
+    /// Whoever holds the link may, with a key or without.
+    fn is_by_link(&self) -> bool {
+        ["/v1/shares/open", "/share/{secret}"].contains(&self.path)
     }
 
     fn is_sealing(&self) -> bool {
@@ -251,6 +256,16 @@ impl Scene {
         let map = Some(json!({ "columns": [] }));
         let kept = shop.call("importer", "PUT", "/v1/imports/maps/old-shop", map).await;
         assert_eq!(kept.status, 204, "{:?}", kept.json);
+        let body = send_body(&self.names["customer"]);
+        let sent = shop.call("shop", "POST", "/v1/outlets/parcel-news/send", Some(body)).await;
+        self.names.insert("send", sent.json["id"].as_str().unwrap().to_owned());
+        let purpose = [("strongroom-purpose", "delivery")];
+        let body = share_body(&self.names["customer"]);
+        let share =
+            shop.client("shop").call_plain("POST", "/v1/shares", Some(body), &purpose).await;
+        for (name, member) in [("share", "id"), ("secret", "secret")] {
+            self.names.insert(name, share.json[member].as_str().unwrap().to_owned());
+        }
         let spare = json!({ "name": "spare", "role": "desk" });
         let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
         self.names.insert("key", spare.json["id"].as_str().unwrap().to_owned());
@@ -266,7 +281,9 @@ impl Scene {
         let (path, body) = self.request(row);
         let key = self.keys.get(caller).or_else(|| self.shop.keys.get(caller));
         let key = key.map(|key| format!("Bearer {key}"));
-        let mut headers = vec![("strongroom-purpose", "support"), ("if-match", "\"1\"")];
+        // What may be shared is what a role sees in clear.
+        let purpose = if row.path == "/v1/shares" { "delivery" } else { "support" };
+        let mut headers = vec![("strongroom-purpose", purpose), ("if-match", "\"1\"")];
         headers.extend(key.as_deref().map(|key| ("authorization", key)));
         let answer = send(self.shop.router(), row.method, &path, body, &headers, false).await;
         if answer.status == 202 && row.path == "/v1/ledger/verify" {
@@ -294,6 +311,10 @@ impl Scene {
             .replace("{name}", "old-shop")
             .replace("{reference}", &format!("order-{}", self.number))
             .replace("{name}", "cabinet")
+            .replace("{outlet}", "parcel-news")
+            .replace("{send}", &self.names["send"])
+            .replace("{share}", &self.names["share"])
+            .replace("{secret}", &self.names["secret"])
             .replace("{purpose}", "marketing")
             .replace(
                 "{record}",
@@ -354,6 +375,9 @@ impl Scene {
             (_, "/v1/tokens") => json!({ "customer": self.names["customer"], "field": "name" }),
             (_, "/v1/tokens/detokenize") => json!({ "token": self.names["token"] }),
             (_, "/v1/customers/{id}/relations") => json!({ "name": "enquiry", "act": "touch" }),
+            (_, "/v1/outlets/{outlet}/send") => send_body(&self.names["customer"]),
+            ("POST", "/v1/shares") => share_body(&self.names["customer"]),
+            (_, "/v1/shares/open") => json!({ "secret": self.names["secret"] }),
             ("PUT", "/v1/places/{name}") => json!({ "kind": "paper_box", "owner": "front desk" }),
             (_, "/v1/places/{name}/close") => json!({ "evidence": "ticket 4" }),
             (_, "/v1/customers/read") => {
@@ -385,20 +409,32 @@ impl Scene {
             _ if row.leaves_entry => Some(Outcome::Ok),
             _ => None,
         };
-        // A verification ends with an entry of its own.
-        let of_calls = entries.iter().filter(|it| !it.actor.starts_with("system:"));
+        // A verification ends with an entry of its own; whoever holds a link acts for nobody.
+        let by_link = row.is_by_link();
+        let of_calls = entries.iter().filter(|it| by_link || !it.actor.starts_with("system:"));
         let outcomes: Vec<Outcome> = of_calls.map(|it| it.outcome).collect();
         if outcomes != expected.into_iter().collect::<Vec<_>>() {
             return Some(format!("left the entries {outcomes:?} instead of {expected:?}"));
         }
         let entry = entries.first()?;
-        if !entry.actor.starts_with("key_") {
+        let known = if by_link { "system:share.open" } else { "key_" };
+        if !entry.actor.starts_with(known) {
             return Some(format!("its entry names {} instead of {caller}'s key", entry.actor));
         }
         let has_receipt = answer.headers.contains_key("strongroom-receipt");
         (expected == Some(Outcome::Ok) && (!has_receipt || answer.index() != before))
             .then(|| "its receipt does not name its entry".to_owned())
     }
+}
+
+fn send_body(customer: &str) -> Value {
+    json!({ "customers": [customer],
+        "template": { "subject": "Your parcel", "text": "Dear {{name}}" } })
+}
+
+fn share_body(customer: &str) -> Value {
+    json!({ "customer": customer, "fields": ["name"], "recipient": "courier-7", "hours": 24,
+        "views": 100 })
 }
 
 /// The columns of the matrix: five that are nobody, and the roles of the policy.
@@ -463,6 +499,14 @@ GET    /v1/places                               401 401 401 401 401  200 403 403
 PUT    /v1/places/{name}                        401 401 401 401 401  403 403 403 403 204  entry
 GET    /v1/places/{name}/holdings               401 401 401 401 401  200 403 403 200 403  entry
 POST   /v1/places/{name}/close                  401 401 401 401 401  403 403 403 403 200  entry
+POST   /v1/outlets/{outlet}/send                401 401 401 401 401  202 403 403 403 403  entry
+GET    /v1/outlets/{outlet}/sends/{send}        401 401 401 401 401  200 403 403 403 403  entry
+DELETE /v1/outlets/{outlet}/sends/{send}        401 401 401 401 401  204 403 403 403 403  entry
+POST   /v1/shares                               401 401 401 401 401  201 403 403 403 403  entry
+DELETE /v1/shares/{share}                       401 401 401 401 401  204 403 403 403 403  entry
+POST   /v1/shares/open                          200 200 200 200 200  200 200 200 200 200  entry
+GET    /share/{secret}                          200 200 200 200 200  200 200 200 200 200  none
+POST   /share/{secret}                          200 200 200 200 200  200 200 200 200 200  entry
 GET    /v1/policy                               401 401 401 401 401  200 200 200 200 200  none
 POST   /v1/policy                               401 401 401 401 401  403 403 403 403 200  entry
 POST   /v1/policy/check                         401 401 401 401 401  403 403 403 403 200  none
@@ -487,6 +531,7 @@ const QUIET: &[(&str, &str)] = &[
     ("GET /readyz", "says that the process can serve, to monitors without a key"),
     ("GET /v1/openapi.json", "the same text for everyone, public with the source"),
     ("GET /v1/ledger/checkpoint", "a size and a root hash; an entry would change what it answers"),
+    ("GET /share/{secret}", "the same page for everyone, with a button; its pressing is an entry"),
     ("GET /v1/policy", "the rules, which hold no customer's data, for those they bind"),
     ("POST /v1/policy/check", "reads a text the caller brought and compares it with the policy"),
     ("GET /v1/access/who", "explains the policy: roles and keys, no customer"),

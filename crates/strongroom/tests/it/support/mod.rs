@@ -4,6 +4,7 @@
 pub(crate) mod canary;
 mod client;
 mod log;
+pub(crate) mod mail;
 pub(crate) mod server;
 
 use std::collections::HashMap;

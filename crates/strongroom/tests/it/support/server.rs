@@ -17,9 +17,16 @@ pub(crate) struct Server {
 impl Server {
     /// Serves an installation that nobody has open; `environment` goes to the process.
     pub(crate) fn start(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::start_with(folder, environment, "")
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) fn start_with(folder: &Path, environment: &[(&str, &str)], more: &str) -> Self {
         let config = folder.join("strongroom.toml");
-        let text = "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
-                    listen = \"127.0.0.1:0\"\n";
+        let text = format!(
+            "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
+             listen = \"127.0.0.1:0\"\n{more}"
+        );
         std::fs::write(&config, text).unwrap();
         let port_file = folder.join("port");
         let _ = std::fs::remove_file(&port_file);

@@ -21,7 +21,10 @@ async fn once(
     if role == "operator" {
         return send(shop.router(), call.0, call.1, body, &headers, true).await;
     }
-    shop.call_with(role, call.0, call.1, body, &headers).await
+    // What may be shared is what a role sees in clear.
+    let purpose = if call.1 == "/v1/shares" { "delivery" } else { "support" };
+    let headers = [&headers[..], &[("strongroom-purpose", purpose)]].concat();
+    shop.client(role).call_plain(call.0, call.1, body, &headers).await
 }
 
 fn is_repeated(answer: &Answer) -> bool {
@@ -190,6 +193,12 @@ POST   /v1/ledger/verify                       shop     asks
 POST   /v1/ledger/scope                        privacy  asks
 PUT    /v1/places/{name}                       operator done
 POST   /v1/places/{name}/close                 operator done
+POST   /v1/outlets/{outlet}/send               shop     done
+DELETE /v1/outlets/{outlet}/sends/{send}       shop     done
+POST   /v1/shares                              shop     secret_shown_once
+DELETE /v1/shares/{share}                      shop     done
+POST   /v1/shares/open                         shop     asks
+POST   /share/{secret}                         shop     asks
 POST   /v1/policy                              admin    done
 POST   /v1/policy/check                        admin    asks
 DELETE /v1/policy/pending                      admin    done
@@ -254,6 +263,14 @@ fn lines() -> impl Iterator<Item = [&'static str; 4]> {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().try_into().unwrap())
 }
 
+fn send_body(customer: &str) -> Value {
+    json!({ "customers": [customer], "template": { "subject": "a", "text": "Dear {{name}}" } })
+}
+
+fn share_body(customer: &str) -> Value {
+    json!({ "customer": customer, "fields": ["name"], "recipient": "courier-7", "hours": 1 })
+}
+
 /// A call of this route that succeeds once.
 async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (String, Option<Value>) {
     let id = shop.customer(number).await;
@@ -312,6 +329,21 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
             let added = shop.call("shop", "POST", &format!("{own}/records"), Some(message)).await;
             let path = format!("{own}/records/{}", added.json["id"].as_str().unwrap());
             (path, Some(json!({ "fields": { "body": "rings at noon" } })))
+        }
+        ("POST", "/v1/outlets/{outlet}/send") => {
+            (path.replace("{outlet}", "parcel-news"), Some(send_body(&id)))
+        }
+        ("DELETE", "/v1/outlets/{outlet}/sends/{send}") => {
+            let to = "/v1/outlets/parcel-news/send";
+            let sent = shop.call("shop", "POST", to, Some(send_body(&id))).await;
+            (format!("{to}s/{}", sent.json["id"].as_str().unwrap()), None)
+        }
+        ("POST", "/v1/shares") => (path, Some(share_body(&id))),
+        ("DELETE", "/v1/shares/{share}") => {
+            let client = shop.client("shop");
+            let purpose = [("strongroom-purpose", "delivery")];
+            let made = client.call_plain("POST", "/v1/shares", Some(share_body(&id)), &purpose);
+            (format!("/v1/shares/{}", made.await.json["id"].as_str().unwrap()), None)
         }
         ("PUT", "/v1/places/{name}") => (
             path.replace("{name}", "cabinet"),

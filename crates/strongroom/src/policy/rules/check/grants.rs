@@ -44,9 +44,6 @@ pub(super) fn role(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Rol
             Some(right) => {
                 may.insert(right);
             }
-            None if word == "send" => {
-                reader.not_in_this_version(&span, &format!("the right {}", quoted(word)));
-            }
             None => reader.unknown(&span, "a right", word, &known, &section.place),
         }
     }
@@ -126,7 +123,7 @@ fn grant<'t>(
     Some(Grant { role, purpose, fields: names(&fields), find: names(&find), see, budget, reveal })
 }
 
-fn known_name<'s>(
+pub(super) fn known_name<'s>(
     reader: &mut Reader<'_>,
     section: &Section<'s>,
     key: &str,
@@ -242,7 +239,7 @@ fn list_or_nothing<'s>(reader: &mut Reader<'_>, section: &Section<'s>, key: &str
     }
 }
 
-fn names(words: &[Word<'_>]) -> BTreeSet<Name<Field>> {
+pub(super) fn names(words: &[Word<'_>]) -> BTreeSet<Name<Field>> {
     let name = |word: &Word<'_>| match word.text.split_once('.') {
         Some((kind, field)) => {
             let (kind, field) = (Name::<RecordKind>::parse(kind)?, Name::<Field>::parse(field)?);
@@ -257,7 +254,7 @@ fn names(words: &[Word<'_>]) -> BTreeSet<Name<Field>> {
 const GRANTS_MAX: usize = 500;
 
 /// More customers than one role may see in a day are a job, not people.
-const PER_DAY_MAX: u32 = 1_000_000;
+pub(super) const PER_DAY_MAX: u32 = 1_000_000;
 
 /// What a person can choose from.
 const REASONS_MAX: usize = 50;

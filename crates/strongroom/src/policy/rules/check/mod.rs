@@ -5,6 +5,7 @@
 mod fields;
 mod grants;
 mod nearest;
+mod outlets;
 mod reader;
 mod records;
 
@@ -49,7 +50,7 @@ pub(in crate::policy) fn check(text: &str) -> Result<Policy, Vec<Problem>> {
 /// None only after a report.
 fn check_parts(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Policy> {
     let root = Section { table, span: 0..0, place: "the policy".to_owned() };
-    reader.only(&root, &SECTIONS, &["outlet"]);
+    reader.only(&root, &SECTIONS, &[]);
 
     let business = check_business(reader, &root);
     let relations = check_named(reader, &root, "relation", RELATIONS_MAX, fields::relation);
@@ -75,6 +76,9 @@ fn check_parts(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Policy> {
         fields: &fields,
     };
     let grants = grants::grants(reader, &root, &known);
+    let outlets = check_named(reader, &root, "outlet", OUTLETS_MAX, |reader, section| {
+        outlets::outlet(reader, section, &known)
+    });
 
     for (key, example) in [("relation", "[relation.enquiry]"), ("field", "[field.name]")] {
         if table.get(key).is_none() {
@@ -82,7 +86,16 @@ fn check_parts(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Policy> {
             reader.report(&root.span, cause, format!("add one, beginning with `{example}`"));
         }
     }
-    Some(Policy { business: business?, relations, fields, records, purposes, roles, grants })
+    Some(Policy {
+        business: business?,
+        relations,
+        fields,
+        records,
+        purposes,
+        roles,
+        grants,
+        outlets,
+    })
 }
 
 fn check_business(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Business> {
@@ -193,4 +206,8 @@ const ROLES_MAX: usize = 64;
 
 const PURPOSES_MAX: usize = 64;
 
-const SECTIONS: [&str; 7] = ["business", "field", "grant", "purpose", "record", "relation", "role"];
+const SECTIONS: [&str; 8] =
+    ["business", "field", "grant", "outlet", "purpose", "record", "relation", "role"];
+
+/// More ways out than anyone keeps an eye on.
+const OUTLETS_MAX: usize = 64;

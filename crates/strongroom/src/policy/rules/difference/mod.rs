@@ -3,6 +3,7 @@
 //! through, so a test changes every part and expects a line.
 
 mod grants;
+mod outlets;
 mod parts;
 mod records;
 
@@ -24,6 +25,7 @@ pub fn difference(old: Option<&Policy>, new: &Policy) -> Vec<DifferenceLine> {
             parts::purposes(&mut lines, old, new);
             parts::roles(&mut lines, old, new);
             grants::grants(&mut lines, &old.grants, &new.grants);
+            outlets::outlets(&mut lines, old, new);
         }
     }
     lines.lines
@@ -53,6 +55,9 @@ fn summary(lines: &mut Lines, policy: &Policy) {
         let rights = if rights.is_empty() { "no rights" } else { &rights };
         let plural = if grants == 1 { "" } else { "s" };
         lines.say(Effect::Neutral, format!("Role `{name}` has {rights}; {grants} grant{plural}"));
+    }
+    for (name, outlet) in &policy.outlets {
+        lines.say(Effect::Neutral, outlets::in_words(name, outlet));
     }
 }
 

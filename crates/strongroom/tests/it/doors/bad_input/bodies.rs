@@ -98,6 +98,7 @@ struct Door {
 
 fn doors(watched: &Watched) -> Vec<Door> {
     let customer = watched.customer_path();
+    let id = customer.rsplit('/').next().unwrap_or_default();
     let door = |role, method, path: &str, body| Door { role, method, path: path.to_owned(), body };
     let hash = "ab".repeat(32);
     let mut row = person(7);
@@ -134,6 +135,14 @@ fn doors(watched: &Watched) -> Vec<Door> {
             json!({ "kind": "paper_box", "owner": "front desk" }),
         ),
         door("admin", "POST", "/v1/places/cabinet/close", json!({ "evidence": "ticket 4" })),
+        door("shop", "POST", "/v1/outlets/parcel-news/send", json!({ "customers": [id] })),
+        door(
+            "shop",
+            "POST",
+            "/v1/shares",
+            json!({ "customer": id, "fields": ["name"], "recipient": "courier-7", "hours": 24 }),
+        ),
+        door("shop", "POST", "/v1/shares/open", json!({ "secret": "sr_share_00" })),
         door("admin", "POST", "/v1/policy", json!({ "policy": POLICY })),
         door("admin", "POST", "/v1/policy/check", json!({ "policy": POLICY })),
         door(

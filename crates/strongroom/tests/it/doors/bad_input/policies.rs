@@ -115,9 +115,5 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("may = [\"keys\", \"policy\"]", "may = [\"keys\", \"everything\"]", &["`everything`"]),
     ("timezone = \"Europe/London\"", "timezone = \"Mars/Olympus\"", &["`Mars/Olympus`"]),
     ("find = \"unique\"", "find = \"words\"", &["not in this version"]),
-    (
-        "[purpose.support]",
-        "[outlet.news]\nto = \"smtp\"\n\n[purpose.support]",
-        &["not in this version"],
-    ),
+    ("reveal = { needs = \"reason\"", "reveal = { needs = \"approval\"", &["not in this version"]),
 ];
