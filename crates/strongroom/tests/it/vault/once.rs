@@ -317,10 +317,7 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
             format!("{own}/consents/marketing"),
             (method == "PUT").then(|| json!({ "how": "phone" })),
         ),
-        ("POST", "/v1/customers/{id}/merge") => {
-            let other = shop.customer(77).await;
-            (path, Some(json!({ "other": other, "other_version": 1 })))
-        }
+        (_, "/v1/customers/{id}/merge") => (path, Some(merge_of(&shop.customer(77).await))),
         ("POST", "/v1/customers/{id}/records") => {
             (path, Some(json!({ "kind": "invoice", "fields": { "number": "4712" } })))
         }
@@ -364,4 +361,8 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
         _ => (path, None),
     };
     (path.replace("{id}", &id), body)
+}
+
+fn merge_of(other: &str) -> Value {
+    json!({ "other": other, "other_version": 1 })
 }
