@@ -178,11 +178,6 @@ const BAD: &[(&str, &str, &str)] = &[
         "[purpose.support]\nneeds_consent = 1",
         "line 14: `needs_consent` of purpose `support` is neither yes nor no",
     ),
-    (
-        "[\"relate\"]",
-        "[\"export\"]",
-        "line 15: the right `export` is not in this version: take it out",
-    ),
     ("[\"relate\"]", "[\"send\"]", "line 15: the right `send` is not in this version: take it out"),
     (
         "[\"relate\"]",
