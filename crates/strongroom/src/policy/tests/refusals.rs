@@ -233,11 +233,6 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     (
         "[\"relate\"]",
-        "[\"export\"]",
-        "line 15: the right `export` is not in this version: take it out",
-    ),
-    (
-        "[\"relate\"]",
         "[\"relat\"]",
         "line 15: `relat` is not a right known in role `desk`: did you mean `relate`?",
     ),

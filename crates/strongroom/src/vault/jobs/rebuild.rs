@@ -264,9 +264,12 @@ fn index(
         }
         rebuilt.index_rows += 1;
     }
-    let hash = keyring.subject_index(&core.pseudonym.0)?;
-    db.execute(&store::insert_subject(&hash, key))?;
-    rebuilt.index_rows += 1;
+    // Those who were merged into this one are this one.
+    for pseudonym in std::iter::once(&core.pseudonym).chain(&core.merged) {
+        let hash = keyring.subject_index(&pseudonym.0)?;
+        db.execute(&store::insert_subject(&hash, key))?;
+        rebuilt.index_rows += 1;
+    }
     Ok(())
 }
 

@@ -102,7 +102,9 @@ pub async fn export_piece(
             store::list_active_ids(&mut data, &after, i64::try_from(limit).unwrap_or(1)).await?
         };
         let next = if ids.len() < limit { None } else { ids.last().copied() };
-        let (opened, unreadable) = open_all(desk, ctx, &ids).await?;
+        let (mut opened, unreadable) = open_all(desk, ctx, &ids).await?;
+        let applied = Arc::clone(desk.rights.now()?.applied()?);
+        opened.retain(|it| rules::has_consented(&applied.policy, &it.core, &ask.purpose));
         let known: Vec<Id<Customer>> = opened.iter().map(|it| it.row.id).collect();
         let permission = access::may_export(desk, ctx, &ask.purpose, &ask.fields, &known)?;
         let mut customers = unreadable;

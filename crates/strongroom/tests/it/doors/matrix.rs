@@ -308,9 +308,8 @@ impl Scene {
             .path
             .replace("{id}", &self.names[name])
             .replace("{source}", "shop")
-            .replace("{name}", "old-shop")
             .replace("{reference}", &format!("order-{}", self.number))
-            .replace("{name}", "cabinet")
+            .replace("{name}", if row.path.contains("/maps/") { "old-shop" } else { "cabinet" })
             .replace("{outlet}", "parcel-news")
             .replace("{send}", &self.names["send"])
             .replace("{share}", &self.names["share"])
