@@ -1,6 +1,8 @@
 //! Taking clear values out, piece by piece: each piece has its own entry, durable before a byte of it
 //! leaves.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::access::{self, Attempt, Desk, Permission, commit_or_retry};
@@ -9,7 +11,7 @@ use crate::error::Error;
 use crate::id::{Customer, Id};
 use crate::policy::{Policy, See};
 use crate::vault::model::CustomerState;
-use crate::vault::store;
+use crate::vault::{rules, store};
 use crate::vault::verbs::open::{Opened, Which, open};
 use crate::vault::verbs::read::{open_fields, still_alive};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};

@@ -1,6 +1,8 @@
 //! Who may call what: every route of the server, every kind of caller, each answer written by hand
 //! from `examples/shop/policy.toml`.
 
+mod quiet;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -8,6 +10,8 @@ use strongroom::ctx::Outcome;
 use strongroom::jobs;
 use strongroom::router::openapi;
 
+use self::quiet::QUIET;
+use crate::outlets::{outward_names, send_body, share_body};
 use crate::support::{Answer, POLICY, Shop, person, send};
 
 #[test]
@@ -256,16 +260,8 @@ impl Scene {
         let map = Some(json!({ "columns": [] }));
         let kept = shop.call("importer", "PUT", "/v1/imports/maps/old-shop", map).await;
         assert_eq!(kept.status, 204, "{:?}", kept.json);
-        let body = send_body(&self.names["customer"]);
-        let sent = shop.call("shop", "POST", "/v1/outlets/parcel-news/send", Some(body)).await;
-        self.names.insert("send", sent.json["id"].as_str().unwrap().to_owned());
-        let purpose = [("strongroom-purpose", "delivery")];
-        let body = share_body(&self.names["customer"]);
-        let share =
-            shop.client("shop").call_plain("POST", "/v1/shares", Some(body), &purpose).await;
-        for (name, member) in [("share", "id"), ("secret", "secret")] {
-            self.names.insert(name, share.json[member].as_str().unwrap().to_owned());
-        }
+        let left = outward_names(shop, &self.names["customer"]).await;
+        self.names.extend(left);
         let spare = json!({ "name": "spare", "role": "desk" });
         let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
         self.names.insert("key", spare.json["id"].as_str().unwrap().to_owned());
@@ -409,14 +405,14 @@ impl Scene {
             _ => None,
         };
         // A verification ends with an entry of its own; whoever holds a link acts for nobody.
-        let by_link = row.is_by_link();
-        let of_calls = entries.iter().filter(|it| by_link || !it.actor.starts_with("system:"));
+        let of_calls =
+            entries.iter().filter(|it| row.is_by_link() || !it.actor.starts_with("system:"));
         let outcomes: Vec<Outcome> = of_calls.map(|it| it.outcome).collect();
         if outcomes != expected.into_iter().collect::<Vec<_>>() {
             return Some(format!("left the entries {outcomes:?} instead of {expected:?}"));
         }
         let entry = entries.first()?;
-        let known = if by_link { "system:share.open" } else { "key_" };
+        let known = if row.is_by_link() { "system:share.open" } else { "key_" };
         if !entry.actor.starts_with(known) {
             return Some(format!("its entry names {} instead of {caller}'s key", entry.actor));
         }
@@ -424,16 +420,6 @@ impl Scene {
         (expected == Some(Outcome::Ok) && (!has_receipt || answer.index() != before))
             .then(|| "its receipt does not name its entry".to_owned())
     }
-}
-
-fn send_body(customer: &str) -> Value {
-    json!({ "customers": [customer],
-        "template": { "subject": "Your parcel", "text": "Dear {{name}}" } })
-}
-
-fn share_body(customer: &str) -> Value {
-    json!({ "customer": customer, "fields": ["name"], "recipient": "courier-7", "hours": 24,
-        "views": 100 })
 }
 
 /// The columns of the matrix: five that are nobody, and the roles of the policy.
@@ -523,19 +509,3 @@ GET    /v1/findings                             401 401 401 401 401  200 403 403
 POST   /v1/clock/confirm                        401 401 401 401 401  403 403 403 403 204  entry
 POST   /v1/seal                                 401 401 401 401 401  403 403 403 403 204  entry
 ";
-
-/// Routes that leave no entry when they succeed: none returns anything about a customer.
-const QUIET: &[(&str, &str)] = &[
-    ("GET /healthz", "says that the process is up, to monitors without a key"),
-    ("GET /readyz", "says that the process can serve, to monitors without a key"),
-    ("GET /v1/openapi.json", "the same text for everyone, public with the source"),
-    ("GET /v1/ledger/checkpoint", "a size and a root hash; an entry would change what it answers"),
-    ("GET /share/{secret}", "the same page for everyone, with a button; its pressing is an entry"),
-    ("GET /v1/policy", "the rules, which hold no customer's data, for those they bind"),
-    ("POST /v1/policy/check", "reads a text the caller brought and compares it with the policy"),
-    ("GET /v1/access/who", "explains the policy: roles and keys, no customer"),
-    ("POST /v1/access/why", "explains the policy: one decision, no customer"),
-    ("GET /v1/keys", "the keys without secrets, for whoever looks after them"),
-    ("GET /v1/ledger/verify/{id}", "how far a verification is, and entries that do not fit"),
-    ("GET /v1/findings", "what is missing or wrong with the installation, without customers' ids"),
-];

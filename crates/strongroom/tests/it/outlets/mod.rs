@@ -59,4 +59,37 @@ pub(crate) async fn progress(shop: &Shop, path: &str) -> Answer {
     progress
 }
 
+/// What asks for a send to one customer.
+pub(crate) fn send_body(customer: &str) -> Value {
+    json!({ "customers": [customer],
+        "template": { "subject": "Your parcel", "text": "Dear {{name}}" } })
+}
+
+/// What makes a link to one customer's name.
+pub(crate) fn share_body(customer: &str) -> Value {
+    json!({ "customer": customer, "fields": ["name"], "recipient": "courier-7", "hours": 24,
+        "views": 100 })
+}
+
+/// The id of a send that was asked for.
+pub(crate) async fn asked(shop: &Shop, customer: &str) -> String {
+    let asked = shop.call("shop", "POST", SEND, Some(send_body(customer))).await;
+    asked.json["id"].as_str().unwrap().to_owned()
+}
+
+/// The id and the secret of a link that was made.
+pub(crate) async fn shared(shop: &Shop, customer: &str) -> (String, String) {
+    let client = shop.client("shop");
+    let purpose = [("strongroom-purpose", "delivery")];
+    let made = client.call_plain("POST", "/v1/shares", Some(share_body(customer)), &purpose).await;
+    let text = |name: &str| made.json[name].as_str().unwrap().to_owned();
+    (text("id"), text("secret"))
+}
+
+/// A send and a share, by the names that stand for them in addresses.
+pub(crate) async fn outward_names(shop: &Shop, customer: &str) -> [(&'static str, String); 3] {
+    let (share, secret) = shared(shop, customer).await;
+    [("send", asked(shop, customer).await), ("share", share), ("secret", secret)]
+}
+
 pub(crate) const SEND: &str = "/v1/outlets/parcel-news/send";

@@ -267,3 +267,20 @@ async fn a_customer_whose_key_is_missing_is_named_and_keeps_nobody_else_in() {
     assert_eq!(unreadable[0]["unreadable"], "key_missing");
     assert!(unreadable[0].get("fields").is_none());
 }
+
+#[tokio::test]
+async fn who_has_not_consented_to_the_purpose_does_not_leave() {
+    let asking = policy(100).replace(
+        "title = \"Move to another system\"",
+        "title = \"Move to another system\"\nneeds_consent = true",
+    );
+    let shop = Shop::with_policy(&asking).await;
+    let ids = [shop.customer(1).await, shop.customer(2).await];
+    let given = format!("/v1/customers/{}/consents/leaving", ids[1]);
+    let body = Some(json!({ "how": "paper" }));
+    assert_eq!(shop.call("shop", "PUT", &given, body).await.status, 200);
+    let client = shop.client_with(&shop.new_key("leaver", &["leaving"]).await);
+    let left = lines(&export(&client, json!({})).await);
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(left[0]["id"], json!(ids[1]));
+}

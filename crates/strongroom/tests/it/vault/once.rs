@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use strongroom::jobs;
 use strongroom::router::openapi;
 
+use crate::outlets::{SEND, asked, send_body, share_body, shared};
 use crate::support::{Answer, POLICY, Shop, intrude, person, send, together};
 
 const KEY: &str = "idempotency-key";
@@ -263,17 +264,33 @@ fn lines() -> impl Iterator<Item = [&'static str; 4]> {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().try_into().unwrap())
 }
 
-fn send_body(customer: &str) -> Value {
-    json!({ "customers": [customer], "template": { "subject": "a", "text": "Dear {{name}}" } })
-}
-
-fn share_body(customer: &str) -> Value {
-    json!({ "customer": customer, "fields": ["name"], "recipient": "courier-7", "hours": 1 })
+/// The same for routes through which values leave.
+async fn outward(
+    shop: &Shop,
+    method: &str,
+    path: &str,
+    id: &str,
+) -> Option<(String, Option<Value>)> {
+    let path = path.replace("{outlet}", "parcel-news");
+    match (method, path.as_str()) {
+        ("POST", SEND) => Some((path, Some(send_body(id)))),
+        ("POST", "/v1/shares") => Some((path, Some(share_body(id)))),
+        (_, "/v1/outlets/parcel-news/sends/{send}") => {
+            Some((path.replace("{send}", &asked(shop, id).await), None))
+        }
+        (_, "/v1/shares/{share}") => {
+            Some((path.replace("{share}", &shared(shop, id).await.0), None))
+        }
+        _ => None,
+    }
 }
 
 /// A call of this route that succeeds once.
 async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (String, Option<Value>) {
     let id = shop.customer(number).await;
+    if let Some(call) = outward(shop, method, path, &id).await {
+        return call;
+    }
     let hash = format!("{number:064x}");
     let begin = json!({ "file_sha256": hash, "map_sha256": hash });
     let mut row = person(number + 1_000);
@@ -326,21 +343,6 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
             let added = shop.call("shop", "POST", &format!("{own}/records"), Some(message)).await;
             let path = format!("{own}/records/{}", added.json["id"].as_str().unwrap());
             (path, Some(json!({ "fields": { "body": "rings at noon" } })))
-        }
-        ("POST", "/v1/outlets/{outlet}/send") => {
-            (path.replace("{outlet}", "parcel-news"), Some(send_body(&id)))
-        }
-        ("DELETE", "/v1/outlets/{outlet}/sends/{send}") => {
-            let to = "/v1/outlets/parcel-news/send";
-            let sent = shop.call("shop", "POST", to, Some(send_body(&id))).await;
-            (format!("{to}s/{}", sent.json["id"].as_str().unwrap()), None)
-        }
-        ("POST", "/v1/shares") => (path, Some(share_body(&id))),
-        ("DELETE", "/v1/shares/{share}") => {
-            let client = shop.client("shop");
-            let purpose = [("strongroom-purpose", "delivery")];
-            let made = client.call_plain("POST", "/v1/shares", Some(share_body(&id)), &purpose);
-            (format!("/v1/shares/{}", made.await.json["id"].as_str().unwrap()), None)
         }
         ("PUT", "/v1/places/{name}") => (
             path.replace("{name}", "cabinet"),
