@@ -112,12 +112,6 @@ impl Keyring {
         self.installation
     }
 
-    /// Which incarnation of the log this is: its number, and the name it signs under. A restore opens a
-    /// new one, so two histories never have one name.
-    pub fn incarnation(&self) -> (u64, &str) {
-        (self.incarnation.0, &self.incarnation.1)
-    }
-
     /// Drops every key at once: from now on nothing opens until the process starts again.
     pub fn seal(&self) {
         *self.unsealed.write().unwrap_or_else(PoisonError::into_inner) = None;
@@ -347,18 +341,6 @@ impl Keyring {
         let path = self.path.clone();
         let cut = move || Connection::open_to_cut(&path)?.checkpoint_truncating();
         tokio::task::spawn_blocking(cut).await.map_err(Error::internal)?
-    }
-
-    /// Which of these keys keys.db still has.
-    pub fn which_exist(&self, deks: &[[u8; 16]]) -> Result<Vec<[u8; 16]>, Error> {
-        let mut db = self.writer();
-        let mut found = Vec::new();
-        for dek in deks {
-            if store::exists(&mut db, dek)? {
-                found.push(*dek);
-            }
-        }
-        Ok(found)
     }
 
     /// Keys that are still pending and older than a moment, at most a thousand.

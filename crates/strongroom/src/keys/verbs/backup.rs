@@ -148,6 +148,24 @@ impl Keyring {
         Ok(())
     }
 
+    /// Which incarnation of the log this is: its number, and the name it signs under. A restore opens a
+    /// new one, so two histories never have one name.
+    pub fn incarnation(&self) -> (u64, &str) {
+        (self.incarnation.0, &self.incarnation.1)
+    }
+
+    /// Which of these keys keys.db still has.
+    pub fn which_exist(&self, deks: &[[u8; 16]]) -> Result<Vec<[u8; 16]>, Error> {
+        let mut db = self.writer();
+        let mut found = Vec::new();
+        for dek in deks {
+            if store::exists(&mut db, dek)? {
+                found.push(*dek);
+            }
+        }
+        Ok(found)
+    }
+
     /// A connection for many look-ups outside of any snapshot.
     pub fn reader(&self) -> Result<KeyReader, Error> {
         Ok(KeyReader { db: Connection::open(&self.path, Durability::ReadOnly)? })

@@ -31,6 +31,20 @@ async fn every_key_is_off_until_somebody_switches_it_on() {
 }
 
 #[tokio::test]
+async fn a_key_switched_on_by_sql_stays_off() {
+    let mut shop = Shop::open().await;
+    enquirer(&shop, 1).await;
+    let pair = back_up(&shop).await;
+    shop.stop();
+    let mut empty = shop.empty_beside();
+    restore(&empty, &input(&empty, &pair.data, &pair.keys)).unwrap();
+    crate::support::intrude(&empty.data_file(), "UPDATE api_key SET disabled_ms = NULL");
+    empty.start().await.unwrap();
+    let answer = empty.call("desk", "GET", "/v1/policy", None).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (503, "rights_altered"));
+}
+
+#[tokio::test]
 async fn a_key_revoked_before_or_after_the_backup_stays_revoked() {
     let mut shop = Shop::open().await;
     assert_eq!(shop.call("desk", "DELETE", "/v1/keys/own", None).await.status, 204);
