@@ -183,8 +183,10 @@ async fn all_pages(transport: &mut Transport, mut asked: Value) -> Result<Value,
         match (page.get_mut("next").map(Value::take), asked.as_object_mut()) {
             (Some(next @ Value::String(_)), Some(asked)) => asked.insert("cursor".to_owned(), next),
             _ => {
-                page["customers"] = customers.into();
-                page["erased_since"] = json!(erased_since);
+                if let Some(page) = page.as_object_mut() {
+                    page.insert("customers".to_owned(), customers.into());
+                    page.insert("erased_since".to_owned(), json!(erased_since));
+                }
                 return Ok(page);
             }
         };

@@ -87,5 +87,6 @@ pub fn actor_of_key(desk: &Desk, id: &Id<ApiKey>) -> Result<Actor, Error> {
         role: row.role.clone(),
         purposes: row.purposes.clone(),
         expires: row.expires,
+        behalf: None,
     })
 }

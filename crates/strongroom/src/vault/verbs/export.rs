@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::id::{Customer, Id};
 use crate::policy::{Policy, See};
 use crate::vault::model::CustomerState;
-use crate::vault::{rules, store};
 use crate::vault::verbs::open::{Opened, Which, open};
 use crate::vault::verbs::read::{open_fields, still_alive};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+use crate::vault::{rules, store};
 
 /// What is to leave, and what for.
 #[derive(Clone)]

@@ -351,10 +351,6 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
         ("POST", "/v1/places/{name}/close") => {
             (path.replace("{name}", "cabinet"), Some(json!({ "evidence": "ticket 4" })))
         }
-        (_, "/v1/customers/{id}/merge") => {
-            let other = shop.customer(number + 2_000).await;
-            (path, Some(json!({ "other": other, "other_version": 1 })))
-        }
         (_, "/v1/customers/{id}/relations") => {
             (path, Some(json!({ "name": "enquiry", "act": "touch" })))
         }
