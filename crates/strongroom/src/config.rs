@@ -1,6 +1,8 @@
 //! The one configuration file. What stands in it is what counts: no variable of the environment
 //! changes a setting, and a key nobody knows is an error, because a misspelt safeguard is none.
 
+mod roads;
+
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,6 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::Error;
+
+pub use roads::{Acme, OwnCa, Proxy, Tls, TlsFiles};
 
 /// How this installation runs. Every path is absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -24,17 +28,33 @@ pub struct Config {
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
     /// Absent for a server on the loopback.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Tls>,
+    /// Absent where nothing stands between the callers and this server.
+    pub proxy: Option<Proxy>,
+    /// How backups are made; hourly without a word.
+    #[serde(default)]
+    pub backup: Backups,
 }
 
-/// The two PEM files of a TLS server.
+/// How a server makes its backups.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsFiles {
-    /// The certificate and those that signed it, the server's own first.
-    pub certificate: PathBuf,
-    /// Its private key; mode 600.
-    pub key: PathBuf,
+#[serde(deny_unknown_fields, default)]
+pub struct Backups {
+    /// The folder they go to.
+    pub to: PathBuf,
+    /// Minutes between two, 5 to 1440: what is lost at most.
+    pub every_minutes: u32,
+    /// Days a key backup is kept, 1 to 365: after so many an erasure has reached every backup.
+    pub keep_keys_days: u32,
+    /// Days a data backup is kept, 1 to 3650.
+    pub keep_data_days: u32,
+}
+
+impl Default for Backups {
+    fn default() -> Self {
+        let to = PathBuf::from("backups");
+        Self { to, every_minutes: 60, keep_keys_days: 14, keep_data_days: 35 }
+    }
 }
 
 impl Config {
@@ -52,6 +72,24 @@ impl Config {
             }
             *setting = folder.join(&*setting);
         }
+        let Backups { every_minutes, keep_keys_days, keep_data_days, .. } = config.backup;
+        let limits = [
+            ("every_minutes", every_minutes, 5..=1440),
+            ("keep_keys_days", keep_keys_days, 1..=365),
+            ("keep_data_days", keep_data_days, 1..=3650),
+        ];
+        for (key, value, limit) in limits {
+            if !limit.contains(&value) {
+                let (least, most) = (limit.start(), limit.end());
+                let problem = format!("`backup.{key}` is {value}; it goes from {least} to {most}");
+                return Err(bad_config(&path, &problem));
+            }
+        }
+        let proxy = config.proxy.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
+        let tls = config.tls.as_ref().and_then(|it| it.problem(&config.data_dir));
+        if let Some(problem) = tls.or(proxy.map(str::to_owned)) {
+            return Err(bad_config(&path, &problem));
+        }
         Ok(config)
     }
 
@@ -60,11 +98,13 @@ impl Config {
             ("data_dir", &mut self.data_dir),
             ("key_file", &mut self.key_file),
             ("policy", &mut self.policy),
+            ("backup.to", &mut self.backup.to),
         ];
         if let Some(tls) = &mut self.tls {
-            paths.push(("tls.certificate", &mut tls.certificate));
-            paths.push(("tls.key", &mut tls.key));
+            paths.extend(tls.paths());
         }
+        let socket = self.proxy.as_mut().and_then(|proxy| proxy.socket.as_mut());
+        paths.extend(socket.map(|path| ("proxy.socket", path)));
         paths
     }
 }
@@ -116,7 +156,7 @@ const FILE_SIZE_BYTES_MAX: u64 = 64 * 1024;
 mod tests {
     use super::*;
 
-    fn read(text: impl AsRef<[u8]>) -> Result<Config, Error> {
+    pub(super) fn read(text: impl AsRef<[u8]>) -> Result<Config, Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("strongroom.toml");
         std::fs::write(&path, text).unwrap();
@@ -137,6 +177,8 @@ mod tests {
         assert_eq!(config.listen, "127.0.0.1:8720".parse().unwrap());
         assert_eq!(config.key_file, Path::new("/etc/strongroom/key"));
         assert_eq!(config.tls, None);
+        assert!(config.backup.to.is_absolute() && config.backup.to.ends_with("backups"));
+        assert_eq!(config.backup.every_minutes, 60);
     }
 
     #[test]
@@ -146,7 +188,7 @@ mod tests {
         );
         let config = read(text).unwrap();
         assert_eq!(config.listen, "[::]:443".parse().unwrap());
-        let tls = config.tls.unwrap();
+        let Some(Tls::Given(tls)) = config.tls else { panic!("{config:?}") };
         assert_eq!(tls.certificate, Path::new("/tls/a.pem"));
         assert!(tls.key.is_absolute() && tls.key.ends_with("tls/b.pem"));
     }
@@ -165,6 +207,9 @@ mod tests {
             (SMALL.replace("\"data\"", "\"\""), "`data_dir` is empty"),
             (SMALL.replace("policy", "# "), "missing field `policy`"),
             (SMALL.replace("= \"data\"", "="), "line 1"),
+            (format!("{SMALL}[backup]\nevery_minutes = 1"), "`backup.every_minutes` is 1"),
+            (format!("{SMALL}[backup]\nkeep_keys_days = 0"), "`backup.keep_keys_days` is 0"),
+            (format!("{SMALL}[backup]\nkeep = 1"), "line 5: unknown field `keep`"),
             (" ".repeat(64 * 1024) + SMALL, "larger than 65536 bytes"),
         ];
         for (text, part) in bad {
@@ -184,6 +229,6 @@ mod tests {
         assert!(error.detail.contains("strongroom init"), "{}", error.detail);
     }
 
-    const SMALL: &str =
+    pub(super) const SMALL: &str =
         "data_dir = \"data\"\nkey_file = \"/etc/strongroom/key\"\npolicy = \"policy.toml\"\n";
 }

@@ -6,6 +6,8 @@ use crate::id::{Customer, Id};
 /// Which check raised it. The text is stable: documents and programs name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingKind {
+    /// The server's certificate ends soon.
+    CertificateEnding,
     /// The wall clock jumped; nothing is erased until a person confirms it.
     ClockSuspect,
     /// A copy somewhere should be gone by now.
@@ -26,6 +28,7 @@ impl FindingKind {
     /// Its stable name.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::CertificateEnding => "certificate_ending",
             Self::ClockSuspect => "clock_suspect",
             Self::HoldingOverdue => "holding_overdue",
             Self::KeyFileOnly => "key_file_only",

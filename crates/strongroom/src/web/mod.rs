@@ -7,12 +7,17 @@
 
 mod bearer;
 mod body;
+mod challenge;
+mod directory;
+mod front;
+mod host;
 mod layer;
 mod page;
 mod problem;
 mod receipt;
 mod repeat;
 mod serve;
+mod socket;
 mod tls;
 
 #[cfg(test)]
@@ -22,10 +27,14 @@ pub use bearer::BearerToken;
 pub use body::{
     BODY_DEPTH_MAX, BODY_SIZE_BYTES_MAX, Body, CHUNK_SIZE_BYTES_MAX, read as read_body,
 };
+pub use challenge::{Challenges, serve_challenges};
+pub use directory::Directory;
+pub use front::Front;
+pub use host::HostName;
 pub use layer::{Call, REQUEST_TIME_MS_MAX, wrap};
 pub use page::{CURSOR_SIZE_BYTES_MAX, Cursor, PAGE_ITEMS_MAX, Page, Paging};
 pub use problem::{Problem, ProblemField, status_of};
 pub use receipt::{RECEIPT_HEADER, Receipted};
 pub use repeat::{REPEATED_HEADER, Repetition};
 pub use serve::{CONNECTIONS_MAX, Listen, Peer, Secure, serve};
-pub use tls::read_tls;
+pub use tls::{Life, Tls, life_of, names_of, read_tls};

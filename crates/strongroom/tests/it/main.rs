@@ -14,5 +14,6 @@ mod crash;
 mod doors;
 mod ledger;
 mod places;
+mod roads;
 mod support;
 mod vault;

@@ -24,10 +24,11 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 38] = [
     "demo",
     "init",
     "serve",
+    "tls own-ca",
     "policy check",
     "policy apply",
     "policy show",

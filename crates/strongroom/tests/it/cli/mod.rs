@@ -1,8 +1,10 @@
 //! The command line, with the real binary: what a person types, sees and interrupts.
 
 mod demo;
+mod doctor;
 mod help;
 mod import;
+mod init;
 mod key;
 mod policy;
 mod serve;
