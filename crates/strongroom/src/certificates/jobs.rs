@@ -76,8 +76,7 @@ impl Keeper {
         if is_due(self.tls.life()?, now)
             && !matches!(self.road, config::Tls::Given(_))
             && self.is_time(passed_ms)
-            && let Err(error) =
-                renew(&self.road, &self.challenges, now, self.random.as_ref()).await
+            && let Err(error) = renew(&self.road, &self.challenges, now, self.random.as_ref()).await
         {
             tell_failure(&error);
         }

@@ -87,9 +87,8 @@ fn keys_are_their_owner_s_and_what_is_handed_out_holds_none() {
     let folder = tempfile::tempdir().unwrap();
     let own = own(&folder, &["vault.lan"]);
     let made = make_authority(&own, NOON, &SystemRandom).unwrap();
-    let mode = |name: &str| {
-        fs::metadata(own.folder.join(name)).unwrap().permissions().mode() & 0o777
-    };
+    let mode =
+        |name: &str| fs::metadata(own.folder.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("strongroom-ca.key"), mode("server.pem"), mode(".")), (0o600, 0o600, 0o700));
     for name in [AUTHORITY_FILE, TRUST_FILE] {
         let text = fs::read_to_string(own.folder.join(name)).unwrap();
@@ -121,7 +120,11 @@ fn an_authority_is_never_replaced_nor_asked_for_other_names() {
     assert_eq!(authority(&first).unwrap(), made);
     let elsewhere = OwnCa { folder: folder.path().join("none"), ..first };
     let none = authority(&elsewhere).unwrap_err();
-    assert!(none.detail.contains("strongroom tls own-ca --name vault.lan --name 10.0.0.5"), "{}", none.detail);
+    assert!(
+        none.detail.contains("strongroom tls own-ca --name vault.lan --name 10.0.0.5"),
+        "{}",
+        none.detail
+    );
 }
 
 #[test]

@@ -175,7 +175,9 @@ impl Seen {
     async fn asked(transport: &mut Transport) -> Self {
         let ready = transport.call(Call::get("/readyz")).await;
         let mut checks = vec![match &ready {
-            Ok(_) => Check::pass("answers", "unsealed, a policy is applied, the ledger can be written"),
+            Ok(_) => {
+                Check::pass("answers", "unsealed, a policy is applied, the ledger can be written")
+            }
             Err(failure) => Check::fail(
                 "answers",
                 format!("not ready: {}", failure.sentence()),

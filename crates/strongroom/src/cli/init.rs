@@ -82,10 +82,7 @@ impl Made {
         Self {
             config: dir.join("strongroom.toml"),
             policy: dir.join("policy.toml"),
-            places: Places {
-                data_folder: dir.join("data"),
-                key_file: dir.join("strongroom.key"),
-            },
+            places: Places { data_folder: dir.join("data"), key_file: dir.join("strongroom.key") },
             kept_policy: dir.join("policy.toml").exists(),
         }
     }

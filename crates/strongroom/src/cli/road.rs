@@ -60,8 +60,7 @@ impl Road {
 
     /// Keeps the certificate while the server runs.
     pub(super) fn keep(self, desk: &Arc<Desk>) -> Keeping {
-        let job =
-            self.keeper.map(|it| tokio::spawn(certificates::run(Arc::clone(desk), it)));
+        let job = self.keeper.map(|it| tokio::spawn(certificates::run(Arc::clone(desk), it)));
         Keeping { tasks: job.into_iter().chain(self.challenges).collect() }
     }
 }

@@ -86,10 +86,9 @@ impl Tls {
                 paths.extend(acme.ca_file.as_mut().map(|path| ("tls.acme.ca_file", path)));
                 paths
             }
-            Self::Given(files) => vec![
-                ("tls.certificate", &mut files.certificate),
-                ("tls.key", &mut files.key),
-            ],
+            Self::Given(files) => {
+                vec![("tls.certificate", &mut files.certificate), ("tls.key", &mut files.key)]
+            }
             Self::OwnCa(own) => vec![("tls.own_ca.folder", &mut own.folder)],
         }
     }
@@ -178,9 +177,12 @@ impl TryFrom<TlsText> for Tls {
 
     fn try_from(text: TlsText) -> Result<Self, &'static str> {
         match text {
-            TlsText { certificate: Some(certificate), key: Some(key), own_ca: None, acme: None } => {
-                Ok(Self::Given(TlsFiles { certificate, key }))
-            }
+            TlsText {
+                certificate: Some(certificate),
+                key: Some(key),
+                own_ca: None,
+                acme: None,
+            } => Ok(Self::Given(TlsFiles { certificate, key })),
             TlsText { certificate: None, key: None, own_ca: Some(own), acme: None } => {
                 Ok(Self::OwnCa(own))
             }
@@ -224,7 +226,8 @@ mod tests {
 
     #[test]
     fn each_road_is_read() {
-        let own = read(format!("{SMALL}[tls.own_ca]\nnames = [\"vault.lan\", \"10.0.0.5\"]")).unwrap();
+        let own =
+            read(format!("{SMALL}[tls.own_ca]\nnames = [\"vault.lan\", \"10.0.0.5\"]")).unwrap();
         let Some(Tls::OwnCa(own)) = own.tls else { panic!("{own:?}") };
         assert!(own.folder.is_absolute() && own.folder.ends_with("tls"));
         assert_eq!(own.names.len(), 2);
@@ -250,10 +253,16 @@ mod tests {
         let proxy = "[proxy]\nhosts = [\"a.example\"]\n";
         let bad = [
             ("[tls]".to_owned(), "exactly one"),
-            ("[tls]\ncertificate = \"a\"\nkey = \"b\"\n[tls.own_ca]\nnames = [\"a\"]".to_owned(), "exactly one"),
+            (
+                "[tls]\ncertificate = \"a\"\nkey = \"b\"\n[tls.own_ca]\nnames = [\"a\"]".to_owned(),
+                "exactly one",
+            ),
             ("[tls.own_ca]\nnames = []".to_owned(), "holds 1 to 50 names"),
             ("[tls.own_ca]\nnames = [\"*.a\"]".to_owned(), "is no name of a server"),
-            ("[tls.own_ca]\nnames = [\"a\"]\nfolder = \"data/tls\"".to_owned(), "inside `data_dir`"),
+            (
+                "[tls.own_ca]\nnames = [\"a\"]\nfolder = \"data/tls\"".to_owned(),
+                "inside `data_dir`",
+            ),
             ("[tls.acme]\nnames = [\"a.example\"]\nagree_to_terms = false".to_owned(), "read them"),
             (format!("{acme}names = [\"10.0.0.1\"]"), "holds an address"),
             (format!("{acme}names = [\"a\"]\ndirectory = \"http://a\""), "`https://`"),
@@ -261,8 +270,14 @@ mod tests {
             (proxy.to_owned(), "or `from`"),
             (format!("{proxy}socket = \"a\""), "needs `proxy.group`"),
             (format!("{proxy}group = \"a\""), "is for `proxy.socket`"),
-            (format!("{proxy}socket = \"a\"\ngroup = \"b\"\nfrom = [\"::1\"]"), "exclude each other"),
-            (format!("{proxy}socket = \"a\"\ngroup = \"b\"\n[tls.own_ca]\nnames = [\"a\"]"), "ends TLS"),
+            (
+                format!("{proxy}socket = \"a\"\ngroup = \"b\"\nfrom = [\"::1\"]"),
+                "exclude each other",
+            ),
+            (
+                format!("{proxy}socket = \"a\"\ngroup = \"b\"\n[tls.own_ca]\nnames = [\"a\"]"),
+                "ends TLS",
+            ),
             ("[proxy]\nhosts = []\nfrom = [\"::1\"]".to_owned(), "1 to 50"),
         ];
         for (text, part) in bad {

@@ -83,7 +83,8 @@ impl Redirects {
         else {
             return StatusCode::NOT_FOUND.into_response();
         };
-        let port = if self.https_port == 443 { String::new() } else { format!(":{}", self.https_port) };
+        let port =
+            if self.https_port == 443 { String::new() } else { format!(":{}", self.https_port) };
         let to = format!("https://{}{port}/", name.in_url());
         (StatusCode::PERMANENT_REDIRECT, [(LOCATION, to)]).into_response()
     }

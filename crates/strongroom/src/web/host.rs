@@ -119,10 +119,15 @@ mod tests {
     #[test]
     fn a_host_header_is_compared_with_and_without_its_port() {
         let is_host = |name: &str, header: &str| HostName::parse(name).unwrap().is_host(header);
-        assert!(is_host("vault.example", "Vault.Example") && is_host("vault.example", "vault.example:1"));
+        assert!(
+            is_host("vault.example", "Vault.Example")
+                && is_host("vault.example", "vault.example:1")
+        );
         assert!(is_host("10.0.0.1", "10.0.0.1:80") && is_host("::1", "[::1]:80"));
         assert!(is_host("::1", "[::1]") && is_host("10.0.0.1", "10.0.0.1"));
-        for header in ["", "example", "vault.example.", "xvault.example", "vault.example:x", "10.0.0.1"] {
+        for header in
+            ["", "example", "vault.example.", "xvault.example", "vault.example:x", "10.0.0.1"]
+        {
             assert!(!is_host("vault.example", header), "{header}");
         }
     }

@@ -30,11 +30,7 @@ use crate::web::{HostName, life_of};
 
 /// Makes the authority, the page that tells how to trust it, and a first certificate for the server.
 /// Refuses to replace an authority: every device would have to be told again.
-pub fn make_authority(
-    own: &OwnCa,
-    now: Time,
-    random: &dyn Random,
-) -> Result<Authority, Error> {
+pub fn make_authority(own: &OwnCa, now: Time, random: &dyn Random) -> Result<Authority, Error> {
     make_folder(&own.folder)?;
     let certificate = own.folder.join(AUTHORITY_FILE);
     let key_file = own.folder.join(AUTHORITY_KEY_FILE);
@@ -217,9 +213,9 @@ fn address_in(bytes: &[u8]) -> Option<IpAddr> {
 fn alternative(name: &HostName) -> Result<SanType, Error> {
     Ok(match name {
         HostName::Address(address) => SanType::IpAddress(*address),
-        HostName::Dns(name) => {
-            SanType::DnsName(name.clone().try_into().map_err(|cause: rcgen::Error| Error::internal(cause))?)
-        }
+        HostName::Dns(name) => SanType::DnsName(
+            name.clone().try_into().map_err(|cause: rcgen::Error| Error::internal(cause))?,
+        ),
     })
 }
 

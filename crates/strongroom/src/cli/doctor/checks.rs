@@ -38,7 +38,8 @@ fn data_folder(config: &Config) -> Check {
         return Check::pass(name, "only its owner can read it");
     }
     let saw = format!("others on this machine may reach {}", open.join(", "));
-    let risk = "A copy of it is a copy of all customers, sealed; together with the key file, readable.";
+    let risk =
+        "A copy of it is a copy of all customers, sealed; together with the key file, readable.";
     Check::fail(name, saw, risk, format!("chmod -R go= {}", folder.display()))
 }
 
@@ -55,7 +56,8 @@ fn key_file(config: &Config) -> Check {
         }
     };
     if facts.mode() & 0o077 != 0 {
-        let risk = "Whoever logs in to this machine and gets a copy of the data reads every customer.";
+        let risk =
+            "Whoever logs in to this machine and gets a copy of the data reads every customer.";
         let mend = format!("chmod 400 {}", path.display());
         return Check::fail(name, "others on this machine can read it", risk, mend);
     }
@@ -119,8 +121,10 @@ pub(super) fn clock() -> Check {
     if Path::new("/run/systemd/timesync/synchronized").exists() {
         return Check::pass(name, "it is set by a time server");
     }
-    let look = if Path::new("/run/chrony").exists() { "chronyc tracking" } else { "timedatectl status" };
-    let saw = "whether it is set by a time server could not be seen; keys, budgets and erasures go by it";
+    let look =
+        if Path::new("/run/chrony").exists() { "chronyc tracking" } else { "timedatectl status" };
+    let saw =
+        "whether it is set by a time server could not be seen; keys, budgets and erasures go by it";
     Check::unknown(name, saw, look)
 }
 

@@ -25,14 +25,17 @@ pub(super) fn certificate(config: &Config) -> Option<Check> {
     let tls = config.tls.as_ref()?;
     let file = tls.files().certificate;
     let mend = match tls {
-        Tls::Acme(_) => "strongroom serve, and look at what its log says of `acme_failed`".to_owned(),
+        Tls::Acme(_) => {
+            "strongroom serve, and look at what its log says of `acme_failed`".to_owned()
+        }
         Tls::Given(_) => format!("put a new one into {}", file.display()),
         Tls::OwnCa(own) => {
             let names: Vec<String> = own.names.iter().map(|it| format!(" --name {it}")).collect();
             format!("strongroom tls own-ca{}", names.concat())
         }
     };
-    let risk = "Applications cannot reach customers' data, and people learn to click warnings away.";
+    let risk =
+        "Applications cannot reach customers' data, and people learn to click warnings away.";
     let now = SystemClock::new().now();
     let life = CertificateDer::from_pem_file(&file).ok().and_then(|der| life_of(&der));
     let Some(life) = life else {
@@ -44,9 +47,8 @@ pub(super) fn certificate(config: &Config) -> Option<Check> {
         return Some(Check::fail(name, "it does not count today", risk, mend));
     }
     let saw = format!("{days} days are left");
-    let is_ending = days < DAYS_LEFT_MIN.min(
-        life.until.as_ms().saturating_sub(life.from.as_ms()) / 86_400_000 / 6,
-    );
+    let is_ending = days
+        < DAYS_LEFT_MIN.min(life.until.as_ms().saturating_sub(life.from.as_ms()) / 86_400_000 / 6);
     Some(if is_ending { Check::fail(name, saw, risk, mend) } else { Check::pass(name, saw) })
 }
 

@@ -225,9 +225,8 @@ impl<I: BufRead> Asking<'_, I> {
 
     /// No default: nobody agrees by pressing Enter.
     fn agree(&mut self) -> Result<bool, Failure> {
-        self.output.line(&format!(
-            "\n   A public authority signs for who agrees to its terms: {TERMS}"
-        ))?;
+        self.output
+            .line(&format!("\n   A public authority signs for who agrees to its terms: {TERMS}"))?;
         for _ in 0..TRIES_MAX {
             match self.line("   Do you agree (yes or no)? ")?.as_str() {
                 "yes" => return Ok(true),
@@ -320,8 +319,14 @@ const REACH: Question = Question {
     why: "Beyond this machine nothing travels readable, so it needs a certificate; this chooses whose.",
     choices: &[
         ("local", "from programs on this machine only"),
-        ("office", "from the office network; an authority of your own, devices are told to trust it"),
-        ("public", "by a public name; a public authority (Let's Encrypt) signs, port 80 leads here"),
+        (
+            "office",
+            "from the office network; an authority of your own, devices are told to trust it",
+        ),
+        (
+            "public",
+            "by a public name; a public authority (Let's Encrypt) signs, port 80 leads here",
+        ),
         ("proxy", "through a proxy on this machine (nginx, Caddy), which has the certificate"),
     ],
 };

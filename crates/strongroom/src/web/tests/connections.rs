@@ -32,7 +32,9 @@ async fn plain_http_is_refused_beyond_the_loopback() {
     }
     for address in ["127.0.0.1:0", "127.200.3.4:0"] {
         let listen = Listen::bind(address.parse().unwrap(), None).unwrap();
-        assert!(listen.address().unwrap().ip().is_loopback() && listen.address().unwrap().port() != 0);
+        assert!(
+            listen.address().unwrap().ip().is_loopback() && listen.address().unwrap().port() != 0
+        );
     }
 }
 

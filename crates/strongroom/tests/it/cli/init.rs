@@ -20,13 +20,22 @@ fn read(dir: &Path, name: &str) -> String {
 fn five_answers_on_a_terminal_make_an_installation() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("club");
-    let told = converse(&dir, "", "Bay \"Rowing\" Club\nEurope/Paris\nclub\noffice\nvault.lan\n/mnt/copies\n");
+    let told = converse(
+        &dir,
+        "",
+        "Bay \"Rowing\" Club\nEurope/Paris\nclub\noffice\nvault.lan\n/mnt/copies\n",
+    );
     assert_eq!(told.code, Some(0), "{told:?}");
-    for part in ["1. What", "2. In which", "3. Which", "4. How", "5. Which folder", "Next:", "SHA-256"] {
+    for part in
+        ["1. What", "2. In which", "3. Which", "4. How", "5. Which folder", "Next:", "SHA-256"]
+    {
         assert!(told.out.contains(part), "{part}: {}", told.out);
     }
     let policy = read(&dir, "policy.toml");
-    assert!(policy.contains("name = 'Bay \"Rowing\" Club'") || policy.contains("name = \"Bay \\\"Rowing\\\" Club\""));
+    assert!(
+        policy.contains("name = 'Bay \"Rowing\" Club'")
+            || policy.contains("name = \"Bay \\\"Rowing\\\" Club\"")
+    );
     assert!(policy.contains("timezone = \"Europe/Paris\"") && policy.contains("[relation.member]"));
     let config = read(&dir, "strongroom.toml");
     assert!(config.contains("[tls.own_ca]") && config.contains("vault.lan"), "{config}");
@@ -52,10 +61,8 @@ fn every_template_is_a_policy_that_applies_and_its_next_steps_are_true() {
     for template in ["shop", "practice", "agency", "club"] {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
-        let made = run(
-            strongroom().arg("init").arg("--dir").arg(dir).args(["--template", template]),
-            "",
-        );
+        let made =
+            run(strongroom().arg("init").arg("--dir").arg(dir).args(["--template", template]), "");
         assert_eq!(made.code, Some(0), "{made:?}");
         let policy = dir.join("policy.toml");
         let checked = run(strongroom().args(["policy", "check"]).arg(&policy), "");

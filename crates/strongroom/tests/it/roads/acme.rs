@@ -199,7 +199,8 @@ async fn without_a_proof_or_a_trusted_directory_there_is_no_certificate_and_no_s
     let acme = pebble.acme(shop.folder.path().join("tls"));
     let open = async |acme: Acme| {
         let random = Arc::new(SystemRandom);
-        let keeper = Keeper::open(Tls::Acme(acme), Challenges::default(), shop.clock.as_ref(), random);
+        let keeper =
+            Keeper::open(Tls::Acme(acme), Challenges::default(), shop.clock.as_ref(), random);
         keeper.await.map(drop).unwrap_err()
     };
     // Nothing answers where the authority looks.

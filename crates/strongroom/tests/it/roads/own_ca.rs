@@ -101,7 +101,8 @@ async fn a_given_certificate_is_read_again_and_a_bad_one_is_not_shown() {
     let own = own(&shop);
     make_authority(&own, shop.clock.now(), &SystemRandom).unwrap();
     let file = own.folder.join("server.pem");
-    let given = Tls::Given(strongroom::config::TlsFiles { certificate: file.clone(), key: file.clone() });
+    let given =
+        Tls::Given(strongroom::config::TlsFiles { certificate: file.clone(), key: file.clone() });
     let random = Arc::new(SystemRandom);
     let keeper =
         Keeper::open(given, Challenges::default(), shop.clock.as_ref(), random).await.unwrap();
@@ -109,7 +110,8 @@ async fn a_given_certificate_is_read_again_and_a_bad_one_is_not_shown() {
     let listen = Listen::bind(any, Some(keeper.tls().config())).unwrap();
     let address = listen.address().unwrap();
     tokio::spawn(serve(listen, echo(Arc::clone(&shop.clock) as _), std::future::pending()));
-    let look = async || shown(address, "vault.lan", &authority(&shop), shop.clock.now()).await.unwrap();
+    let look =
+        async || shown(address, "vault.lan", &authority(&shop), shop.clock.now()).await.unwrap();
     let first = look().await;
     let put = |text: &str| std::fs::write(&file, text).unwrap();
     put("-----BEGIN CERTIFICATE-----\n");
@@ -119,4 +121,3 @@ async fn a_given_certificate_is_read_again_and_a_bad_one_is_not_shown() {
     keeper.turn(&shop.desk()).await.unwrap();
     assert!(look().await != first);
 }
-

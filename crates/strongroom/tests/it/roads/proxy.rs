@@ -54,11 +54,19 @@ async fn the_caller_s_address_is_believed_from_a_listed_proxy_alone() {
         ("127.0.0.2", &["-H", "X-Forwarded-For: 203.0.113.7"], "203.0.113.7"),
         // What stands to the left was written by the caller.
         ("127.0.0.2", &["-H", "X-Forwarded-For: 10.0.0.1, 203.0.113.7"], "203.0.113.7"),
-        ("127.0.0.2", &["-H", "X-Forwarded-For: 10.0.0.1", "-H", "X-Forwarded-For: 203.0.113.7"], "203.0.113.7"),
+        (
+            "127.0.0.2",
+            &["-H", "X-Forwarded-For: 10.0.0.1", "-H", "X-Forwarded-For: 203.0.113.7"],
+            "203.0.113.7",
+        ),
         // A second proxy of ours in between.
         ("127.0.0.2", &["-H", "X-Forwarded-For: 203.0.113.7, 10.9.9.9"], "203.0.113.7"),
         ("127.0.0.2", &["-H", "X-Forwarded-For: 203.0.113.7, nonsense"], "127.0.0.2"),
-        ("127.0.0.2", &["-H", "Forwarded: for=203.0.113.7", "-H", "X-Real-IP: 203.0.113.7"], "127.0.0.2"),
+        (
+            "127.0.0.2",
+            &["-H", "Forwarded: for=203.0.113.7", "-H", "X-Real-IP: 203.0.113.7"],
+            "127.0.0.2",
+        ),
     ];
     for (from, headers, seen) in cases {
         let told = ask(&[&["--interface", from, &url][..], &host, headers].concat()).await;
@@ -74,8 +82,14 @@ async fn behind_a_proxy_a_request_for_another_host_is_refused() {
     let url = format!("http://{address}/x");
     assert!(ask(&[&url, "-H", "Host: vault.example"]).await.starts_with("Some"));
     assert!(ask(&[&url, "-H", "Host: Vault.Example:443"]).await.starts_with("Some"));
-    assert!(ask(&[&url, "--http2-prior-knowledge", "-H", "Host: vault.example"]).await.starts_with("Some"));
-    for host in ["Host: evil.example", "Host:", "Host: 127.0.0.1", "Host: vault.example.evil.example"] {
+    assert!(
+        ask(&[&url, "--http2-prior-knowledge", "-H", "Host: vault.example"])
+            .await
+            .starts_with("Some")
+    );
+    for host in
+        ["Host: evil.example", "Host:", "Host: 127.0.0.1", "Host: vault.example.evil.example"]
+    {
         let told = ask(&[&url, "-H", host]).await;
         assert!(told.contains("wrong_host") && !told.contains("evil"), "{host}: {told}");
     }
@@ -131,7 +145,13 @@ fn nginx(folder: &Path, port: u16, upstream: &str) -> Option<Tool> {
     let config = folder.join("nginx.conf");
     fs::write(&config, text).unwrap();
     let mut tool = Tool::start("nginx", "nginx-light", |command| {
-        command.arg("-e").arg(folder.join("error.log")).arg("-p").arg(folder).arg("-c").arg(&config);
+        command
+            .arg("-e")
+            .arg(folder.join("error.log"))
+            .arg("-p")
+            .arg(folder)
+            .arg("-c")
+            .arg(&config);
     })?;
     tool.wait_for(([127, 0, 0, 1], port).into());
     Some(tool)

@@ -44,8 +44,8 @@ async fn slow_testssl_finds_nothing_to_mend() {
     command.arg("--add-ca").arg(folder.path().join("tls/strongroom-ca.crt"));
     command.arg("--jsonfile").arg(&report).arg(format!("localhost:{}", address.port()));
     let told = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let found: Vec<serde_json::Value> =
-        serde_json::from_slice(&fs::read(&report).unwrap()).unwrap_or_else(|_| {
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(&report).unwrap())
+        .unwrap_or_else(|_| {
             panic!("{}", String::from_utf8_lossy(&told.stdout));
         });
     assert!(found.len() > 40, "it looked: {found:?}");
