@@ -328,8 +328,8 @@ fn is_of_one_peer(kind: IoErrorKind) -> bool {
 
 fn plain_refused(address: SocketAddr) -> Error {
     let detail = format!(
-        "refusing plain HTTP on `{address}`, where others could read it: choose a road to a \
-         certificate (`[tls]`: `strongroom tls own-ca` makes one), or listen on 127.0.0.1"
+        "refusing plain HTTP on `{address}`, where others could read it: set `tls.certificate` and \
+         `tls.key`, have `strongroom tls own-ca` make them, or listen on 127.0.0.1"
     );
     Error::unprocessable("plain_http_refused", detail)
 }

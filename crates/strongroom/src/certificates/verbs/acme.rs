@@ -57,17 +57,21 @@ async fn order(acme: &Acme, challenges: &Challenges) -> Result<(String, Zeroizin
         challenges.put(&challenge.token, answer.as_str());
         challenge.set_ready().await.map_err(refused)?;
     }
-    let status = order.poll_ready(&PATIENCE).await.map_err(refused)?;
-    if status != OrderStatus::Ready {
-        let ports = format!(
-            "it could not see the proof: port 80 of {} must lead to `tls.acme.challenges` ({})",
+    let unproved = |cause: &str| {
+        failed(&format!(
+            "it could not see the proof ({cause}): port 80 of {} must lead to \
+             `tls.acme.challenges` ({})",
             names.join(", "),
             acme.challenges
-        );
-        return Err(failed(&ports));
+        ))
+    };
+    let status = order.poll_ready(&PATIENCE).await;
+    let status = status.map_err(|cause| unproved(&cause.to_string()))?;
+    if status != OrderStatus::Ready {
+        return Err(unproved("it gave up"));
     }
     let key = KeyPair::generate().map_err(Error::internal)?;
-    let mut params = CertificateParams::new(names).map_err(Error::internal)?;
+    let mut params = CertificateParams::new(names.clone()).map_err(Error::internal)?;
     params.distinguished_name = DistinguishedName::new();
     let request = params.serialize_request(&key).map_err(Error::internal)?;
     order.finalize_csr(request.der()).await.map_err(refused)?;
