@@ -122,6 +122,8 @@ fn papers(folder: &Path) {
     let authority_key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Told apart from the certificate below, which has the name that rcgen gives.
+    params.distinguished_name.push(rcgen::DnType::CommonName, "the directory's authority");
     let authority = params.self_signed(&authority_key).unwrap();
     fs::write(folder.join("directory-ca.pem"), authority.pem()).unwrap();
     let issuer = Issuer::new(params, authority_key);
