@@ -51,8 +51,8 @@ impl Keeper {
             read?
         } else {
             memory.tried_ms = Some(clock.monotonic_ms());
-            match (renew(&road, &challenges, now, random.as_ref()).await, read) {
-                (Ok(()), _) => Tls::read(&files.certificate, &files.key, now)?,
+            match (renew(&road, &challenges, &|| clock.now(), random.as_ref()).await, read) {
+                (Ok(()), _) => Tls::read(&files.certificate, &files.key, clock.now())?,
                 (Err(error), Ok(tls)) => {
                     tell_failure(&error);
                     tls
@@ -76,10 +76,12 @@ impl Keeper {
         if is_due(self.tls.life()?, now)
             && !matches!(self.road, config::Tls::Given(_))
             && self.is_time(passed_ms)
-            && let Err(error) = renew(&self.road, &self.challenges, now, self.random.as_ref()).await
+            && let Err(error) =
+                renew(&self.road, &self.challenges, &|| desk.now(), self.random.as_ref()).await
         {
             tell_failure(&error);
         }
+        let now = desk.now();
         match self.tls.reload(now) {
             Ok(true) => {
                 let days = days_left(self.tls.life()?.until, now);
@@ -127,13 +129,13 @@ pub async fn run(desk: Arc<Desk>, keeper: Arc<Keeper>) {
 async fn renew(
     road: &config::Tls,
     challenges: &Challenges,
-    now: Time,
+    clock: &(dyn Fn() -> Time + Sync),
     random: &dyn Random,
 ) -> Result<(), Error> {
     match road {
-        config::Tls::Acme(acme) => obtain(acme, challenges, now).await,
+        config::Tls::Acme(acme) => obtain(acme, challenges, clock).await,
         config::Tls::Given(_) => Ok(()),
-        config::Tls::OwnCa(own) => issue(own, now, random),
+        config::Tls::OwnCa(own) => issue(own, clock(), random),
     }
 }
 
