@@ -1,6 +1,8 @@
 //! The one configuration file. What stands in it is what counts: no variable of the environment
 //! changes a setting, and a key nobody knows is an error, because a misspelt safeguard is none.
 
+mod roads;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -10,6 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::Error;
+
+pub use roads::{Acme, OwnCa, Proxy, Tls, TlsFiles};
 
 /// How this installation runs. Every path is absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -25,7 +29,9 @@ pub struct Config {
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
     /// Absent for a server on the loopback.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<Tls>,
+    /// Absent where nothing stands between the callers and this server.
+    pub proxy: Option<Proxy>,
     /// How backups are made; hourly without a word.
     #[serde(default)]
     pub backup: Backups,
@@ -107,16 +113,6 @@ pub struct OutletConnection {
     pub allow_private_address: bool,
 }
 
-/// The two PEM files of a TLS server.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsFiles {
-    /// The certificate and those that signed it, the server's own first.
-    pub certificate: PathBuf,
-    /// Its private key; mode 600.
-    pub key: PathBuf,
-}
-
 impl Config {
     /// Reads a TOML file of at most 64 KiB. Relative paths in it start at its folder.
     ///
@@ -145,6 +141,11 @@ impl Config {
                 return Err(bad_config(&path, &problem));
             }
         }
+        let proxy = config.proxy.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
+        let tls = config.tls.as_ref().and_then(|it| it.problem(&config.data_dir));
+        if let Some(problem) = tls.or(proxy.map(str::to_owned)) {
+            return Err(bad_config(&path, &problem));
+        }
         Ok(config)
     }
 
@@ -156,8 +157,7 @@ impl Config {
             ("backup.to", &mut self.backup.to),
         ];
         if let Some(tls) = &mut self.tls {
-            paths.push(("tls.certificate", &mut tls.certificate));
-            paths.push(("tls.key", &mut tls.key));
+            paths.extend(tls.paths());
         }
         if let Some(smtp) = &mut self.smtp {
             paths.extend(smtp.password_file.as_mut().map(|path| ("smtp.password_file", path)));
@@ -167,6 +167,8 @@ impl Config {
             paths.extend(outlet.token_file.as_mut().map(|path| ("outlets.token_file", path)));
             paths.extend(outlet.ca.as_mut().map(|path| ("outlets.ca", path)));
         }
+        let socket = self.proxy.as_mut().and_then(|proxy| proxy.socket.as_mut());
+        paths.extend(socket.map(|path| ("proxy.socket", path)));
         paths
     }
 }
@@ -222,7 +224,7 @@ const FILE_SIZE_BYTES_MAX: u64 = 64 * 1024;
 mod tests {
     use super::*;
 
-    fn read(text: impl AsRef<[u8]>) -> Result<Config, Error> {
+    pub(super) fn read(text: impl AsRef<[u8]>) -> Result<Config, Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("strongroom.toml");
         std::fs::write(&path, text).unwrap();
@@ -254,7 +256,7 @@ mod tests {
         );
         let config = read(text).unwrap();
         assert_eq!(config.listen, "[::]:443".parse().unwrap());
-        let tls = config.tls.unwrap();
+        let Some(Tls::Given(tls)) = config.tls else { panic!("{config:?}") };
         assert_eq!(tls.certificate, Path::new("/tls/a.pem"));
         assert!(tls.key.is_absolute() && tls.key.ends_with("tls/b.pem"));
     }
@@ -312,6 +314,6 @@ mod tests {
         assert!(error.detail.contains("strongroom init"), "{}", error.detail);
     }
 
-    const SMALL: &str =
+    pub(super) const SMALL: &str =
         "data_dir = \"data\"\nkey_file = \"/etc/strongroom/key\"\npolicy = \"policy.toml\"\n";
 }

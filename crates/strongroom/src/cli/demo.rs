@@ -60,7 +60,7 @@ impl Demo {
                 made = make(folder.path()) => made?,
                 () = &mut stop => return Ok(()),
             };
-            let address = listen.address();
+            let address = address_of(&listen)?;
             lines::tell(&Shown::of(&shop, address), folder.path(), output)?;
             serve::attend(&app, listen, None, Connections::none(), &mut stop).await
         };
@@ -162,9 +162,13 @@ fn bind(port: Option<u16>) -> Result<Listen, Failure> {
         return Ok(listen);
     }
     let listen = at(0)?;
-    let port = listen.address().port();
+    let port = address_of(&listen)?.port();
     warn(&format!("Port {PORT} is taken, so this uses {port}, which is free."));
     Ok(listen)
+}
+
+fn address_of(listen: &Listen) -> Result<SocketAddr, Failure> {
+    listen.address().ok_or_else(|| Failure::new("cannot_listen", "the demo needs a port"))
 }
 
 /// Tries twice: what was still being written may have put a file into the folder meanwhile.

@@ -1,7 +1,9 @@
 //! `strongroom init`: a new installation, and what to do next.
 
+mod answers;
+
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,12 +15,18 @@ use strongroom_crypto::SystemRandom;
 use crate::app::{Surroundings, initialise};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::cli::tls;
+use crate::config::OwnCa;
 use crate::ctx::SystemClock;
 use crate::keys::Places;
+use crate::web::HostName;
+
+use answers::{Answers, Flags, RoadTo};
 
 /// Make a new installation: configuration, keys, an empty data folder, a policy to begin with
 ///
-/// Nothing that exists is overwritten.
+/// On a terminal it asks five questions; the same can be given as flags. Nothing that exists is
+/// overwritten.
 ///
 /// Example: strongroom init --dir /srv/strongroom
 #[derive(Args)]
@@ -26,6 +34,8 @@ pub(super) struct Init {
     /// Where to make it; made if it is not there
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 /// The files of an installation.
@@ -42,7 +52,18 @@ pub(super) struct Made {
 
 impl Init {
     pub(super) fn run(&self, output: &Output) -> Result<(), Failure> {
-        let made = make(&self.dir)?;
+        let dir = std::path::absolute(&self.dir)?;
+        refuse_taken(&Made::at(&self.dir))?;
+        let is_asked = self.flags.may_ask()
+            && !output.is_json()
+            && std::io::stdin().is_terminal()
+            && std::io::stdout().is_terminal();
+        let answers = if is_asked {
+            self.flags.ask(&mut std::io::stdin().lock(), output)?
+        } else {
+            self.flags.answers()?
+        };
+        let made = make_as(&self.dir, &answers)?;
         if output.is_json() {
             return output.value(&json!({
                 "config": made.config,
@@ -51,21 +72,29 @@ impl Init {
                 "policy": made.policy,
             }));
         }
-        tell(&made, self.dir == Path::new("."), output)
+        tell(&made, &answers, self.dir == Path::new("."), output)?;
+        tell_road(&dir, &answers.road, output)
     }
 }
 
-/// Makes an installation in a folder.
+impl Made {
+    fn at(dir: &Path) -> Self {
+        Self {
+            config: dir.join("strongroom.toml"),
+            policy: dir.join("policy.toml"),
+            places: Places { data_folder: dir.join("data"), key_file: dir.join("strongroom.key") },
+            kept_policy: dir.join("policy.toml").exists(),
+        }
+    }
+}
+
+/// Makes an installation in a folder, of a shop, for this machine.
 pub(super) fn make(dir: &Path) -> Result<Made, Failure> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|cause| cannot(dir, "cannot be made", &cause))?;
-    let config = dir.join("strongroom.toml");
-    let policy = dir.join("policy.toml");
-    let places = Places { data_folder: dir.join("data"), key_file: dir.join("strongroom.key") };
-    for path in [&config, &places.data_folder, &places.key_file] {
+    make_as(dir, &Flags::default().answers()?)
+}
+
+fn refuse_taken(made: &Made) -> Result<(), Failure> {
+    for path in [&made.config, &made.places.data_folder, &made.places.key_file] {
         if path.exists() {
             let sentence = format!(
                 "`{}` is there already; nothing was changed. Choose another folder with `--dir`",
@@ -74,22 +103,110 @@ pub(super) fn make(dir: &Path) -> Result<Made, Failure> {
             return Err(Failure::new("already_initialised", sentence));
         }
     }
-    let kept_policy = policy.exists();
-    if !kept_policy {
-        write_new(&policy, POLICY)?;
+    Ok(())
+}
+
+fn make_as(dir: &Path, answers: &Answers) -> Result<Made, Failure> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|cause| cannot(dir, "cannot be made", &cause))?;
+    let made = Made::at(dir);
+    refuse_taken(&made)?;
+    if !made.kept_policy {
+        write_new(&made.policy, &policy_text(answers))?;
+    }
+    if let RoadTo::Office(names) = &answers.road {
+        tls::make(&own_ca(dir, names))?;
     }
     let surroundings = Surroundings {
-        places,
+        places: Made::at(dir).places,
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(SystemRandom),
     };
     initialise(&surroundings)?;
     // Last, so that a configuration never names an installation that is not whole.
-    write_new(&config, CONFIG)?;
-    Ok(Made { config, policy, places: surroundings.places, kept_policy })
+    write_new(&made.config, &config_text(answers))?;
+    Ok(made)
 }
 
-fn tell(made: &Made, is_here: bool, output: &Output) -> Result<(), Failure> {
+fn own_ca(dir: &Path, names: &[HostName]) -> OwnCa {
+    OwnCa { folder: dir.join("tls"), names: names.to_vec() }
+}
+
+/// The template, for this business.
+fn policy_text(answers: &Answers) -> String {
+    let template = answers.template.policy();
+    let lines = template.lines().map(|line| match line.split_once(" = ") {
+        Some(("name", _)) => answers.business.as_ref().map(|it| format!("name = {}", quoted(it))),
+        Some(("timezone", _)) => {
+            answers.timezone.as_ref().map(|it| format!("timezone = {}", quoted(it)))
+        }
+        _ => None,
+    });
+    // Only the section of the business has lines that begin so.
+    let text: Vec<String> = lines
+        .zip(template.lines())
+        .map(|(changed, line)| changed.unwrap_or_else(|| line.to_owned()))
+        .collect();
+    text.join("\n") + "\n"
+}
+
+fn config_text(answers: &Answers) -> String {
+    let list = |names: &[HostName]| {
+        let names: Vec<String> = names.iter().map(|it| quoted(&it.to_string())).collect();
+        names.join(", ")
+    };
+    let (listen, road) = match &answers.road {
+        RoadTo::Local => (LOCAL, NO_ROAD.to_owned()),
+        RoadTo::Office(names) => {
+            ("0.0.0.0:8720", format!("[tls.own_ca]\nnames = [{}]\n", list(names)))
+        }
+        RoadTo::Public(names) => (
+            "0.0.0.0:443",
+            format!("[tls.acme]\nnames = [{}]\nagree_to_terms = true\n", list(names)),
+        ),
+        RoadTo::Proxy(names) => {
+            (LOCAL, format!("[proxy]\nfrom = [\"127.0.0.1\"]\nhosts = [{}]\n", list(names)))
+        }
+    };
+    let backups = quoted(&answers.backups.display().to_string());
+    CONFIG.replace("{listen}", listen).replace("{backups}", &backups).replace("{road}", &road)
+}
+
+/// A text of TOML.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// What a road asks of people.
+fn tell_road(dir: &Path, road: &RoadTo, output: &Output) -> Result<(), Failure> {
+    match road {
+        RoadTo::Local => Ok(()),
+        RoadTo::Office(names) => {
+            let own = own_ca(dir, names);
+            let authority = crate::certificates::authority(&own)?;
+            output.line("")?;
+            tls::tell(&own, &authority, output)
+        }
+        RoadTo::Public(names) => {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            output.line(&format!(
+                "\nPorts 80 and 443 of {} must lead to this machine before you serve: the authority \
+                 looks\nthere. `serve` gets the certificate, and renews it by itself.",
+                names.join(", ")
+            ))
+        }
+        RoadTo::Proxy(_) => output.line(
+            "\nThe proxy passes on its Host header and adds to X-Forwarded-For; docs/operating.md has the\n\
+             lines for nginx.",
+        ),
+    }
+}
+
+fn tell(made: &Made, answers: &Answers, is_here: bool, output: &Output) -> Result<(), Failure> {
+    let (name, role, purpose) = answers.template.first_key();
     let option =
         if is_here { String::new() } else { format!(" --config {}", made.config.display()) };
     let policy =
@@ -107,8 +224,8 @@ fn tell(made: &Made, is_here: bool, output: &Output) -> Result<(), Failure> {
          to a safe place now, away from the copies of the data folder.\n\n\
          Next:\n\
          \x20 1. Look through the policy and apply it:  strongroom policy apply{option}\n\
-         \x20 2. Make a key for your shop's program:    strongroom key new --name Shop --role shop \
-         --purpose support{option}\n\
+         \x20 2. Make a key for your first program:     strongroom key new --name {name} --role {role} \
+         --purpose {purpose}{option}\n\
          \x20 3. Serve:                                 strongroom serve{option}"
     ))
 }
@@ -137,8 +254,7 @@ fn cannot(path: &Path, what: &str, cause: &std::io::Error) -> Failure {
     Failure::new("input_output", format!("`{}` {what}: {cause}", path.display()))
 }
 
-/// The policy an installation begins with.
-pub(super) const POLICY: &str = include_str!("../../../../examples/shop/policy.toml");
+const LOCAL: &str = "127.0.0.1:8720";
 
 const CONFIG: &str = "\
 # How this Strongroom runs. Paths start at the folder of this file.
@@ -146,7 +262,15 @@ const CONFIG: &str = "\
 data_dir = \"data\"             # the data and the wrapped keys
 key_file = \"strongroom.key\"   # opens them; never inside data_dir, never in the same backup
 policy = \"policy.toml\"        # read by `strongroom policy apply`
-listen = \"127.0.0.1:8720\"     # beyond this machine only with TLS:
+listen = \"{listen}\"     # beyond this machine only with TLS
+
+[backup]
+to = {backups}                # best on another disk
+
+{road}";
+
+const NO_ROAD: &str = "\
+# Reached from elsewhere: `strongroom tls own-ca --name HOST`, or a certificate you have:
 
 # Backups are made every hour while it serves; name another disk:
 

@@ -8,6 +8,7 @@ mod access;
 mod backup;
 mod customer;
 mod demo;
+mod doctor;
 mod export;
 mod failure;
 mod import;
@@ -18,7 +19,9 @@ mod log;
 mod output;
 mod places;
 mod policy;
+mod road;
 mod serve;
+mod tls;
 mod transport;
 mod upkeep;
 
@@ -114,6 +117,8 @@ enum Command {
     Backup(backup::Backup),
     Restore(backup::Restore),
     #[command(subcommand)]
+    Tls(tls::Tls),
+    #[command(subcommand)]
     Policy(policy::Policy),
     #[command(subcommand)]
     Key(key::Key),
@@ -133,7 +138,9 @@ enum Command {
     ///
     /// Example: strongroom findings
     Findings,
-    /// Say how the installation is: ready or not, and what is missing or wrong
+    /// Look at the installation and this machine: what passes, what fails, what mends it
+    ///
+    /// Exit code 1 if anything fails. What could not be seen is UNKNOWN and did not pass.
     ///
     /// Example: strongroom doctor
     Doctor {
@@ -159,6 +166,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Serve(serve) => serve.run(common, output).await,
         Command::Backup(backup) => backup.run(common, output).await,
         Command::Restore(restore) => restore.run(common, output).await,
+        Command::Tls(tls) => tls.run(common, output),
         Command::Policy(policy) => policy.run(common, output).await,
         Command::Key(key) => key.run(common, output).await,
         Command::Import(import) => import.run(common, output).await,
@@ -169,7 +177,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Places(places) => places.run(common, output).await,
         Command::Hold(hold) => hold.run(common, output).await,
         Command::Findings => upkeep::findings(common, output).await,
-        Command::Doctor { confirm_clock } => upkeep::doctor(*confirm_clock, common, output).await,
+        Command::Doctor { confirm_clock } => doctor::run(*confirm_clock, common, output).await,
         Command::Seal => upkeep::seal(common, output).await,
         Command::Openapi => upkeep::openapi(output),
     }

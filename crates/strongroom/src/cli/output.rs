@@ -32,6 +32,12 @@ impl Output {
             .map_err(Failure::from)
     }
 
+    /// A question, with the answer to stand on the same line.
+    pub(super) fn prompt(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::from)
+    }
+
     /// A line for people; programs do not see it.
     pub(super) fn words(&self, text: &str) -> Result<(), Failure> {
         if self.json { Ok(()) } else { self.line(text) }

@@ -16,8 +16,9 @@ use crate::cli::Common;
 use crate::cli::backup;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::cli::road::Road;
 use crate::config::Config;
-use crate::ctx::{Clock, SystemClock};
+use crate::ctx::SystemClock;
 use crate::keys::Places;
 use crate::outlets::Connections;
 use crate::web::{self, Listen};
@@ -40,22 +41,19 @@ impl Serve {
         }
         let config = Config::read(&common.config)?;
         let stop = Stop::watch()?;
-        let tls = match &config.tls {
-            Some(tls) => Some(web::read_tls(&tls.certificate, &tls.key, SystemClock::new().now())?),
-            None => None,
-        };
-        let scheme = if tls.is_some() { "https" } else { "http" };
+        let road = Road::open(&config).await?;
         let app = open(&config).await?;
         compare_policy(app.desk()?.as_ref(), &config.policy);
-        let listen = Listen::bind(config.listen, tls)?;
-        let address = listen.address();
+        let (listen, place) = road.listen(&config)?;
         if let Some(path) = &self.port_file {
-            write_port_file(path, &address.to_string())?;
+            write_port_file(path, place.split("://").last().unwrap_or(&place))?;
         }
-        output.words(&format!("Strongroom answers at {scheme}://{address}; Ctrl-C stops it."))?;
+        output.words(&format!("Strongroom answers at {place}; Ctrl-C stops it."))?;
         let connections = Connections::read(&config)?;
         let backups = Some(backup::settings(&config));
+        let keeping = road.keep(&app.desk()?);
         attend(&app, listen, backups, connections, stop.asked()).await?;
+        keeping.end().await;
         drop(app);
         output.words("Stopped; everything that was answered is on disk.")
     }

@@ -1,4 +1,4 @@
-//! Holds, findings, the doctor, sealing, and the description of the API.
+//! Holds, findings, sealing, and the description of the API.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -60,42 +60,6 @@ pub(super) async fn findings(common: &Common, output: &Output) -> Result<(), Fai
     tell_findings(&findings, output)
 }
 
-/// Says how the installation is, in words.
-pub(super) async fn doctor(
-    confirm_clock: bool,
-    common: &Common,
-    output: &Output,
-) -> Result<(), Failure> {
-    let mut transport = Transport::open(common).await?;
-    if confirm_clock {
-        let answer = transport.call(Call::post("/v1/clock/confirm")).await?;
-        return output.done(
-            answer.receipt(),
-            "The clock is confirmed; erasures and waiting policies go on.",
-        );
-    }
-    let ready = transport.call(Call::get("/readyz")).await;
-    let findings = transport.call(Call::get("/v1/findings")).await?.json()?;
-    if output.is_json() {
-        let problem = ready.as_ref().err().map(|failure| failure.code().to_owned());
-        output.value(&json!({
-            "ready": ready.is_ok(),
-            "problem": problem,
-            "findings": findings.get("findings"),
-        }))?;
-    } else {
-        match &ready {
-            Ok(_) => {
-                output.line("Ready: unsealed, a policy is applied, the ledger can be written.")?
-            }
-            Err(failure) => output.line(&format!("Not ready: {}.", failure.sentence()))?,
-        }
-        output.line("")?;
-        tell_findings(&findings, output)?;
-    }
-    if ready.is_ok() { Ok(()) } else { Err(Failure::told()) }
-}
-
 /// Drops the keys of a running server.
 pub(super) async fn seal(common: &Common, output: &Output) -> Result<(), Failure> {
     if common.server.is_none() {
@@ -115,7 +79,8 @@ pub(super) fn openapi(output: &Output) -> Result<(), Failure> {
     output.line(&document)
 }
 
-fn tell_findings(findings: &Value, output: &Output) -> Result<(), Failure> {
+/// Findings, in words.
+pub(super) fn tell_findings(findings: &Value, output: &Output) -> Result<(), Failure> {
     let findings = findings.get("findings").and_then(Value::as_array).cloned().unwrap_or_default();
     if findings.is_empty() {
         return output.line("No findings.");
@@ -131,7 +96,7 @@ fn tell_findings(findings: &Value, output: &Output) -> Result<(), Failure> {
 }
 
 /// Broken between words, for reading on a terminal.
-fn wrapped(text: &str, width_max: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width_max: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {

@@ -14,6 +14,8 @@ pub enum FindingKind {
     BackupSameDisk,
     /// A rehearsed restore did not bring back what it should.
     BackupUnusable,
+    /// The server's certificate ends soon.
+    CertificateEnding,
     /// The wall clock jumped; nothing is erased until a person confirms it.
     ClockSuspect,
     /// A copy somewhere should be gone by now.
@@ -42,6 +44,7 @@ impl FindingKind {
             Self::BackupLate => "backup_late",
             Self::BackupSameDisk => "backup_same_disk",
             Self::BackupUnusable => "backup_unusable",
+            Self::CertificateEnding => "certificate_ending",
             Self::ClockSuspect => "clock_suspect",
             Self::HoldingOverdue => "holding_overdue",
             Self::KeyFileOnly => "key_file_only",

@@ -26,6 +26,7 @@ use strongroom_crypto::Random;
 use crate::ctx::{Clock, Time};
 use crate::error::Error;
 use crate::id::{Id, Request};
+use crate::web::front::{Misdirected, misdirected};
 use crate::web::problem;
 use crate::web::serve::{Peer, Secure};
 
@@ -76,6 +77,7 @@ async fn attend(
     let mut line = Line::begin(edge.clock, name, &request);
 
     let answer = match id {
+        Ok(_) if request.extensions().get::<Misdirected>().is_some() => Err(misdirected()),
         Ok(_) => {
             request.extensions_mut().insert(Call { request: name, now, peer });
             bounded(next.run(request)).await

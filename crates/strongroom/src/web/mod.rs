@@ -7,6 +7,10 @@
 
 mod bearer;
 mod body;
+mod challenge;
+mod directory;
+mod front;
+mod host;
 mod layer;
 mod page;
 mod post;
@@ -14,6 +18,7 @@ mod problem;
 mod receipt;
 mod repeat;
 mod serve;
+mod socket;
 mod stream;
 mod tls;
 
@@ -24,6 +29,10 @@ pub use bearer::BearerToken;
 pub use body::{
     BODY_DEPTH_MAX, BODY_SIZE_BYTES_MAX, Body, CHUNK_SIZE_BYTES_MAX, read as read_body,
 };
+pub use challenge::{Challenges, serve_challenges};
+pub use directory::Directory;
+pub use front::Front;
+pub use host::HostName;
 pub use layer::{Call, REQUEST_TIME_MS_MAX, wrap};
 pub use page::{CURSOR_SIZE_BYTES_MAX, Cursor, PAGE_ITEMS_MAX, Page, Paging};
 pub use post::{Posted, Poster, Reach, trusted_by};
@@ -32,4 +41,4 @@ pub use receipt::{RECEIPT_HEADER, Receipted};
 pub use repeat::{REPEATED_HEADER, Repetition};
 pub use serve::{CONNECTIONS_MAX, Listen, Peer, Secure, serve};
 pub use stream::{Pieces, streamed};
-pub use tls::read_tls;
+pub use tls::{Life, Tls, life_of, names_of, read_tls};

@@ -1,35 +1,40 @@
 //! Listens, and serves connections within limits until it is told to stop.
 //!
-//! Plain HTTP exists on loopback alone. Every wait for a peer ends: for its handshake, its first
+//! Plain HTTP exists on loopback and on a Unix socket alone. Every wait for a peer ends: for its handshake, its first
 //! request, its headers, its next request.
 
 use std::future::Future;
 use std::io::ErrorKind as IoErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::error::Error;
+use crate::web::front::{Front, Misdirected};
+use crate::web::socket::Socket;
 
 /// Where a request came from; in the request's extensions, and in [`super::Call`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The address of the other end, IPv4 in its own form even where it came mapped into IPv6.
-    pub network: IpAddr,
+    /// The address of the other end, IPv4 in its own form even where it came mapped into IPv6; behind
+    /// a proxy, what the proxy says, and nothing where it says nothing through a socket.
+    pub network: Option<IpAddr>,
     /// How the bytes travelled.
     pub secure: Secure,
 }
@@ -37,45 +42,89 @@ pub struct Peer {
 /// How the bytes of a connection travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secure {
-    /// Readable; on this machine's loopback only.
+    /// Readable; on this machine's loopback or a Unix socket only.
     Plain,
     /// Through TLS that ends in this process.
     Tls,
 }
 
-/// An open port that may be served: TLS, or plain on loopback.
+/// An open port that may be served: TLS, or plain on loopback or on a Unix socket.
 pub struct Listen {
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
     tls: Option<TlsAcceptor>,
+    front: Option<Arc<Front>>,
+}
+
+enum Listener {
+    Tcp(TcpListener, SocketAddr),
+    Unix(Socket),
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
 impl Listen {
     /// Opens the port; needs a running runtime. Fails with `plain_http_refused` when there is no TLS
     /// and the address is not of the loopback, and with `cannot_listen` when the system says no.
     pub fn bind(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> Result<Self, Error> {
-        let cannot = |cause: std::io::Error| {
-            let detail = format!("cannot listen on `{address}`: {cause}");
-            Error::unavailable("cannot_listen", detail).caused_by(cause)
-        };
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-        let socket = socket.map_err(cannot)?;
-        // Otherwise a restart waits minutes for the connections of the last run to be forgotten.
-        socket.set_reuseaddr(true).map_err(cannot)?;
-        socket.bind(address).map_err(cannot)?;
-        let address = socket.local_addr().map_err(cannot)?;
-        // What the system bound counts, not what was asked for; and nobody was let in yet.
-        if tls.is_none() && !is_loopback(address.ip()) {
-            return Err(plain_refused(address));
-        }
-        let listener = socket.listen(BACKLOG_MAX).map_err(cannot)?;
-        Ok(Self { listener, address, tls: tls.map(TlsAcceptor::from) })
+        let reach = if tls.is_some() { Reach::Anywhere } else { Reach::Loopback };
+        let listener = open(address, reach)?;
+        Ok(Self { listener, tls: tls.map(TlsAcceptor::from), front: None })
     }
 
-    /// The bound address; tells the port that the system chose for port 0.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Plain, wherever it is: for [`super::serve_challenges`] alone, which knows no data.
+    pub(super) fn bind_for_challenges(address: SocketAddr) -> Result<Self, Error> {
+        Ok(Self { listener: open(address, Reach::Anywhere)?, tls: None, front: None })
     }
+
+    /// Opens a Unix socket that its owner and a group, by name or number, may use; needs a running
+    /// runtime. Who can use it is a proxy.
+    pub fn bind_socket(path: &Path, group: &str, front: Front) -> Result<Self, Error> {
+        let listener = Listener::Unix(Socket::bind(path, group)?);
+        Ok(Self { listener, tls: None, front: Some(Arc::new(front)) })
+    }
+
+    /// With proxies before it.
+    #[must_use]
+    pub fn behind(self, front: Front) -> Self {
+        Self { front: Some(Arc::new(front)), ..self }
+    }
+
+    /// The bound address; tells the port that the system chose for port 0. `None` for a Unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match &self.listener {
+            Listener::Tcp(_, address) => Some(*address),
+            Listener::Unix(_) => None,
+        }
+    }
+}
+
+/// Who a listener lets in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Anywhere,
+    Loopback,
+}
+
+fn open(address: SocketAddr, reach: Reach) -> Result<Listener, Error> {
+    let cannot = |cause: std::io::Error| {
+        let detail = format!("cannot listen on `{address}`: {cause}");
+        Error::unavailable("cannot_listen", detail).caused_by(cause)
+    };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(cannot)?;
+    // Otherwise a restart waits minutes for the connections of the last run to be forgotten.
+    socket.set_reuseaddr(true).map_err(cannot)?;
+    socket.bind(address).map_err(cannot)?;
+    let address = socket.local_addr().map_err(cannot)?;
+    // What the system bound counts, not what was asked for; and nobody was let in yet.
+    if reach == Reach::Loopback && !is_loopback(address.ip()) {
+        return Err(plain_refused(address));
+    }
+    let listener = socket.listen(BACKLOG_MAX).map_err(cannot)?;
+    Ok(Listener::Tcp(listener, address))
 }
 
 /// Serves until `shutdown` completes, then lets running requests finish for 10 seconds and cuts off
@@ -90,18 +139,19 @@ pub(super) async fn serve_at_most(
     router: Router,
     shutdown: impl Future<Output = ()>,
 ) {
-    let Listen { listener, tls, .. } = listen;
+    let Listen { listener, tls, front } = listen;
     let room = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(1)));
     let (phase, _) = watch::channel(Phase::Open);
     let mut shutdown = pin!(shutdown);
     loop {
-        let (stream, network, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             () = &mut shutdown => break,
             accepted = accept(&listener, &room) => accepted,
         };
-        let (tls, router, phase) = (tls.clone(), router.clone(), phase.subscribe());
+        let (tls, phase) = (tls.clone(), phase.subscribe());
+        let house = House { router: router.clone(), front: front.clone() };
         tokio::spawn(async move {
-            attend(stream, network, tls, router, phase).await;
+            attend(stream, peer, tls, house, phase).await;
             drop(permit);
         });
     }
@@ -125,9 +175,9 @@ enum Phase {
 
 /// The next connection, once there is room for it; until then peers wait in the system's queue.
 async fn accept(
-    listener: &TcpListener,
+    listener: &Listener,
     room: &Arc<Semaphore>,
-) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
+) -> (Stream, Option<IpAddr>, OwnedSemaphorePermit) {
     loop {
         let Ok(permit) = Arc::clone(room).acquire_owned().await else {
             // INVARIANT: nobody closes the semaphore.
@@ -135,11 +185,7 @@ async fn accept(
             continue;
         };
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Answers are small and whole; holding them back saves nothing.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer.ip().to_canonical(), permit);
-            }
+            Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) if is_of_one_peer(error.kind()) => {}
             Err(error) => {
                 // Mostly too many open files: trying again at once would only burn the processor.
@@ -150,15 +196,53 @@ async fn accept(
     }
 }
 
-async fn attend(
-    stream: TcpStream,
-    network: IpAddr,
-    tls: Option<TlsAcceptor>,
+impl Listener {
+    async fn accept(&self) -> std::io::Result<(Stream, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener, _) => {
+                let (stream, peer) = listener.accept().await?;
+                // Answers are small and whole; holding them back saves nothing.
+                let _ = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
+            }
+            Self::Unix(socket) => Ok((Stream::Unix(socket.accept().await?), None)),
+        }
+    }
+}
+
+/// What answers, and what stands before it.
+struct House {
     router: Router,
+    front: Option<Arc<Front>>,
+}
+
+impl House {
+    /// Puts into a request where it came from.
+    fn mark<B>(&self, request: &mut Request<B>, peer: Peer) {
+        let Some(front) = &self.front else {
+            request.extensions_mut().insert(peer);
+            return;
+        };
+        let network = front.network(peer.network, request.headers());
+        if !front.is_for_us(request) {
+            request.extensions_mut().insert(Misdirected);
+        }
+        request.extensions_mut().insert(Peer { network, ..peer });
+    }
+}
+
+async fn attend(
+    stream: Stream,
+    network: Option<IpAddr>,
+    tls: Option<TlsAcceptor>,
+    house: House,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let Some(acceptor) = tls else {
-        return converse(stream, Peer { network, secure: Secure::Plain }, router, phase).await;
+    let plain = Peer { network, secure: Secure::Plain };
+    let (stream, acceptor) = match (stream, tls) {
+        (Stream::Unix(stream), _) => return converse(stream, plain, house, phase).await,
+        (Stream::Tcp(stream), None) => return converse(stream, plain, house, phase).await,
+        (Stream::Tcp(stream), Some(acceptor)) => (stream, acceptor),
     };
     let greeted = tokio::select! {
         greeted = timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)) => greeted,
@@ -166,11 +250,11 @@ async fn attend(
     };
     // A failed handshake is the peer's to explain; scanners would fill the log with them.
     if let Ok(Ok(stream)) = greeted {
-        converse(stream, Peer { network, secure: Secure::Tls }, router, phase).await;
+        converse(stream, Peer { network, secure: Secure::Tls }, house, phase).await;
     }
 }
 
-async fn converse<I>(stream: I, peer: Peer, router: Router, mut phase: watch::Receiver<Phase>)
+async fn converse<I>(stream: I, peer: Peer, house: House, mut phase: watch::Receiver<Phase>)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -178,8 +262,8 @@ where
     let counter = Arc::clone(&begun);
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         counter.fetch_add(1, Ordering::Relaxed);
-        request.extensions_mut().insert(peer);
-        router.clone().oneshot(request)
+        house.mark(&mut request, peer);
+        house.router.clone().oneshot(request)
     });
     let protocol = protocol();
     let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), service));
@@ -245,7 +329,7 @@ fn is_of_one_peer(kind: IoErrorKind) -> bool {
 fn plain_refused(address: SocketAddr) -> Error {
     let detail = format!(
         "refusing plain HTTP on `{address}`, where others could read it: set `tls.certificate` and \
-         `tls.key`, or listen on 127.0.0.1"
+         `tls.key`, have `strongroom tls own-ca` make them, or listen on 127.0.0.1"
     );
     Error::unprocessable("plain_http_refused", detail)
 }

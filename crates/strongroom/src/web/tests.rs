@@ -52,7 +52,7 @@ fn wrapped(router: Router) -> Router {
 /// Serves on a free port for as long as the test's runtime lives.
 fn open(router: Router) -> SocketAddr {
     let listen = Listen::bind(ANY_PORT.parse().unwrap(), None).unwrap();
-    let address = listen.address();
+    let address = listen.address().unwrap();
     tokio::spawn(serve(listen, wrapped(router), std::future::pending()));
     address
 }

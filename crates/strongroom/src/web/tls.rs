@@ -1,4 +1,4 @@
-//! TLS from two PEM files: the certificate with its chain, and the key.
+//! TLS from two PEM files: the certificate with its chain, and the key. One file may hold both.
 //!
 //! TLS 1.3 and 1.2 with forward secrecy, nothing older and no early data. The key exchange that also
 //! withstands a quantum computer (X25519MLKEM768) is used with every client that asks for it first,
@@ -8,8 +8,8 @@
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
@@ -18,12 +18,15 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{CertificateError, RootCertStore, ServerConfig};
+use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
 
 use crate::ctx::Time;
 use crate::error::Error;
+use crate::web::host::HostName;
 
 /// Reads the certificate chain (leaf first) and its key.
 ///
@@ -31,19 +34,112 @@ use crate::error::Error;
 /// PEM, in the wrong order, expired or not valid yet at `now`; a key that others may read or that
 /// belongs to another certificate.
 pub fn read_tls(certificate: &Path, key: &Path, now: Time) -> Result<Arc<ServerConfig>, Error> {
+    Ok(Tls::read(certificate, key, now)?.config())
+}
+
+/// The certificate a server shows; read again from its files when they change, without a restart.
+#[derive(Debug)]
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    shown: Arc<Shown>,
+    config: Arc<ServerConfig>,
+}
+
+/// From when until when a certificate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// Not before.
+    pub from: Time,
+    /// Not after.
+    pub until: Time,
+}
+
+impl Tls {
+    /// Reads both files; fails as [`read_tls`] does.
+    pub fn read(certificate: &Path, key: &Path, now: Time) -> Result<Self, Error> {
+        let shown = Arc::new(Shown(RwLock::new(read_certified(certificate, key, now)?)));
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(Error::internal)?;
+        let resolver = Arc::clone(&shown);
+        let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let (certificate, key) = (certificate.to_owned(), key.to_owned());
+        Ok(Self { certificate, key, shown, config: Arc::new(config) })
+    }
+
+    /// For a listener. What it shows follows [`Tls::reload`].
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// Reads the files again; whether another certificate is shown from now on. What cannot be used
+    /// is an error, and the one from before stays.
+    pub fn reload(&self, now: Time) -> Result<bool, Error> {
+        let read = read_certified(&self.certificate, &self.key, now)?;
+        if read.cert == self.shown.now().cert {
+            return Ok(false);
+        }
+        *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = read;
+        Ok(true)
+    }
+
+    /// How long the certificate that is shown counts.
+    pub fn life(&self) -> Result<Life, Error> {
+        let shown = self.shown.now();
+        let leaf = shown.cert.first().ok_or_else(|| {
+            bad_certificate(&self.certificate, "holds no certificate; is it the key's file?")
+        })?;
+        life_of(leaf)
+            .ok_or_else(|| bad_certificate(&self.certificate, "holds no X.509 certificate"))
+    }
+}
+
+/// From when until when a certificate in DER counts; `None` if it is none.
+pub fn life_of(certificate: &[u8]) -> Option<Life> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let ms = |at: x509_parser::time::ASN1Time| Time::from_ms(at.timestamp().saturating_mul(1000));
+    let validity = parsed.validity();
+    Some(Life { from: ms(validity.not_before), until: ms(validity.not_after) })
+}
+
+/// The DNS names a certificate in DER is for; none if it is none.
+pub fn names_of(certificate: &[u8]) -> Vec<HostName> {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else {
+        return Vec::new();
+    };
+    let Ok(Some(listed)) = parsed.subject_alternative_name() else { return Vec::new() };
+    let names = listed.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => HostName::parse(name).ok(),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// Answers every greeting with the same certificate: whoever reaches the server may see it.
+#[derive(Debug)]
+struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl Shown {
+    fn now(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.now())
+    }
+}
+
+fn read_certified(certificate: &Path, key: &Path, now: Time) -> Result<Arc<CertifiedKey>, Error> {
     let provider = Arc::new(provider());
     let chain = read_chain(certificate)?;
     let signer = read_key(key, &provider)?;
     check_match(certificate, key, &chain, &signer)?;
     check_dates(certificate, &chain, &provider, now)?;
-
-    let builder = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(Error::internal)?;
-    let certified = SingleCertAndKey::from(CertifiedKey::new(chain, signer));
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(certified));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Arc::new(CertifiedKey::new(chain, signer)))
 }
 
 /// Lists the groups itself, so that no feature flag of rustls decides whether the hybrid is there.

@@ -16,5 +16,6 @@ mod doors;
 mod ledger;
 mod outlets;
 mod places;
+mod roads;
 mod support;
 mod vault;

@@ -122,11 +122,12 @@ const CIPHERS: &[&str] = &["aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys"];
 /// Who may use the ciphers directly, reviewed one by one; the same list stands in deny.toml.
 const CIPHER_USERS: &[(&str, &str)] = &[
     ("aws-lc-rs", "is the library itself"),
-    ("rcgen", "makes certificates for tests; no build of the product contains it"),
+    ("instant-acme", "signs what it asks a public authority with the account's key"),
+    ("rcgen", "makes certificates of an own authority and requests to a public one"),
     ("rustls", "TLS; its provider is aws-lc-rs, the same code we use"),
     ("rustls-webpki", "checks the certificates of TLS peers with the same provider"),
     ("strongroom-crypto", "is the wall"),
-    ("x509-parser", "comes with rcgen, for tests alone"),
+    ("x509-parser", "reads dates and names of certificates; comes with rcgen"),
 ];
 
 const BANNED: &[(&str, &str)] = &[

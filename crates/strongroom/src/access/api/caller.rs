@@ -29,7 +29,7 @@ impl FromRequestParts<Arc<Desk>> for Caller {
         let call = <Call as FromRequestParts<Arc<Desk>>>::from_request_parts(parts, desk).await?;
         let mut ctx = Ctx {
             actor: Actor::Operator,
-            network: call.peer.map(|peer| peer.network),
+            network: call.peer.and_then(|peer| peer.network),
             now: desk.now(),
             request: call.request,
             rng: Arc::clone(&desk.random),

@@ -181,7 +181,7 @@ pub(super) async fn show(
 }
 
 async fn view(desk: &Desk, meter: &Meter, call: &Call, secret: &str) -> Result<OpenedShare, Error> {
-    let network = call.peer.as_ref().map(|peer| peer.network);
+    let network = call.peer.as_ref().and_then(|peer| peer.network);
     meter.count(network, desk.now().as_ms() / 60_000)?;
     outlets::open_share(desk, network, secret).await
 }

@@ -264,7 +264,10 @@ fn index(
         }
         rebuilt.index_rows += 1;
     }
-    // Those who were merged into this one are this one.
+    // One who was merged away left the way back to whom it was merged into.
+    if core.is_merged_away {
+        return Ok(());
+    }
     for pseudonym in std::iter::once(&core.pseudonym).chain(&core.merged) {
         let hash = keyring.subject_index(&pseudonym.0)?;
         db.execute(&store::insert_subject(&hash, key))?;

@@ -40,7 +40,9 @@ pub(in crate::vault) fn parting(
     let all = core.relations.iter().map(|relation| relation.name.clone());
     let ends = all.filter(|relation| !stays(relation)).collect();
     let mut kept = left.why.clone();
-    for one in &mut kept {
+    // Records are kept or go as a whole, so what names them (`invoice.number`) stands as it is.
+    let of_customer = |one: &&mut Kept| !one.fields.iter().any(|name| name.contains('.'));
+    for one in kept.iter_mut().filter(of_customer) {
         one.fields = named(&|id| {
             let known = applied.registry.compartment(id);
             known.is_some_and(|known| known.needed_for.contains(&one.relation))

@@ -224,7 +224,7 @@ async fn a_handler_learns_who_called_and_when() {
     assert_eq!(answer.header("strongroom-request-id").unwrap(), call.request.to_string());
     assert_eq!(call.now, TestClock::at(NOON).now());
     let network = "127.0.0.1".parse().unwrap();
-    assert_eq!(call.peer, Some(Peer { network, secure: Secure::Plain }));
+    assert_eq!(call.peer, Some(Peer { network: Some(network), secure: Secure::Plain }));
 }
 
 #[tokio::test]

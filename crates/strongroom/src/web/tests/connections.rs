@@ -18,7 +18,7 @@ use crate::web::{Body, Listen, serve};
 async fn plain_http_is_refused_beyond_the_loopback() {
     for address in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"] {
         // A machine without IPv6 cannot bind, and then serves nothing either.
-        match Listen::bind(address.parse().unwrap(), None).map(|listen| listen.address()) {
+        match Listen::bind(address.parse().unwrap(), None).map(|listen| listen.address().unwrap()) {
             Ok(bound) => panic!("{bound} is open"),
             Err(error) if address.starts_with("0.") => {
                 assert_eq!(
@@ -32,16 +32,18 @@ async fn plain_http_is_refused_beyond_the_loopback() {
     }
     for address in ["127.0.0.1:0", "127.200.3.4:0"] {
         let listen = Listen::bind(address.parse().unwrap(), None).unwrap();
-        assert!(listen.address().ip().is_loopback() && listen.address().port() != 0);
+        assert!(
+            listen.address().unwrap().ip().is_loopback() && listen.address().unwrap().port() != 0
+        );
     }
 }
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_said_to_be() {
     let taken = Listen::bind(ANY_PORT.parse().unwrap(), None).unwrap();
-    let error = Listen::bind(taken.address(), None).map(|_| ()).unwrap_err();
+    let error = Listen::bind(taken.address().unwrap(), None).map(|_| ()).unwrap_err();
     assert_eq!(error.code, "cannot_listen");
-    assert!(error.detail.contains(&taken.address().to_string()), "{}", error.detail);
+    assert!(error.detail.contains(&taken.address().unwrap().to_string()), "{}", error.detail);
 }
 
 /// Writes `start`, then only listens; answers how many seconds the server put up with it.
@@ -96,7 +98,7 @@ async fn a_head_has_a_size() {
 #[tokio::test]
 async fn whoever_comes_when_the_house_is_full_waits() {
     let listen = Listen::bind(ANY_PORT.parse().unwrap(), None).unwrap();
-    let address = listen.address();
+    let address = listen.address().unwrap();
     let router = wrapped(Router::new().route("/x", on_get(|| async { "yes" })));
     tokio::spawn(serve_at_most(1, listen, router, std::future::pending()));
     let mut first = TcpStream::connect(address).await.unwrap();
@@ -135,7 +137,7 @@ fn closing() -> Closing {
         "finished"
     };
     let listen = Listen::bind(ANY_PORT.parse().unwrap(), None).unwrap();
-    let address = listen.address();
+    let address = listen.address().unwrap();
     let router = wrapped(Router::new().route("/x", on_get(answer)));
     let served = tokio::spawn(serve(listen, router, async {
         let _ = stopped.await;

@@ -70,7 +70,7 @@ impl Papers {
         let chain = self.write("chain.pem", &chain, 0o644);
         let tls = read_tls(&chain, &self.write("key.pem", &self.key_pem, 0o600), NOON).unwrap();
         let listen = Listen::bind("0.0.0.0:0".parse().unwrap(), Some(tls)).unwrap();
-        let port = listen.address().port();
+        let port = listen.address().unwrap().port();
         let answer = |call: Call| async move {
             format!("{:?}", call.peer.map(|peer| peer.secure == Secure::Tls))
         };

@@ -158,7 +158,7 @@ fn forged_key(own: &str) -> String {
 
 const INSERT_KEY: &str = "INSERT INTO api_key
   SELECT x'eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee', name, role, purposes, created_ms, expires_ms, NULL,
-    verifier, version, mac, NULL
+    verifier, version, mac, NULL, people
   FROM api_key WHERE role = 'privacy' AND revoked_ms IS NULL;";
 
 const TABLES: [&str; 6] = [

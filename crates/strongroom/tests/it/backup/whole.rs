@@ -320,7 +320,7 @@ async fn a_backup_holds_no_value_no_index_and_no_key_beside_the_data() {
     assert_eq!(listed["minutes_ago"], 0);
 }
 
-const CARRIED_TABLES: [&str; 26] = [
+const CARRIED_TABLES: [&str; 31] = [
     "api_key",
     "backup",
     "backup_check",
@@ -332,6 +332,7 @@ const CARRIED_TABLES: [&str; 26] = [
     "finding",
     "holding",
     "import",
+    "import_map",
     "installation",
     "ledger_actor",
     "ledger_entry",
@@ -345,6 +346,10 @@ const CARRIED_TABLES: [&str; 26] = [
     "policy_version",
     "repeat",
     "sealed_record",
+    "send",
+    "send_recipient",
+    "share",
     "shelf_record",
     "token",
+    "walk",
 ];

@@ -24,10 +24,11 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 43] = [
+const COMMANDS: [&str; 44] = [
     "demo",
     "init",
     "serve",
+    "tls own-ca",
     "backup",
     "backup list",
     "restore",

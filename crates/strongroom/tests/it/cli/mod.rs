@@ -1,9 +1,11 @@
 //! The command line, with the real binary: what a person types, sees and interrupts.
 
 mod demo;
+mod doctor;
 mod export;
 mod help;
 mod import;
+mod init;
 mod key;
 mod policy;
 mod serve;

@@ -206,6 +206,8 @@ DELETE /v1/policy/pending                      admin    done
 POST   /v1/access/why                          admin    asks
 POST   /v1/keys                                admin    secret_shown_once
 DELETE /v1/keys/{id}                           admin    done
+POST   /v1/keys/{id}/disable                   operator done
+POST   /v1/keys/{id}/enable                    operator done
 DELETE /v1/keys/own                            desk     key_ended
 POST   /v1/clock/confirm                       admin    done
 POST   /v1/seal                                admin    sealed
@@ -291,6 +293,9 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
     if let Some(call) = outward(shop, method, path, &id).await {
         return call;
     }
+    if let Some(call) = apart_from_customers(shop, method, path).await {
+        return call;
+    }
     let hash = format!("{number:064x}");
     let begin = json!({ "file_sha256": hash, "map_sha256": hash });
     let mut row = person(number + 1_000);
@@ -316,12 +321,6 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
             (path.replace("{name}", "old-shop"), Some(json!({ "columns": [] })))
         }
         (_, "/v1/imports") => (path, Some(begin)),
-        ("DELETE", "/v1/keys/{id}") => {
-            let spare = json!({ "name": "spare", "role": "desk" });
-            let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
-            (format!("/v1/keys/{}", spare.json["id"].as_str().unwrap()), None)
-        }
-        ("POST", "/v1/keys") => (path, Some(json!({ "name": "one more", "role": "desk" }))),
         ("POST", "/v1/policy") => {
             let wider = POLICY.replacen("per_day = 30 }", "per_day = 31 }", 1);
             (path, Some(json!({ "policy": wider })))
@@ -344,13 +343,6 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
             let path = format!("{own}/records/{}", added.json["id"].as_str().unwrap());
             (path, Some(json!({ "fields": { "body": "rings at noon" } })))
         }
-        ("PUT", "/v1/places/{name}") => (
-            path.replace("{name}", "cabinet"),
-            Some(json!({ "kind": "paper_box", "owner": "desk" })),
-        ),
-        ("POST", "/v1/places/{name}/close") => {
-            (path.replace("{name}", "cabinet"), Some(json!({ "evidence": "ticket 4" })))
-        }
         (_, "/v1/customers/{id}/relations") => {
             (path, Some(json!({ "name": "enquiry", "act": "touch" })))
         }
@@ -359,6 +351,30 @@ async fn request(shop: &Shop, method: &str, path: &str, number: usize) -> (Strin
         _ => (path, None),
     };
     (path.replace("{id}", &id), body)
+}
+
+/// Calls about keys and places.
+async fn apart_from_customers(
+    shop: &Shop,
+    method: &str,
+    path: &str,
+) -> Option<(String, Option<Value>)> {
+    if path.starts_with("/v1/keys/{id}") {
+        let spare = json!({ "name": "spare", "role": "desk" });
+        let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
+        let id = spare.json["id"].as_str().unwrap().to_owned();
+        if path.ends_with("/enable") {
+            shop.as_operator("POST", &format!("/v1/keys/{id}/disable"), None).await;
+        }
+        return Some((path.replace("{id}", &id), None));
+    }
+    let body = match (method, path) {
+        ("POST", "/v1/keys") => json!({ "name": "one more", "role": "desk" }),
+        ("PUT", "/v1/places/{name}") => json!({ "kind": "paper_box", "owner": "desk" }),
+        ("POST", "/v1/places/{name}/close") => json!({ "evidence": "ticket 4" }),
+        _ => return None,
+    };
+    Some((path.replace("{name}", "cabinet"), Some(body)))
 }
 
 fn merge_of(other: &str) -> Value {
