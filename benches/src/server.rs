@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 
+use anyhow::Context;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::http::header::{CONTENT_TYPE, ETAG};
@@ -47,8 +48,10 @@ impl ServeForBench {
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (product, constant) = (Listen::bind(any_port, None)?, Listen::bind(any_port, None)?);
         let Shop { app, router, key, customers } = shop;
-        let product_port = product.address().port();
-        let constant_port = constant.address().port();
+        let port = |listen: &Listen| listen.address().map(|address| address.port());
+        let (product_port, constant_port) = (port(&product), port(&constant));
+        let product_port = product_port.context("no port")?;
+        let constant_port = constant_port.context("no port")?;
         let plan = Plan { product_port, constant_port, key, customers, body_bytes };
         plan.write(&plan_path(&self.folder))?;
 
