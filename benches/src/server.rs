@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::Context;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::http::header::{CONTENT_TYPE, ETAG};
