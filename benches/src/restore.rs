@@ -7,7 +7,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -17,6 +16,7 @@ use strongroom::backup::{self, MissingKeys, Outcome, RestoreInput};
 use strongroom::ctx::SystemClock;
 use strongroom::keys::Places;
 use strongroom_crypto::{Random, SystemRandom};
+use tokio::time::Instant;
 
 use crate::machine::{Machine, Versions, load_average};
 use crate::shop::Shop;
