@@ -211,6 +211,8 @@ pub enum Miss {
     LifeChanged,
     /// The same call, sent at the same moment, was done.
     Repeated,
+    /// Whom this is for is served by another row, which was or will be done.
+    Served,
     /// What it asks for was done or undone already.
     StateChanged,
     /// Another customer has this value or reference (the numeric field id).

@@ -218,13 +218,7 @@ pub fn authenticate<'a>(
         let kind = crate::error::ErrorKind::Unauthenticated;
         return Err(Error::new(kind, "key_ended", why));
     }
-    Ok(Actor::Key {
-        id: row.id,
-        role: row.role.clone(),
-        purposes: row.purposes.clone(),
-        expires: row.expires,
-        behalf: None,
-    })
+    Ok(row.actor())
 }
 
 fn refuse_bad_input(input: &NewKeyInput) -> Result<(), Error> {

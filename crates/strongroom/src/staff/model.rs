@@ -2,7 +2,7 @@
 
 use strongroom_crypto::{Encoder, Plain, Random, SecretKey, sha256};
 
-use crate::ctx::Time;
+use crate::ctx::{Actor, Time};
 use crate::error::Error;
 use crate::id::{ApiKey, Id};
 
@@ -36,6 +36,17 @@ pub struct KeyRow {
 }
 
 impl KeyRow {
+    /// Whoever presents it, as long as it counts; on nobody's behalf yet.
+    pub fn actor(&self) -> Actor {
+        Actor::Key {
+            id: self.id,
+            role: self.role.clone(),
+            purposes: self.purposes.clone(),
+            expires: self.expires,
+            behalf: None,
+        }
+    }
+
     /// What the row's MAC covers.
     pub(super) fn columns(&self) -> Vec<u8> {
         let mut encoder = Encoder::new("api_key");

@@ -118,6 +118,12 @@ pub(super) enum IndexKind {
 }
 
 impl Core {
+    /// Whether the ledger means this customer by that name. One who was merged into another is that
+    /// other from then on.
+    pub(super) fn stands_for(&self, subject: &Pseudonym) -> bool {
+        self.pseudonym == *subject || self.merged.contains(subject)
+    }
+
     /// The cells of the core record. The numbers are the core's own, not the policy's.
     pub(super) fn cells(&self) -> Vec<(u8, Plain)> {
         let mut relations = Encoder::new("core/relations");

@@ -187,8 +187,10 @@ pub(super) struct Remainder {
     pub(super) compartments: BTreeSet<[u8; 16]>,
     /// Shelves of records, which outlive the relation to the end of their year.
     pub(super) shelves: BTreeSet<[u8; 16]>,
-    /// In words, one line a relation and one a kind of record.
+    /// In words, one line a relation.
     pub(super) why: Vec<Kept>,
+    /// And one line a kind of record.
+    pub(super) why_records: Vec<Kept>,
 }
 
 /// Why something stays.
@@ -211,6 +213,7 @@ pub(super) fn remainder(applied: &Applied, core: &Core, now: Time) -> Remainder 
         compartments: BTreeSet::new(),
         shelves: BTreeSet::new(),
         why: Vec::new(),
+        why_records: Vec::new(),
     };
     if core.is_merged_away {
         // All that a duty needs stands with whom it was merged into.

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -14,13 +13,12 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::error::Error;
+use crate::web::post::trusted_by;
 
 /// Speaks to the directory of an authority and what it leads to.
 #[derive(Clone)]
@@ -30,32 +28,8 @@ impl Directory {
     /// Trusts the certificates of a PEM file, or without one those the system trusts. There is no way
     /// to trust whoever answers.
     pub fn trusting(ca_file: Option<&Path>) -> Result<Self, Error> {
-        let mut roots = RootCertStore::empty();
-        match ca_file {
-            Some(path) => {
-                let text = std::fs::read(path).map_err(|cause| bad_ca(path, &cause.to_string()))?;
-                for certificate in CertificateDer::pem_slice_iter(&text) {
-                    let certificate = certificate.map_err(|_| bad_ca(path, "it is not PEM"))?;
-                    roots.add(certificate).map_err(|_| bad_ca(path, "it holds no certificate"))?;
-                }
-            }
-            None => {
-                let found = rustls_native_certs::load_native_certs();
-                roots.add_parsable_certificates(found.certs);
-            }
-        }
-        if roots.is_empty() {
-            let detail = "no certificate was found to trust the authority by; install the system's \
-                          (ca-certificates), or name a PEM file in `tls.acme.ca_file`";
-            return Err(Error::unprocessable("bad_certificate", detail));
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(Error::internal)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        let config = trusted_by(ca_file, "tls.acme.ca_file")?;
+        Ok(Self(TlsConnector::from(config)))
     }
 
     async fn ask(
@@ -97,11 +71,6 @@ impl HttpClient for Directory {
             }
         })
     }
-}
-
-fn bad_ca(path: &Path, problem: &str) -> Error {
-    let detail = format!("`tls.acme.ca_file` names `{}`: {problem}", path.display());
-    Error::unprocessable("bad_certificate", detail)
 }
 
 /// A chain of certificates and a description; authorities send a few KiB.

@@ -50,15 +50,20 @@ pub struct Poster {
     live: Option<SendRequest<Full<Bytes>>>,
 }
 
-/// Trusts the certificates of a PEM file, or without one those the system trusts.
-pub fn trusted_by(ca: Option<&Path>) -> Result<Arc<ClientConfig>, Error> {
+/// Trusts the certificates of a PEM file, which a setting of this name may give, or without one those
+/// the system trusts. There is no way to trust whoever answers.
+pub fn trusted_by(ca: Option<&Path>, setting: &str) -> Result<Arc<ClientConfig>, Error> {
+    let refuse = |path: &Path, problem: &str| {
+        let detail = format!("`{setting}` names `{}`: {problem}", path.display());
+        Error::unprocessable("bad_certificate", detail)
+    };
     let mut roots = RootCertStore::empty();
     match ca {
         Some(path) => {
-            let text = std::fs::read(path).map_err(|cause| bad_ca(path, &cause.to_string()))?;
+            let text = std::fs::read(path).map_err(|cause| refuse(path, &cause.to_string()))?;
             for certificate in CertificateDer::pem_slice_iter(&text) {
-                let certificate = certificate.map_err(|_| bad_ca(path, "is not PEM"))?;
-                roots.add(certificate).map_err(|_| bad_ca(path, "is no certificate"))?;
+                let certificate = certificate.map_err(|_| refuse(path, "it is not PEM"))?;
+                roots.add(certificate).map_err(|_| refuse(path, "it holds no certificate"))?;
             }
         }
         None => {
@@ -67,8 +72,10 @@ pub fn trusted_by(ca: Option<&Path>) -> Result<Arc<ClientConfig>, Error> {
         }
     }
     if roots.is_empty() {
-        let detail = "no certificate to trust servers by was found; install the system's \
-                      (ca-certificates), or name a PEM file with `ca`";
+        let detail = format!(
+            "no certificate to trust servers by was found; install the system's (ca-certificates), \
+             or name a PEM file with `{setting}`"
+        );
         return Err(Error::unprocessable("bad_certificate", detail));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -189,11 +196,6 @@ fn is_public(address: IpAddr) -> bool {
                 && !(first == 0x2001 && (second == 0 || second == 0x0db8))
         }
     }
-}
-
-fn bad_ca(path: &Path, problem: &str) -> Error {
-    let detail = format!("the certificate `{}`: {problem}", path.display());
-    Error::unprocessable("bad_certificate", detail)
 }
 
 /// On a network that works a connection takes milliseconds.

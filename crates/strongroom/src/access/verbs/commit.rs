@@ -114,6 +114,10 @@ pub fn refusal_of(miss: Miss) -> Error {
                           what became of it";
             Error::conflict("call_repeated", detail)
         }
+        Miss::Served => {
+            let detail = "whom this is for gets it as another customer, whom they were merged into";
+            Error::conflict("served_already", detail)
+        }
         Miss::StateChanged => {
             let detail = "this was done or undone already; read it again";
             Error::conflict("state_changed", detail)

@@ -82,11 +82,5 @@ pub fn actor_of_key(desk: &Desk, id: &Id<ApiKey>) -> Result<Actor, Error> {
                       another";
         return Err(Error::new(ErrorKind::Unauthenticated, "key_ended", detail));
     };
-    Ok(Actor::Key {
-        id: *id,
-        role: row.role.clone(),
-        purposes: row.purposes.clone(),
-        expires: row.expires,
-        behalf: None,
-    })
+    Ok(row.actor())
 }

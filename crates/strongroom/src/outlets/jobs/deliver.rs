@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::access::{self, Desk, actor_of_key, may_send, system_grant};
-use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Subjects, Time};
+use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Subjects, Time};
 use crate::error::{Error, ErrorKind};
 use crate::outlets::jobs::https::HttpsChannel;
 use crate::outlets::jobs::smtp::{SmtpChannel, SmtpSettings};
@@ -220,7 +220,7 @@ impl Run {
         let origin = self.send.id.to_string();
         let place = PlaceName::parse(&self.send.outlet)?;
         let allow = |id: &_| may_send(desk, &ctx, &self.send.outlet, Some(id)).map(Allowance::Key);
-        let act = |fields: FieldSet, values: &BTreeMap<String, FieldValue>| {
+        let act = |now_as: &Pseudonym, fields: FieldSet, values: &BTreeMap<String, FieldValue>| {
             // What cannot be written is not let go.
             self.letter(recipient, values, ctx.now)?;
             let holding = NewHolding {
@@ -237,14 +237,20 @@ impl Run {
             let released = store::update_recipient(released, &recipient.mac);
             let same = store::same_send(&self.send);
             let miss = Miss::StateChanged;
+            let mut guards = vec![
+                Guard::Rows { statement: same, expected: 1, miss: miss.clone() },
+                Guard::Rows { statement: released, expected: 1, miss },
+            ];
+            if *now_as != recipient.subject {
+                // Merged into another: who stands in this send themselves gets it as themselves.
+                let statement = store::recipients_of(&self.send.id, now_as);
+                guards.push(Guard::Rows { statement, expected: 0, miss: Miss::Served });
+            }
             Ok(Release {
                 entry: Entry::new(&ctx, EntryKind::Send, "outlet.send")
                     .because(&self.send.outlet, "")
                     .counting(1),
-                guards: vec![
-                    Guard::Rows { statement: same, expected: 1, miss: miss.clone() },
-                    Guard::Rows { statement: released, expected: 1, miss },
-                ],
+                guards,
                 writes,
                 life: None,
             })
@@ -357,7 +363,7 @@ pub(super) fn cannot(code: &'static str) -> Error {
     Error::new(ErrorKind::Unprocessable, code, "nothing can be sent to this customer")
 }
 
-const SKIPPED: [&str; 3] = ["bad_address", "consent_missing", "no_address"];
+const SKIPPED: [&str; 4] = ["bad_address", "consent_missing", "no_address", "served_already"];
 
 const DAMAGED: [&str; 2] = ["key_missing", "tampered"];
 

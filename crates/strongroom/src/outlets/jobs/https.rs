@@ -29,7 +29,7 @@ impl HttpsSettings {
         let authorization = token.map(|token| Zeroizing::new(format!("Bearer {}", *token)));
         let reach =
             if outlet.allow_private_address { Reach::PrivateToo } else { Reach::PublicOnly };
-        Ok(Self { tls: trusted_by(outlet.ca.as_deref())?, authorization, reach })
+        Ok(Self { tls: trusted_by(outlet.ca.as_deref(), "ca")?, authorization, reach })
     }
 }
 

@@ -28,6 +28,11 @@ pub(super) fn same_send(row: &SendRow) -> Statement {
     Statement::new(SAME_SEND, vec![row.id.as_bytes().into(), row.mac.into()])
 }
 
+/// Meets the recipients of a send that a customer is.
+pub(super) fn recipients_of(send: &Id<Sending>, subject: &Pseudonym) -> Statement {
+    Statement::new(RECIPIENTS_OF, vec![send.as_bytes().into(), subject.0.into()])
+}
+
 pub(super) async fn find_send(
     snapshot: &mut Snapshot,
     id: &Id<Sending>,
@@ -177,6 +182,8 @@ SET outlet = $2, asked_by = $3, segment = $4, template = $5, asked_ms = $6, stat
 WHERE id = $1 AND mac = $13";
 
 const SAME_SEND: &str = "SELECT 1 FROM send WHERE id = $1 AND mac = $2";
+
+const RECIPIENTS_OF: &str = "SELECT 1 FROM send_recipient WHERE send = $1 AND subject = $2";
 
 const FIND_SEND: &str =
     "SELECT id, outlet, asked_by, segment, template, asked_ms, state, why, place,

@@ -8,7 +8,9 @@ use strongroom_crypto::random_array;
 use zeroize::Zeroizing;
 
 use crate::access::{self, Attempt, Desk, commit_or_retry, system_grant};
-use crate::ctx::{Actor, Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Receipt, Subjects, Time};
+use crate::ctx::{
+    Actor, Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receipt, Subjects, Time,
+};
 use crate::error::{Error, ErrorKind};
 use crate::id::{Customer, Id, Share};
 use crate::outlets::store::{self, SHARE_TABLE, ShareRow};
@@ -172,7 +174,11 @@ async fn open(desk: &Desk, ctx: &Ctx, row: &ShareRow) -> Result<OpenedShare, Err
         let grant = system_grant(ctx, row.fields.iter().collect())?;
         Ok(Allowance::System(grant, row.purpose.clone(), Arc::clone(&applied)))
     };
-    let act = |fields: FieldSet, _: &BTreeMap<String, FieldValue>| {
+    let act = |now_as: &Pseudonym, fields: FieldSet, _: &BTreeMap<String, FieldValue>| {
+        // Whoever made the link knew nothing of whom this customer was merged into since.
+        if *now_as != row.subject {
+            return Err(no_share());
+        }
         let holding = NewHolding {
             place: &place,
             kind: PlaceKind::Vendor,

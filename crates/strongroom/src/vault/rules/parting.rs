@@ -1,12 +1,13 @@
 //! What an erasure leaves and takes, field by field, as whoever asked for it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
 use crate::ctx::Time;
 use crate::policy::Applied;
 use crate::vault::model::Core;
+use crate::vault::rules::records::record_fields;
 use crate::vault::rules::{Kept, Remainder};
 
 /// What becomes of a customer who is to be forgotten.
@@ -14,7 +15,7 @@ use crate::vault::rules::{Kept, Remainder};
 pub struct Parting {
     /// What a legal duty keeps; empty when everything goes.
     pub kept: Vec<Kept>,
-    /// The fields that go.
+    /// The fields that go; those of records by kind, `invoice.number`, where at least one goes.
     pub goes: Vec<String>,
     /// The relations that end.
     pub ends: Vec<String>,
@@ -35,19 +36,20 @@ pub(in crate::vault) fn parting(
         names.sort();
         names
     };
-    let goes = named(&|id| !left.compartments.contains(id));
+    let mut goes = named(&|id| !left.compartments.contains(id));
+    goes.extend(fields_of_records(applied, core, &left));
     let stays = |relation: &str| core_relations(&left).any(|name| name == relation);
     let all = core.relations.iter().map(|relation| relation.name.clone());
     let ends = all.filter(|relation| !stays(relation)).collect();
     let mut kept = left.why.clone();
-    // Records are kept or go as a whole, so what names them (`invoice.number`) stands as it is.
-    let of_customer = |one: &&mut Kept| !one.fields.iter().any(|name| name.contains('.'));
-    for one in kept.iter_mut().filter(of_customer) {
+    for one in &mut kept {
         one.fields = named(&|id| {
             let known = applied.registry.compartment(id);
             known.is_some_and(|known| known.needed_for.contains(&one.relation))
         });
     }
+    // Records are kept or go as a whole, whichever of their fields hold a value.
+    kept.extend(left.why_records.iter().cloned());
     Parting { kept, goes, ends }
 }
 
@@ -55,6 +57,13 @@ pub(in crate::vault) fn parting(
 pub(in crate::vault) fn last_day(until: Time, zone: &TimeZone) -> String {
     // The end is the first moment after that day.
     until.plus_ms(-1).day_in(zone)
+}
+
+/// The fields of all kinds of record of which at least one shelf goes.
+fn fields_of_records(applied: &Applied, core: &Core, left: &Remainder) -> Vec<String> {
+    let goes = core.shelves.iter().filter(|shelf| !left.shelves.contains(&shelf.id));
+    let kinds: BTreeSet<&str> = goes.map(|shelf| shelf.kind.as_str()).collect();
+    kinds.into_iter().flat_map(|kind| record_fields(applied, kind)).collect()
 }
 
 fn core_relations(left: &Remainder) -> impl Iterator<Item = &str> {

@@ -152,16 +152,20 @@ pub(super) fn remaining_shelves(applied: &Applied, core: &Core, now: Time, left:
         let over = shelf_over(shelf, &policy.business().timezone);
         let Some(until) = over.filter(|over| *over > now) else { continue };
         left.shelves.insert(shelf.id);
-        let kind = policy.records().get(shelf.kind.as_str());
-        let fields = kind.into_iter().flat_map(|kind| kind.fields.keys());
-        let fields = fields.map(|field| format!("{}.{field}", shelf.kind));
         let kept = kinds.entry(&shelf.kind).or_insert_with(|| Kept {
             relation: relation.to_owned(),
             basis: basis.clone(),
             until,
-            fields: fields.collect(),
+            fields: record_fields(applied, &shelf.kind),
         });
         kept.until = kept.until.later(until);
     }
-    left.why.extend(kinds.into_values());
+    left.why_records.extend(kinds.into_values());
+}
+
+/// The fields of a kind of record as they are named beside a customer's own: `invoice.number`. Of a
+/// kind that the policy has dropped only the kind.
+pub(super) fn record_fields(applied: &Applied, kind: &str) -> Vec<String> {
+    let Some(declared) = applied.policy.records().get(kind) else { return vec![kind.to_owned()] };
+    declared.fields.keys().map(|field| format!("{kind}.{field}")).collect()
 }

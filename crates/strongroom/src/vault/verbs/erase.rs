@@ -51,17 +51,7 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
         let fewer = daily_limit(desk, ctx).await?;
         let grace_days = i64::from(applied.policy.business().erase_grace.days());
         let due = ctx.now.plus_days(grace_days);
-        let mut job = JobRow {
-            id: random_array(ctx.rng.as_ref())?,
-            state: JobState::Asked,
-            customer: opened.row.key,
-            asked: ctx.now,
-            due,
-            plan: Vec::new(),
-            version: 1,
-            mac: [0; 32],
-        };
-        job.mac = desk.keyring.mac_row(store::JOB_TABLE, &job.columns())?;
+        let job = new_job(desk, ctx, &opened, due)?;
         let entry = Entry::new(ctx, EntryKind::Erase, "erase.ask")
             .about(Subjects::One(opened.core.pseudonym));
         let change = grant
@@ -143,6 +133,27 @@ pub async fn cancel_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<
         }
     }
     Err(changed_meanwhile())
+}
+
+/// An erasure to come, MACed.
+pub(in crate::vault) fn new_job(
+    desk: &Desk,
+    ctx: &Ctx,
+    opened: &Opened,
+    due: Time,
+) -> Result<JobRow, Error> {
+    let mut job = JobRow {
+        id: random_array(ctx.rng.as_ref())?,
+        state: JobState::Asked,
+        customer: opened.row.key,
+        asked: ctx.now,
+        due,
+        plan: Vec::new(),
+        version: 1,
+        mac: [0; 32],
+    };
+    job.mac = desk.keyring.mac_row(store::JOB_TABLE, &job.columns())?;
+    Ok(job)
 }
 
 /// Moves a customer to another state: a new version and a new life, MACed.

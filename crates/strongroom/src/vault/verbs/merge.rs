@@ -18,9 +18,9 @@ use crate::vault::model::{
     Core, CustomerState, IndexEntry, REFERENCE_FIELD, Rows, Shelf, TOKEN_VERSION,
 };
 use crate::vault::rules;
-use crate::vault::store::{self, JobRow, JobState, TokenRow};
+use crate::vault::store::{self, TokenRow};
 use crate::vault::verbs::create::Sealing;
-use crate::vault::verbs::erase::{daily_limit, hold_guard, register};
+use crate::vault::verbs::erase::{daily_limit, hold_guard, new_job, register};
 use crate::vault::verbs::open::{Opened, open_active};
 use crate::vault::verbs::read::still_alive;
 use crate::vault::verbs::records::{SHELVES_MAX, new_shelf, restock};
@@ -88,7 +88,7 @@ pub async fn merge(
         let pair = Pair { stays: &stays, goes: &goes };
         let Some(merging) = pair.merge(desk, ctx, &applied, &input.keep).await? else { continue };
         let due = ctx.now.plus_days(i64::from(applied.policy.business().erase_grace.days()));
-        let job = job(desk, ctx, &goes, due)?;
+        let job = new_job(desk, ctx, &goes, due)?;
         let pseudonyms = vec![stays.core.pseudonym, goes.core.pseudonym];
         let (row, sealing, guards) = merging.finish(ctx, &applied, pair)?;
         let written = Written { sealed_hash: sealing.hash, row_mac: row.mac };
@@ -433,21 +433,6 @@ fn hide(ctx: &Ctx, change: Change, goes: &Opened) -> Result<Change, Error> {
     let statement = store::update_customer(&row, &goes.row);
     let miss = Miss::VersionChanged;
     Ok(change.guard(Guard::Rows { statement, expected: 1, miss }).write_all(sealing.writes))
-}
-
-fn job(desk: &Desk, ctx: &Ctx, goes: &Opened, due: Time) -> Result<JobRow, Error> {
-    let mut job = JobRow {
-        id: random_array(ctx.rng.as_ref())?,
-        state: JobState::Asked,
-        customer: goes.row.key,
-        asked: ctx.now,
-        due,
-        plan: Vec::new(),
-        version: 1,
-        mac: [0; 32],
-    };
-    job.mac = desk.keyring.mac_row(store::JOB_TABLE, &job.columns())?;
-    Ok(job)
 }
 
 /// Which compartment each field of a customer is sealed in.

@@ -23,9 +23,6 @@ mod show_records;
 mod tokens;
 mod upsert;
 
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-
 use crate::error::Error;
 
 pub use batch::{BATCH_ITEMS_MAX, BatchItem, BatchOutcome, batch};
@@ -63,25 +60,6 @@ pub use upsert::{Upserted, upsert};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.
 pub(super) const ATTEMPTS_MAX: usize = 5;
-
-/// Runs work that opens or seals many customers on a thread that may block, so that short requests do
-/// not wait for it.
-pub(super) async fn apart<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    static PLACES: Semaphore = Semaphore::const_new(APART_MAX);
-    let place = PLACES.acquire().await.map_err(Error::internal)?;
-    let runtime = Handle::current();
-    let done = tokio::task::spawn_blocking(move || {
-        // Held to the end of the work, which goes on when its caller has gone away.
-        let _place = place;
-        runtime.block_on(work)
-    });
-    done.await.map_err(Error::internal)?
-}
-
-/// Two cores seal no faster in more threads, and what each of them holds is a chunk in memory.
-const APART_MAX: usize = 4;
 
 pub(super) fn changed_meanwhile() -> Error {
     let detail = "rights or the customer keep changing while this is done; try again";

@@ -55,13 +55,14 @@ pub enum Released {
 }
 
 /// Opens the fields of a customer, commits the entry, and only then gives the values out. `act` may
-/// look at them to refuse what cannot be used.
+/// look at them to refuse what cannot be used, and at the name the customer has now: whoever was
+/// merged into another is that other.
 pub async fn release(
     desk: &Desk,
     ctx: &Ctx,
     subject: &Pseudonym,
     allow: impl Fn(&Id<Customer>) -> Result<Allowance, Error>,
-    act: impl Fn(FieldSet, &BTreeMap<String, FieldValue>) -> Result<Release, Error>,
+    act: impl Fn(&Pseudonym, FieldSet, &BTreeMap<String, FieldValue>) -> Result<Release, Error>,
 ) -> Result<Released, Error> {
     for _ in 0..ATTEMPTS_MAX {
         let Some(opened) = open_behind(desk, ctx, subject).await? else {
@@ -85,7 +86,7 @@ pub async fn release(
         let applied = Arc::clone(applied);
         let values = named(&applied, open_allowed(&allowance, &opened, &wanted)?)?;
         let fields = FieldSet::of(wanted);
-        let Release { entry, guards, writes, life } = act(fields, &values)?;
+        let Release { entry, guards, writes, life } = act(&opened.core.pseudonym, fields, &values)?;
         if life.is_some_and(|life| life != opened.row.life) {
             return Ok(Released::Gone);
         }
@@ -143,7 +144,7 @@ pub async fn segment(
     Ok((subjects, keys.last().copied()))
 }
 
-/// Who is behind a pseudonym; none once they are erased.
+/// Who is behind a pseudonym now; none once they are erased.
 pub async fn customer_behind(
     desk: &Desk,
     ctx: &Ctx,
@@ -161,7 +162,7 @@ async fn open_behind(desk: &Desk, ctx: &Ctx, subject: &Pseudonym) -> Result<Opti
     };
     let Some(key) = key else { return Ok(None) };
     let Some(opened) = open(desk, ctx, Which::Key(key)).await? else { return Ok(None) };
-    if opened.core.pseudonym != *subject {
+    if !opened.core.stands_for(subject) {
         let detail = "a row that leads from the ledger to a customer was changed by other hands, so \
                       nobody is named; restore the data from a backup";
         return Err(Error::unavailable("tampered", detail));

@@ -13,9 +13,7 @@ use crate::id::{Customer, Id};
 use crate::ledger;
 use crate::places::{self, HeldOf, PlaceName};
 use crate::policy::Right;
-use crate::vault::model::Core;
 use crate::vault::store;
-use crate::vault::verbs::apart;
 use crate::vault::verbs::open::{Which, open};
 
 /// Which part of a scope is asked for.
@@ -85,7 +83,8 @@ pub enum Touched {
     Unopened(Option<Id<Customer>>),
 }
 
-/// Whose data an actor touched, or was at a place, in a span of time. The question itself is an entry, made first.
+/// Whose data an actor touched, or was at a place, in a span of time. The question itself is an entry,
+/// made first.
 pub async fn scope(desk: &Arc<Desk>, ctx: &Ctx, asked: ScopeAsked) -> Result<Scope, Error> {
     let grant = access::permit(desk, ctx, Right::Ledger)?;
     let applied = Arc::clone(desk.rights.now()?.applied()?);
@@ -99,19 +98,20 @@ pub async fn scope(desk: &Arc<Desk>, ctx: &Ctx, asked: ScopeAsked) -> Result<Sco
     let more = sums.len() > limit;
     sums.truncate(limit);
     let next = sums.last().filter(|_| more).map(|(_, sum)| sum.position);
-    let (desk, ctx) = (Arc::clone(desk), ctx.clone());
-    let lines = apart(async move {
+    let (own, ctx) = (Arc::clone(desk), ctx.clone());
+    let name_all = move || async move {
         let mut lines = Vec::with_capacity(sums.len());
         for (subject, sum) in sums {
             let names = sum.fields.iter().filter_map(|it| applied.registry.name_of(it));
             let fields = names.map(str::to_owned).collect();
-            let who = who_is(&desk, &ctx, &subject).await?;
+            let who = who_is(&own, &ctx, &subject).await?;
             let Sum { times, first, last, .. } = sum;
             lines.push(ScopeLine { who, fields, times, first, last });
         }
         Ok(lines)
-    });
-    Ok(Scope { lines: lines.await?, next, everyone_as_of, strangers, unknown, receipt })
+    };
+    let lines = desk.data.apart(name_all).await?;
+    Ok(Scope { lines, next, everyone_as_of, strangers, unknown, receipt })
 }
 
 struct Found {
@@ -214,7 +214,7 @@ async fn who_is(desk: &Desk, ctx: &Ctx, subject: &Pseudonym) -> Result<Touched, 
     let id = row.ok().flatten().map(|row| row.id);
     match open(desk, ctx, Which::Key(key)).await {
         Ok(None) => Ok(Touched::Erased),
-        Ok(Some(opened)) if stands_for(&opened.core, subject) => Ok(Touched::Known(opened.row.id)),
+        Ok(Some(opened)) if opened.core.stands_for(subject) => Ok(Touched::Known(opened.row.id)),
         Ok(Some(_)) => {
             let (kind, detail) = (FindingKind::Tampered, LED_ASTRAY.to_owned());
             let finding = Finding { kind, detail, customer: None };
@@ -226,10 +226,6 @@ async fn who_is(desk: &Desk, ctx: &Ctx, subject: &Pseudonym) -> Result<Touched, 
     }
 }
 
-/// One who was merged into another is that other from then on.
-fn stands_for(core: &Core, subject: &Pseudonym) -> bool {
-    core.pseudonym == *subject || core.merged.contains(subject)
-}
 /// Entries of a later incarnation of the ledger stand behind all of the one before it.
 const INCARNATION_SHIFT: u32 = 48;
 

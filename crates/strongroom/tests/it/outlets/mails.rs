@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom::jobs;
 
-use super::{SEND, connections, customer, progress, run, send, template};
+use super::{SEND, connections, customer, merge, progress, run, send, template};
 use crate::support::mail::MailServer;
 use crate::support::{POLICY, Shop, intrude};
 
@@ -107,6 +107,31 @@ async fn whoever_is_hidden_or_erased_after_the_asking_gets_nothing() {
     assert_eq!(progress.json["counts"], json!({ "accepted": 1, "skipped": 1 }));
     assert_eq!(mail.mails().len(), 1);
     assert!(mail.mails()[0].to.starts_with("ada.2"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_merged_after_the_asking_is_served_once_as_whom_they_are_now() {
+    let shop = Shop::open().await;
+    let mail = MailServer::start(shop.folder.path(), &[]);
+    let connections = connections(&shop, &mail.plain());
+    let mut ids = Vec::new();
+    for (number, what) in ["ada", "ada", "ada", "bounce", "ada", "ada"].iter().enumerate() {
+        ids.push(customer(&shop, what, number + 1).await);
+    }
+    let path = send(&shop, &ids[..4]).await;
+    // The second is the first, who is in the send as well; the third is the fifth, who is not.
+    merge(&shop, &ids[0], (&ids[1], 1)).await;
+    merge(&shop, &ids[4], (&ids[2], 1)).await;
+    run(&shop, &connections).await;
+    merge(&shop, &ids[5], (&ids[3], 1)).await;
+    let progress = progress(&shop, &path).await;
+    let counts = json!({ "accepted": 2, "refused": 1, "skipped": 1 });
+    assert_eq!((progress.status.as_u16(), &progress.json["counts"]), (200, &counts));
+    let refused = json!([{ "customer": ids[5], "code": "smtp_550" }]);
+    assert_eq!(progress.json["refused"], refused, "who bounced is named as whom they are now");
+    let mut served: Vec<String> = mail.mails().into_iter().map(|it| it.to).collect();
+    served.sort();
+    assert_eq!(served, ["ada.1@mail.example", "ada.5@mail.example"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

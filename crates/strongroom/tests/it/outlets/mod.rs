@@ -36,6 +36,15 @@ pub(crate) async fn customer(shop: &Shop, what: &str, number: usize) -> String {
     made.json["id"].as_str().unwrap().to_owned()
 }
 
+/// Merges one of a version into a customer who was not changed yet.
+pub(crate) async fn merge(shop: &Shop, stays: &str, goes: (&str, u64)) {
+    let body = json!({ "other": goes.0, "other_version": goes.1, "keep": {} });
+    let path = format!("/v1/customers/{stays}/merge");
+    let headers = [("if-match", "\"1\"")];
+    let merged = shop.call_with("privacy", "POST", &path, Some(body), &headers).await;
+    assert_eq!(merged.status, 200, "{merged:?}");
+}
+
 /// Asks for a send through `parcel-news`; the path of its progress.
 pub(crate) async fn send(shop: &Shop, customers: &[String]) -> String {
     let body = json!({ "customers": customers, "template": template() });

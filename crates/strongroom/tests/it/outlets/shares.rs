@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::merge;
 use crate::support::{Answer, Shop, intrude, send, together};
 
 #[tokio::test]
@@ -96,6 +97,22 @@ async fn a_share_is_dead_when_it_is_over_revoked_or_its_customer_or_key_is_gone(
         let answer = open(&shop, share.json["secret"].as_str().unwrap()).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (404, "no_share"), "{name}");
     }
+}
+
+#[tokio::test]
+async fn bound_a_share_of_one_who_was_merged_does_not_show_whom_they_were_merged_into() {
+    let shop = Shop::open().await;
+    let (stays, goes) = (shop.customer(1).await, shop.customer(2).await);
+    // One life more, as the merge gives the one who stays: their lives are the same number then.
+    let end = json!({ "name": "enquiry", "act": "end" });
+    let path = format!("/v1/customers/{goes}/relations");
+    assert_eq!(shop.call("shop", "POST", &path, Some(end)).await.status, 200);
+    let share = make(&shop, &goes, 24, 9).await;
+    let secret = share.json["secret"].as_str().unwrap();
+    assert_eq!(open(&shop, secret).await.status, 200);
+    merge(&shop, &stays, (&goes, 2)).await;
+    let answer = open(&shop, secret).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (404, "no_share"), "{answer:?}");
 }
 
 #[tokio::test]

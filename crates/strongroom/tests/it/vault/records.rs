@@ -264,6 +264,9 @@ async fn an_erasure_leaves_invoices_to_the_end_of_their_year_and_destroys_messag
     let line = kept.iter().find(|it| it["fields"][0] == "invoice.billing_address").unwrap();
     assert_eq!(line["basis"], "tax law");
     assert_eq!(line["until"], "2028-01-01T00:00:00.000Z", "2017 and ten years: to the end of 2027");
+    let goes = asked.json["goes"].as_array().unwrap();
+    assert!(goes.contains(&json!("message.body")), "{asked:?}");
+    assert!(!goes.contains(&json!("invoice.billing_address")), "{asked:?}");
     let keys = crate::attack::one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&shop.desk()).await;
