@@ -272,11 +272,6 @@ to = {backups}                # best on another disk
 const NO_ROAD: &str = "\
 # Reached from elsewhere: `strongroom tls own-ca --name HOST`, or a certificate you have:
 
-# Backups are made every hour while it serves; name another disk:
-
-# [backup]
-# to = \"backups\"
-
 # [tls]
 # certificate = \"certificate.pem\"
 # key = \"certificate.key\"
