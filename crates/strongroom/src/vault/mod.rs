@@ -22,7 +22,7 @@ pub use model::{How, Reference, Token};
 pub use rules::{Kept, Parting};
 pub use verbs::{
     Allowance, Asked, BATCH_ITEMS_MAX, BatchItem, BatchOutcome, Begun, CHUNK_ROWS_MAX,
-    ChunkOutcome, ConsentInput, ConsentView, Consented, Consents, Created, EXPORT_PIECE_MAX,
+    ChunkOutcome, ConsentInput, ConsentSaid, ConsentView, Consented, Consents, Created, EXPORT_PIECE_MAX,
     ExportAsk, Exported, ImportRowInput, Keep, Left, Look, Looks, Match, MergeInput, Merged,
     NewCustomer, NewRecord, NothingShown, Patched, Piece, Place, Position, Prospect, RecordShown,
     RecordWritten, RecordsShown, RelationChange, RelationInput, Release, Released, RevealReason,

@@ -27,7 +27,7 @@ use crate::error::Error;
 
 pub use batch::{BATCH_ITEMS_MAX, BatchItem, BatchOutcome, batch};
 pub use consent::{
-    ConsentInput, ConsentView, Consented, Consents, consented, give_consent, list_consents,
+    ConsentInput, ConsentSaid, ConsentView, Consented, Consents, consented, give_consent, list_consents,
     withdraw_consent,
 };
 pub use create::{Created, NewCustomer, RelationInput, create};
