@@ -90,16 +90,16 @@ struct Common {
     #[arg(long, global = true, value_name = "FILE", default_value = "strongroom.toml")]
     config: PathBuf,
     /// A running server, instead of the installation on this machine, like http://127.0.0.1:8720
-    #[arg(long, global = true, value_name = "URL", requires = "key_file")]
+    #[arg(long, global = true, value_name = "URL")]
     server: Option<String>,
     /// A file that holds an API key (sr_live_…) and that only you can read
     #[arg(long, global = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// Who asks, for a key of people: your own opaque name for them, like staff-17
-    #[arg(long, global = true, value_name = "REF", requires = "key_file", value_parser = transport::staff)]
+    #[arg(long, global = true, value_name = "REF", value_parser = transport::staff)]
     on_behalf_of: Option<String>,
     /// The certificate (PEM) that signed the server's, for an https:// server
-    #[arg(long, global = true, value_name = "FILE", requires = "server")]
+    #[arg(long, global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Print the API's JSON instead of words
     #[arg(long, global = true)]
@@ -107,6 +107,21 @@ struct Common {
     /// Write log lines as JSON
     #[arg(long, global = true)]
     log_json: bool,
+}
+
+impl Common {
+    /// What needs what. Not left to the parser, which looks for both on the same side of the command.
+    fn check(&self) -> Result<(), Failure> {
+        if self.key_file.is_none() && (self.server.is_some() || self.on_behalf_of.is_some()) {
+            return Err(Failure::usage(
+                "`--server` and `--on-behalf-of` go with an API key: name its file with `--key-file FILE`",
+            ));
+        }
+        if self.ca.is_some() && self.server.is_none() {
+            return Err(Failure::usage("`--ca` goes with `--server https://…`"));
+        }
+        Ok(())
+    }
 }
 
 #[derive(Subcommand)]
@@ -160,6 +175,7 @@ enum Command {
 
 async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure> {
     let common = &arguments.common;
+    common.check()?;
     match &arguments.command {
         Command::Demo(demo) => demo.run(output).await,
         Command::Init(init) => init.run(output),

@@ -210,13 +210,18 @@ pub(super) fn place(text: &str) -> Result<String, String> {
     Err("the name of a place is lower-case letters, digits, `-` and `.`".to_owned())
 }
 
-/// A name of the policy, or several with commas, as part of an address.
+/// A name of the policy, or several with commas, as part of an address; a record's field has its kind
+/// before a dot.
 pub(super) fn names(text: &str) -> Result<String, String> {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-,".contains(&byte);
-    if !text.is_empty() && text.bytes().all(known) {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    let name = |name: &str| !name.is_empty() && name.bytes().all(known);
+    let of_kind = |it: &str| it.split_once('.').is_some_and(|(kind, field)| name(kind) && name(field));
+    if text.split(',').all(|it| name(it) || of_kind(it)) {
         return Ok(text.to_owned());
     }
-    Err("names of the policy are letters, digits and `_`; separate several by commas".to_owned())
+    Err("names of the policy are letters, digits and `_`, those of a record's fields have its kind \
+         before a dot (`invoice.number`); separate several by commas"
+        .to_owned())
 }
 
 /// Who asks, as a header of a key of people. What has another form is not repeated.

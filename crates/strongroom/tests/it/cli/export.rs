@@ -206,3 +206,19 @@ fn lines_that_are_no_customers_are_told_by_number_and_never_repeated() {
         assert!(told.err.contains(line) && !told.err.contains("Zq"), "{told:?}");
     }
 }
+
+#[test]
+fn fields_of_records_are_named_with_their_kind_on_the_command_line_too() {
+    let (installation, key) = with_customers("old.csv", SHOPIFY.as_bytes(), &SHOP_MAP);
+    let key = text(&key);
+    let export = ["export", "--clear-to-stdout", "--purpose", "leaving", "--key-file", &key];
+    let ask = |fields: &str| installation.run(&[&export[..], &["--fields", fields]].concat());
+    assert_eq!(ask("name,email").code, Some(0));
+    // Understood, and refused by the policy, which grants no record for leaving.
+    let refused = ask("name,invoice.number");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("request req_"), "{refused:?}");
+    for wrong in ["name,,email", "invoice.", ".number", "..", "invoice.number.one"] {
+        assert_eq!(ask(wrong).code, Some(2), "{wrong}");
+    }
+}

@@ -136,3 +136,20 @@ fn over_tls_only_the_named_authority_is_trusted() {
     assert_eq!(ask(&https, &[]).code, Some(2));
     assert_eq!(ask(&format!("http://{address}"), &[]).code, Some(1));
 }
+
+#[test]
+fn the_server_and_the_key_file_may_stand_on_either_side_of_the_command() {
+    let installation = Installation::with_policy(POLICY);
+    let key = text(installation.key("shop"));
+    let (_server, address) = installation.serve();
+    let server = format!("http://{address}");
+    let (at, with) = (["--server", &server], ["--key-file", &key]);
+    let show = ["policy", "show"];
+    for arguments in [[at, with, show], [at, show, with], [with, show, at], [show, at, with]] {
+        let told = installation.run(&arguments.concat());
+        assert_eq!(told.code, Some(0), "{arguments:?}: {told:?}");
+    }
+    let without = installation.run(&[show, at].concat());
+    assert_eq!(without.code, Some(2), "{without:?}");
+    assert!(without.err.contains("`--key-file FILE`"), "{without:?}");
+}
