@@ -19,6 +19,7 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA / "shop.sqlite3",
                          "TEST": {"NAME": DATA / "test.sqlite3"}}}
+TIME_ZONE = "Europe/London"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTHENTICATION_BACKENDS = ["shop.views.ByEmail"]
 AUTH_USER_MODEL, ROOT_URLCONF, LOGIN_URL = "shop.User", "shop.views", "/sign-in"

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { format } from 'node:util';
 import { shop } from './shop.js';
 import { call } from './strongroom.js';
 import { openTable } from './table.js';
@@ -55,7 +56,7 @@ beforeEach(async () => {
   await new Promise((resolve) => listening.once('listening', resolve));
   site = { at: `http://127.0.0.1:${listening.address().port}`, listening };
   log.length = 0;
-  console.error = (...words) => log.push(words.flat().join(' '));
+  console.error = (...words) => log.push(format(...words));
 });
 
 afterEach(async () => {
