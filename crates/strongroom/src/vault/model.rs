@@ -160,9 +160,6 @@ impl Core {
         if !self.shelves.is_empty() {
             cells.push((SHELVES_CELL, Plain::new(record::encode_shelves(&self.shelves))));
         }
-        if !self.references.is_empty() {
-            cells.push((REFERENCES_CELL, Plain::new(reference::encode(&self.references))));
-        }
         if !self.merged.is_empty() || self.is_merged_away {
             let mut merged = Encoder::new("core/merged");
             merged.u8(u8::from(self.is_merged_away)).u32(count(self.merged.len()));
@@ -170,6 +167,9 @@ impl Core {
                 merged.bytes(&pseudonym.0);
             }
             cells.push((MERGED_CELL, Plain::new(merged.finish())));
+        }
+        if !self.references.is_empty() {
+            cells.push((REFERENCES_CELL, Plain::new(reference::encode(&self.references))));
         }
         cells
     }

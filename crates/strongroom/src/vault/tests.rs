@@ -242,6 +242,7 @@ proptest! {
         // A core sealed before there were consents has no cell for them.
         let old: Vec<_> = core.cells().into_iter().filter(|(number, _)| *number != 5).collect();
         prop_assert_eq!(Core::from_cells(&old).unwrap().consents, Vec::new());
+        prop_assert!(core.cells().is_sorted_by(|one, next| one.0 < next.0), "else it is not sealed");
         prop_assert_eq!(Core::from_cells(&core.cells()).unwrap(), core);
     }
 }

@@ -13,7 +13,9 @@ use crate::access::{Caller, Desk, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
 use crate::vault::api::read_time;
-use crate::vault::{self, Begun, ConsentSaid, How, ImportRowInput, NewCustomer, RelationInput, RowProblem};
+use crate::vault::{
+    self, Begun, ConsentSaid, How, ImportRowInput, NewCustomer, RelationInput, RowProblem,
+};
 use crate::web::{Body, CHUNK_SIZE_BYTES_MAX, Problem, Receipted};
 
 /// What is to be imported.
