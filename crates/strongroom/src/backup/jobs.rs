@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::access::{self, Desk, raise_finding};
-use crate::backup::model::{Kind, Settings};
+use crate::backup::model::{Kind, Manifest, Settings};
 use crate::backup::rules;
 use crate::backup::store::{self, CheckRow};
 use crate::backup::verbs::{Stage, load, make, open, pick, remove_old, standing};
@@ -85,9 +85,12 @@ pub async fn rehearse(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<Che
             (check.customers, check.sampled, check.entries) = (customers, sampled, seen.entries);
             check.backup = seen.backup;
             check.detail = format!(
-                "{customers} customers opened, {sampled} of them with all values, {index_rows} index \
-                 rows made, {} entries verified, {} keys counted",
-                seen.entries, seen.keys
+                "of the pair made {} in {}, {customers} customers opened, {sampled} of them with all \
+                 values, {index_rows} index rows made, {} entries verified, {} keys counted",
+                seen.made,
+                settings.to.display(),
+                seen.entries,
+                seen.keys
             );
             if missing + tampered > 0 {
                 check.result = "not_all_open".to_owned();
@@ -118,6 +121,7 @@ pub async fn rehearse(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<Che
 
 struct Seen {
     backup: String,
+    made: String,
     entries: u64,
     keys: u64,
     rebuilt: Rebuilt,
@@ -162,7 +166,8 @@ fn in_stage(
     let every = (data.manifest.data_keys / SAMPLE).max(1);
     let task = Rebuild { keyring, random, replay: &replay, sample: Some((grant, every)) };
     let rebuilt = vault::rebuild_indexes(&mut db, &task, |_| {})?;
-    Ok(Seen { backup: data.manifest.backup, entries: facts.size, keys: deks, rebuilt })
+    let Manifest { backup, made, .. } = data.manifest;
+    Ok(Seen { backup, made, entries: facts.size, keys: deks, rebuilt })
 }
 
 async fn failed(

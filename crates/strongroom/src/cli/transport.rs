@@ -215,7 +215,8 @@ pub(super) fn place(text: &str) -> Result<String, String> {
 pub(super) fn names(text: &str) -> Result<String, String> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     let name = |name: &str| !name.is_empty() && name.bytes().all(known);
-    let of_kind = |it: &str| it.split_once('.').is_some_and(|(kind, field)| name(kind) && name(field));
+    let of_kind =
+        |it: &str| it.split_once('.').is_some_and(|(kind, field)| name(kind) && name(field));
     if text.split(',').all(|it| name(it) || of_kind(it)) {
         return Ok(text.to_owned());
     }
