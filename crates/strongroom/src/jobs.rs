@@ -38,6 +38,7 @@ pub async fn run_backups(desk: Arc<Desk>, settings: backup::Settings) {
 /// Runs the jobs of a day once: those that read whole tables.
 pub async fn run_daily(desk: &Arc<Desk>) {
     tell("keys.sweep", sweep(desk).await);
+    tell("auth.ending", tell_ending_keys(desk).await);
     tell("places.overdue", tell_overdue(desk).await);
     tell("customer.walk", walk(desk).await);
 }
@@ -99,6 +100,10 @@ async fn erase_due(desk: &Desk) -> Result<(), Error> {
 
 async fn forget_past_days(desk: &Desk) -> Result<(), Error> {
     access::forget_past_days(desk, &ctx(desk, "budget.forget")?).await
+}
+
+async fn tell_ending_keys(desk: &Desk) -> Result<(), Error> {
+    access::tell_ending_keys(desk, &ctx(desk, "auth.ending")?).await
 }
 
 async fn tell_overdue(desk: &Desk) -> Result<(), Error> {

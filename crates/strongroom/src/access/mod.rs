@@ -13,7 +13,7 @@ mod tests;
 mod verbs;
 
 pub use api::{AsOperator, Caller, Purpose, rebuild, routes};
-pub use jobs::summarise_strangers;
+pub use jobs::{summarise_strangers, tell_ending_keys};
 pub use model::{
     Allowed, Authority, Desk, MissingKeys, Refusal, RefusalMeter, Rights, StrangerMeter, Wish,
 };

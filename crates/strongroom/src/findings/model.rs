@@ -20,6 +20,8 @@ pub enum FindingKind {
     ClockSuspect,
     /// A copy somewhere should be gone by now.
     HoldingOverdue,
+    /// An API key ends soon, and its program with it.
+    KeyEnding,
     /// Losing the key file loses everything.
     KeyFileOnly,
     /// A customer's key is not there although nobody erased it.
@@ -47,6 +49,7 @@ impl FindingKind {
             Self::CertificateEnding => "certificate_ending",
             Self::ClockSuspect => "clock_suspect",
             Self::HoldingOverdue => "holding_overdue",
+            Self::KeyEnding => "key_ending",
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",

@@ -3,6 +3,7 @@
 mod bad_input;
 mod behalf;
 mod canary;
+mod keys;
 mod matrix;
 mod openapi;
 mod overtaking;
