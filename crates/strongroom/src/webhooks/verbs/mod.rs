@@ -50,7 +50,7 @@ impl Among {
         after: Option<&EndpointRow>,
         now: Time,
     ) -> Vec<Statement> {
-        let ends = |(kind, is_so): (FindingKind, fn(&EndpointRow, Time) -> bool)| {
+        let ends = |Told { kind, is_so }: Told| {
             let still = after.into_iter().chain(&self.others).any(|row| is_so(row, now));
             (is_so(&self.row, now) && !still).then(|| findings::close(kind))
         };
@@ -81,10 +81,15 @@ fn changed_meanwhile() -> Error {
 }
 
 /// What a person is told of, and of which endpoints it is true.
-const TOLD: [(FindingKind, fn(&EndpointRow, Time) -> bool); 3] = [
-    (FindingKind::WebhookFailing, EndpointRow::fails_at),
-    (FindingKind::WebhookGone, |row, _| matches!(row.state, EndpointState::Gone)),
-    (FindingKind::WebhookPassed, |row, _| row.passed > 0),
+struct Told {
+    kind: FindingKind,
+    is_so: fn(&EndpointRow, Time) -> bool,
+}
+
+const TOLD: [Told; 3] = [
+    Told { kind: FindingKind::WebhookFailing, is_so: EndpointRow::fails_at },
+    Told { kind: FindingKind::WebhookGone, is_so: |row, _| row.state == EndpointState::Gone },
+    Told { kind: FindingKind::WebhookPassed, is_so: |row, _| row.passed > 0 },
 ];
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.
