@@ -69,7 +69,7 @@ fn an_event_is_written_as_receivers_read_it() {
         at: Time::from_ms(1_795_255_200_000),
         mac: [0; 32],
     };
-    let (id, at) = (event.customer, "2026-11-21T10:00:00Z");
+    let (id, at) = (event.customer, "2026-11-21T10:00:00.000Z");
     let expected =
         format!(r#"{{"data":{{"id":"{id}"}},"timestamp":"{at}","type":"customer.erased"}}"#);
     assert_eq!(body(&event), expected);
