@@ -64,7 +64,7 @@ async fn an_event_altered_or_put_there_by_sql_is_sent_to_nobody() {
         ("UPDATE webhook_event SET kind = 'customer.erased' WHERE number = 1", 1),
         ("UPDATE webhook_event SET kind = 'customer.unheard_of' WHERE number = 1", 2),
         (
-            "UPDATE webhook_event SET customer = (SELECT id FROM customer LIMIT 1 OFFSET 1) WHERE number = 1",
+            "UPDATE webhook_event SET customer = (SELECT customer FROM webhook_event WHERE number = 2) WHERE number = 1",
             1,
         ),
         ("UPDATE webhook_event SET merged_into = customer WHERE number = 1", 1),
