@@ -1,8 +1,10 @@
 //! Rows changed by other hands: nothing is sent for them.
 
 use serde_json::json;
+use strongroom::app::App;
+use strongroom::vault;
 
-use super::{Scene, findings, made, noted, url};
+use super::{DAY_MS, Scene, findings, made, noted, url};
 use crate::support::intrude;
 use crate::support::receiver::Receiver;
 
@@ -92,5 +94,31 @@ async fn an_event_altered_or_put_there_by_sql_is_sent_to_nobody() {
             scene.told().iter().all(|(kind, _)| kind == all),
             "{sql}: as it was, or not at all"
         );
+    }
+}
+
+#[tokio::test]
+async fn numbers_put_there_by_sql_stop_no_act() {
+    for sql in [
+        "UPDATE webhook_event SET number = 9223372036854775807",
+        "UPDATE webhook_event SET number = 9223372036854775806",
+        "UPDATE webhook SET position = 9223372036854775807",
+        "UPDATE webhook SET position = 9223372036854775806",
+    ] {
+        let mut scene = Scene::open().await;
+        let id = scene.shop.customer(1).await;
+        noted(&scene.shop, &id, 1, "one").await;
+        scene.shop.stop();
+        intrude(&scene.shop.data_file(), sql);
+        scene.shop.start().await.unwrap();
+        for version in 2..=4 {
+            noted(&scene.shop, &id, version, &format!("note {version}")).await;
+        }
+        let path = format!("/v1/customers/{id}");
+        assert_eq!(scene.shop.call("privacy", "DELETE", &path, None).await.status, 202);
+        scene.shop.clock.pass_ms(8 * DAY_MS);
+        let ctx = App::job_ctx(&scene.shop.desk(), "erase.due").unwrap();
+        let erased = vault::erase_due(&scene.shop.desk(), &ctx).await.unwrap();
+        assert_eq!(erased.done, 1, "{sql}");
     }
 }
