@@ -251,6 +251,7 @@ fn replay(
         replayed.given_up |= given_up;
         vault::replay(db, &mut mirror, keyring, &mut replayed.replay)?;
     }
+    access::hold_consents(db, keyring, ctx)?;
     replayed.webhooks_off = webhooks::switch_all_off(db, keyring)?;
     vault::gather(db, keyring, &mut replayed.replay)?;
     db.commit()?;
@@ -328,14 +329,15 @@ fn advice(window: &Window, replayed: &Replayed) -> String {
     let webhooks = match replayed.webhooks_off {
         0 => String::new(),
         off => format!(
-            " {off} webhooks are off: `strongroom webhook on ID`, and have their receivers read their \
+            " Webhooks are off ({off}): `strongroom webhook on ID`, and have their receivers read their \
              customers again."
         ),
     };
     format!(
         "the data was restored from {}; the newest register is from {}, and nobody knows what was done \
          after it. Every API key is off: look at each, then `strongroom key enable ID`. Consents that \
-         were withdrawn since {} are not known: ask before you write to anyone. Erasures, holds and \
+         were withdrawn since {} are not known, so no consent counts: set down again who took theirs \
+         back, then `strongroom doctor --confirm-consents`. Erasures, holds and \
          revoked keys of the window have to be done again.{given_up}{webhooks}",
         window.data.to_rfc3339(),
         window.register.to_rfc3339(),
