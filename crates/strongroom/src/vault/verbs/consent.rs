@@ -192,7 +192,7 @@ pub async fn consented(
     purpose: &str,
 ) -> Result<Consented, Error> {
     let opened = open_active(desk, ctx, &id).await?;
-    rules::refuse_without_consent(&applied, &opened.core, purpose)?;
+    rules::refuse_without_consent(applied, &opened.core, purpose)?;
     let statement = store::active_and_alive(&opened.row);
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
     Ok(Consented { pseudonym: opened.core.pseudonym, guard })
