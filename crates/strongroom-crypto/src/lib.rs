@@ -21,6 +21,7 @@ mod key;
 mod plain;
 mod random;
 mod record;
+mod shared;
 mod sign;
 #[cfg(test)]
 mod vectors;
@@ -36,5 +37,6 @@ pub use record::{
     Binding, CELL_SIZE_BYTES_MAX, CELLS_MAX, Cell, Wanted, open_record, peek_binding, peek_fields,
     seal_record,
 };
+pub use shared::SharedSecret;
 pub use sign::{SigningKey, VerifyingKey};
 pub use wrap::{WRAP_SIZE_BYTES_MAX, unwrap_key, wrap};

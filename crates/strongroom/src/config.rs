@@ -40,6 +40,9 @@ pub struct Config {
     /// How outlets that lead to an `https://` address are connected, by their names.
     #[serde(default)]
     pub outlets: BTreeMap<String, OutletConnection>,
+    /// How the receivers of webhooks are reached.
+    #[serde(default)]
+    pub webhooks: Webhooks,
 }
 
 /// How a server makes its backups.
@@ -113,6 +116,17 @@ pub struct OutletConnection {
     pub allow_private_address: bool,
 }
 
+/// How the receivers of webhooks are reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// The certificate (PEM) that signed theirs; those the system trusts if left out.
+    pub ca: Option<PathBuf>,
+    /// Whether they may be on a private network or this machine.
+    #[serde(default)]
+    pub allow_private_address: bool,
+}
+
 impl Config {
     /// Reads a TOML file of at most 64 KiB. Relative paths in it start at its folder.
     ///
@@ -167,6 +181,7 @@ impl Config {
             paths.extend(outlet.token_file.as_mut().map(|path| ("outlets.token_file", path)));
             paths.extend(outlet.ca.as_mut().map(|path| ("outlets.ca", path)));
         }
+        paths.extend(self.webhooks.ca.as_mut().map(|path| ("webhooks.ca", path)));
         let socket = self.proxy.as_mut().and_then(|proxy| proxy.socket.as_mut());
         paths.extend(socket.map(|path| ("proxy.socket", path)));
         paths

@@ -44,6 +44,12 @@ pub struct Record;
 /// What stands for one value of a customer in another system; written with a check character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token;
+/// What happened to a customer, as receivers of webhooks are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Event;
+/// An address that is told of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Webhook;
 /// One request, as logs and errors name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request;
@@ -74,6 +80,12 @@ impl Kind for Record {
 }
 impl Kind for Token {
     const PREFIX: &'static str = "tok";
+}
+impl Kind for Event {
+    const PREFIX: &'static str = "evt";
+}
+impl Kind for Webhook {
+    const PREFIX: &'static str = "hook";
 }
 impl Kind for Request {
     const PREFIX: &'static str = "req";

@@ -7,7 +7,7 @@ use crate::access::{self, Desk, system_grant};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
-use crate::{backup, places, policy, vault};
+use crate::{backup, places, policy, vault, webhooks};
 
 /// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
 /// again a minute later; it stops no other.
@@ -41,6 +41,7 @@ pub async fn run_daily(desk: &Arc<Desk>) {
     tell("auth.ending", tell_ending_keys(desk).await);
     tell("places.overdue", tell_overdue(desk).await);
     tell("customer.walk", walk(desk).await);
+    tell("webhook.forget", forget_events(desk).await);
 }
 
 /// Runs the jobs of a minute once.
@@ -120,6 +121,10 @@ async fn sweep(desk: &Desk) -> Result<(), Error> {
 
 async fn walk(desk: &Arc<Desk>) -> Result<(), Error> {
     vault::walk(desk, &ctx(desk, "customer.walk")?).await.map(drop)
+}
+
+async fn forget_events(desk: &Desk) -> Result<(), Error> {
+    webhooks::forget_old(desk, &ctx(desk, "webhook.forget")?).await
 }
 
 fn ctx(desk: &Desk, job: &'static str) -> Result<Ctx, Error> {

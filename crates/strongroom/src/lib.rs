@@ -26,3 +26,4 @@ pub mod staff;
 pub mod time;
 pub mod vault;
 pub mod web;
+pub mod webhooks;

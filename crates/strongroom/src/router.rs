@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use crate::access::{self, Desk};
 use crate::error::Error;
 use crate::web::Problem;
-use crate::{backup, outlets, places, vault, web};
+use crate::{backup, outlets, places, vault, web, webhooks};
 
 /// The whole server, ready to be served.
 pub fn router(desk: &Arc<Desk>) -> Router {
@@ -54,6 +54,7 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::with_openapi(api)
         .merge(access::routes())
         .merge(places::routes())
+        .merge(webhooks::routes())
         .merge(vault::routes())
         .merge(backup::routes())
         .merge(outlets::routes())

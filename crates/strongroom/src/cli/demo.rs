@@ -23,6 +23,7 @@ use crate::cli::transport::{Call, Transport};
 use crate::config::Config;
 use crate::outlets::Connections;
 use crate::web::Listen;
+use crate::webhooks::Couriers;
 
 use lines::Shown;
 
@@ -62,7 +63,8 @@ impl Demo {
             };
             let address = address_of(&listen)?;
             lines::tell(&Shown::of(&shop, address), folder.path(), output)?;
-            serve::attend(&app, listen, None, Connections::none(), &mut stop).await
+            let outward = (Connections::none(), Couriers::none());
+            serve::attend(&app, listen, None, outward, &mut stop).await
         };
         let played = played.await;
         clear(folder)?;

@@ -24,6 +24,7 @@ mod serve;
 mod tls;
 mod transport;
 mod upkeep;
+mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -148,6 +149,8 @@ enum Command {
     #[command(subcommand)]
     Places(places::Places),
     #[command(subcommand)]
+    Webhook(webhook::Webhook),
+    #[command(subcommand)]
     Hold(upkeep::Hold),
     /// List what is missing or wrong, and what mends it
     ///
@@ -194,6 +197,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Ledger(ledger) => ledger.run(common, output).await,
         Command::Access(access) => access.run(common, output).await,
         Command::Places(places) => places.run(common, output).await,
+        Command::Webhook(webhook) => webhook.run(common, output).await,
         Command::Hold(hold) => hold.run(common, output).await,
         Command::Findings => upkeep::findings(common, output).await,
         Command::Doctor { confirm_clock: true, .. } => {

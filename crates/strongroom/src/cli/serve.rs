@@ -22,7 +22,8 @@ use crate::ctx::SystemClock;
 use crate::keys::Places;
 use crate::outlets::Connections;
 use crate::web::{self, Listen};
-use crate::{jobs, outlets, policy, router};
+use crate::webhooks::Couriers;
+use crate::{jobs, outlets, policy, router, webhooks};
 
 /// Serve the API until told to stop (Ctrl-C, or SIGTERM)
 ///
@@ -52,7 +53,8 @@ impl Serve {
         let connections = Connections::read(&config)?;
         let backups = Some(backup::settings(&config));
         let keeping = road.keep(&app.desk()?);
-        attend(&app, listen, backups, connections, stop.asked()).await?;
+        let outward = (connections, Couriers::read(&config)?);
+        attend(&app, listen, backups, outward, stop.asked()).await?;
         keeping.end().await;
         drop(app);
         output.words("Stopped; everything that was answered is on disk.")
@@ -71,15 +73,16 @@ pub(super) async fn attend(
     app: &App,
     listen: Listen,
     backups: Option<Settings>,
-    connections: Connections,
+    (connections, couriers): (Connections, Couriers),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let desk = app.desk()?;
     let backups = backups.map(|it| tokio::spawn(jobs::run_backups(Arc::clone(&desk), it)));
     let jobs = tokio::spawn(jobs::run(Arc::clone(&desk)));
     let sends = tokio::spawn(outlets::attend(Arc::clone(&desk), Arc::new(connections)));
+    let events = tokio::spawn(webhooks::attend(Arc::clone(&desk), Arc::new(couriers)));
     web::serve(listen, router::router(&desk), stop).await;
-    for job in [jobs, sends].into_iter().chain(backups) {
+    for job in [jobs, sends, events].into_iter().chain(backups) {
         job.abort();
         // Only a job that has let the desk go lets the installation close.
         let _ = job.await;

@@ -23,6 +23,7 @@ pub const DATA: &[Migration] = &[
     Migration { version: 6, text: include_str!("migrations/data_0006_people.sql") },
     Migration { version: 7, text: include_str!("migrations/data_0007_records.sql") },
     Migration { version: 8, text: include_str!("migrations/data_0008_flows.sql") },
+    Migration { version: 9, text: include_str!("migrations/data_0009_webhooks.sql") },
 ];
 
 /// The number of the newest step.

@@ -36,6 +36,12 @@ pub enum FindingKind {
     RightsAltered,
     /// A stored value does not open where it stands.
     Tampered,
+    /// A receiver of webhooks does not take its events.
+    WebhookFailing,
+    /// A receiver of webhooks said that it is gone for good.
+    WebhookGone,
+    /// A receiver of webhooks will not learn of events.
+    WebhookPassed,
 }
 
 impl FindingKind {
@@ -57,6 +63,9 @@ impl FindingKind {
             Self::OutletUnreachable => "outlet_unreachable",
             Self::RightsAltered => "rights_altered",
             Self::Tampered => "tampered",
+            Self::WebhookFailing => "webhook_failing",
+            Self::WebhookGone => "webhook_gone",
+            Self::WebhookPassed => "webhook_passed",
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use strongroom_crypto::{Binding, Cell, CryptoError, Plain, Random, SecretKey, SigningKey, Wanted};
+use strongroom_crypto::{
+    Binding, Cell, CryptoError, Plain, Random, SecretKey, SigningKey, Wanted, constant_time_eq,
+};
 
 use crate::ctx::{Grant, SystemGrant};
 use crate::error::Error;
@@ -203,6 +205,23 @@ impl KeyHandle {
         let opened = strongroom_crypto::open_record(&self.key, &binding, sealed, wanted)?;
         let tag = |(_, value): &(u8, Plain)| *self.key.mac(FIELD_LABEL, value.expose()).as_bytes();
         Ok(opened.first().map(tag))
+    }
+
+    /// Whether a record holds exactly this value of a field, or none where there is none.
+    pub fn holds(
+        &self,
+        version: u64,
+        sealed: &[u8],
+        field: u8,
+        value: Option<&Plain>,
+    ) -> Result<bool, Error> {
+        let (binding, fields) = (self.binding.at(version), [field]);
+        let wanted = Wanted::Only(&fields);
+        let opened = strongroom_crypto::open_record(&self.key, &binding, sealed, wanted)?;
+        Ok(match (opened.first(), value) {
+            (Some((_, held)), Some(value)) => constant_time_eq(held.expose(), value.expose()),
+            (held, value) => held.is_none() && value.is_none(),
+        })
     }
 
     /// The MAC of a customer's plain columns; keyed by the core.

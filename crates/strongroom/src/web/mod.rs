@@ -35,7 +35,7 @@ pub use front::Front;
 pub use host::HostName;
 pub use layer::{Call, REQUEST_TIME_MS_MAX, wrap};
 pub use page::{CURSOR_SIZE_BYTES_MAX, Cursor, PAGE_ITEMS_MAX, Page, Paging};
-pub use post::{Posted, Poster, Reach, trusted_by};
+pub use post::{Posted, Poster, Reach, is_private_number, trusted_by};
 pub use problem::{Problem, ProblemField, status_of};
 pub use receipt::{RECEIPT_HEADER, Receipted};
 pub use repeat::{REPEATED_HEADER, Repetition};

@@ -151,10 +151,13 @@ impl Poster {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, &'static str> {
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
         let addresses: Vec<SocketAddr> = found.map_err(|_| "name_not_found")?.collect();
-        // The address that was looked at is the one connected to: a second look-up may lead elsewhere.
-        let is_allowed = |it: &&SocketAddr| self.reach == Reach::PrivateToo || is_public(it.ip());
-        let address = addresses.iter().find(is_allowed).ok_or("private_address")?;
-        let stream = TcpStream::connect(address).await.map_err(|_| "cannot_connect")?;
+        // The addresses that were looked at are those connected to: a second look-up may lead elsewhere.
+        let is_allowed = |it: &SocketAddr| self.reach == Reach::PrivateToo || is_public(it.ip());
+        let addresses: Vec<SocketAddr> = addresses.into_iter().filter(is_allowed).collect();
+        if addresses.is_empty() {
+            return Err("private_address");
+        }
+        let stream = connect_to_one(&addresses).await.ok_or("cannot_connect")?;
         stream.set_nodelay(true).map_err(|_| "cannot_connect")?;
         let name = ServerName::try_from(self.host.clone()).map_err(|_| "bad_name")?;
         let stream = self.tls.connect(name, stream).await.map_err(|_| "tls_refused")?;
@@ -164,6 +167,24 @@ impl Poster {
         tokio::spawn(connection);
         Ok(sender)
     }
+}
+
+/// One that answers, in the order they were found: many names lead to an IPv6 address first, and many
+/// machines reach none.
+async fn connect_to_one(addresses: &[SocketAddr]) -> Option<TcpStream> {
+    for address in addresses {
+        let connecting = tokio::time::timeout(ADDRESS_TIME, TcpStream::connect(address));
+        if let Ok(Ok(stream)) = connecting.await {
+            return Some(stream);
+        }
+    }
+    None
+}
+
+/// Whether a host is written as the number of an address that is not of the open network. Where a
+/// name leads is seen when it is connected to.
+pub fn is_private_number(host: &str) -> bool {
+    host.parse().is_ok_and(|address| !is_public(address))
 }
 
 /// Whether an address is one of the open network: nothing of ours, nothing reserved.
@@ -200,6 +221,9 @@ fn is_public(address: IpAddr) -> bool {
 
 /// On a network that works a connection takes milliseconds.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// Of it so much for one address: one that swallows everything leaves time for the next.
+const ADDRESS_TIME: Duration = Duration::from_secs(4);
 
 /// A vendor that thinks longer is asked again.
 const ANSWER_TIME: Duration = Duration::from_secs(30);

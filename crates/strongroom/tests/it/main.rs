@@ -19,3 +19,4 @@ mod places;
 mod roads;
 mod support;
 mod vault;
+mod webhooks;

@@ -11,7 +11,10 @@ use crate::web::Repetition;
 /// `None` for routes of other rooms.
 pub fn rebuild(desk: &Desk, call: &Repetition<'_>) -> Result<Option<Response>, Error> {
     match call.name().as_str() {
-        "POST /v1/keys" | "POST /v1/shares" => {
+        "POST /v1/keys"
+        | "POST /v1/shares"
+        | "POST /v1/webhooks"
+        | "POST /v1/webhooks/{hook}/secret" => {
             let detail = "the key was made by the first of these calls, and its secret is shown \
                           once only; if that answer is lost, revoke the key and make another";
             Err(Error::conflict("secret_shown_once", detail))

@@ -23,7 +23,7 @@ use crate::id::Id;
 use crate::keys::{self, Keyring, Places};
 use crate::ledger::{self, LogFacts, Opening};
 use crate::vault::{self, Rebuild, Rebuilt, Replay};
-use crate::{policy, staff};
+use crate::{policy, staff, webhooks};
 
 pub(in crate::backup) use stage::Stage;
 
@@ -219,6 +219,7 @@ struct Replayed {
     keys_off: u64,
     holds: u64,
     policy_version: u32,
+    webhooks_off: u64,
     given_up: bool,
 }
 
@@ -235,6 +236,7 @@ fn replay(
         keys_off: 0,
         holds: 0,
         policy_version: 0,
+        webhooks_off: 0,
         given_up: false,
     };
     let mut mirrors: Vec<&Opened> = std::iter::once(keys).chain(registers).collect();
@@ -250,6 +252,7 @@ fn replay(
         vault::replay(db, &mut mirror, keyring, &mut replayed.replay)?;
     }
     access::hold_consents(db, keyring, ctx)?;
+    replayed.webhooks_off = webhooks::switch_all_off(db, keyring)?;
     vault::gather(db, keyring, &mut replayed.replay)?;
     db.commit()?;
     Ok(replayed)
@@ -323,12 +326,19 @@ fn advice(window: &Window, replayed: &Replayed) -> String {
         true => " A policy that waited to be applied was given up: apply it again.",
         false => "",
     };
+    let webhooks = match replayed.webhooks_off {
+        0 => String::new(),
+        off => format!(
+            " Webhooks are off ({off}): `strongroom webhook on ID`, and have their receivers read their \
+             customers again."
+        ),
+    };
     format!(
         "the data was restored from {}; the newest register is from {}, and nobody knows what was done \
          after it. Every API key is off: look at each, then `strongroom key enable ID`. Consents that \
          were withdrawn since {} are not known, so no consent counts: set down again who took theirs \
          back, then `strongroom doctor --confirm-consents`. Erasures, holds and \
-         revoked keys of the window have to be done again.{given_up}",
+         revoked keys of the window have to be done again.{given_up}{webhooks}",
         window.data.to_rfc3339(),
         window.register.to_rfc3339(),
         window.data.to_rfc3339()

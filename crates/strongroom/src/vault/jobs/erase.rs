@@ -11,12 +11,14 @@ use crate::ctx::{Ctx, Destruction, Entry, EntryKind, Guard, Miss, Pseudonym, Sub
 use crate::db::{Connection, Statement};
 use crate::error::Error;
 use crate::findings::{self, FindingKind};
+use crate::id::Id;
 use crate::keys::Keyring;
 use crate::vault::model::{Core, CustomerRow, CustomerState, IndexEntry, IndexKind};
 use crate::vault::rules::{self, Remainder};
 use crate::vault::store::{self, JobRow, JobState};
 use crate::vault::verbs::erase::{hold_guard, refuse_broken, register};
 use crate::vault::verbs::open::{Opened, Which, open, raise};
+use crate::webhooks::{self, EventKind};
 
 /// What a run erased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -196,9 +198,13 @@ async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
         .about(Subjects::One(Pseudonym(plan.pseudonym)))
         .counting(plan.deks.len() as u64);
     let statement = store::update_job(&done, &job.mac);
+    let customer = Id::from_bytes(plan.customer);
+    let event = webhooks::event(ctx, &desk.keyring, EventKind::Erased, &customer)?;
     let mut change = system_grant(ctx, Vec::new())?
         .change(entry)
         .guard(Guard::Rows { statement, expected: 1, miss: Miss::StateChanged })
+        // Before what is dropped of them: a number must not come twice.
+        .write(event)
         .write_all(forget(job.customer, &plan))
         .with_state(register(Some(job.mac), Some(done.mac)));
     for dek in &plan.deks {
@@ -223,6 +229,7 @@ pub(super) fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
         statements.extend(plan.merged.iter().map(|hash| store::delete_subject(hash, key)));
         statements.push(store::delete_customer(key));
         statements.extend(findings::forget(&plan.customer));
+        statements.extend(webhooks::forget(&plan.customer));
         statements.extend(plan.indexes.iter().map(|entry| store::delete_index(entry, key)));
     }
     statements

@@ -6,6 +6,7 @@ use crate::access::{self, Attempt, Desk, commit_or_retry};
 use crate::ctx::{
     Ctx, Entry, EntryKind, Grant, Guard, Miss, Pseudonym, Receipt, Subjects, Time, Written,
 };
+use crate::db::Statement;
 use crate::error::Error;
 use crate::id::{Customer, Id};
 use crate::policy::{Applied, Right};
@@ -16,6 +17,7 @@ use crate::vault::verbs::patch::Patched;
 use crate::vault::verbs::read::still_alive;
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 use crate::vault::{rules, store};
+use crate::webhooks::{self, EventKind};
 
 /// A consent as a caller states it.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +114,7 @@ pub async fn give_consent(
         rules::give(&applied.policy, &mut core.consents, purpose, at, input.how)?;
         let entry =
             Entry::new(ctx, EntryKind::Write, "consent.give").because(input.how.as_str(), "");
-        let word = Word { purpose, entry, core };
+        let word = Word { purpose, entry, core, event: None };
         if let Some(patched) = set_down(desk, ctx, grant, &opened, word).await? {
             return Ok(patched);
         }
@@ -135,7 +137,8 @@ pub async fn withdraw_consent(
         let mut core = opened.core.clone();
         rules::withdraw(&applied.policy, &mut core.consents, purpose, ctx.now)?;
         let entry = Entry::new(ctx, EntryKind::Write, "consent.withdraw");
-        let word = Word { purpose, entry, core };
+        let event = webhooks::event(ctx, &desk.keyring, EventKind::ConsentWithdrawn, &id)?;
+        let word = Word { purpose, entry, core, event: Some(event) };
         if let Some(patched) = set_down(desk, ctx, grant, &opened, word).await? {
             return Ok(patched);
         }
@@ -189,7 +192,7 @@ pub async fn consented(
     purpose: &str,
 ) -> Result<Consented, Error> {
     let opened = open_active(desk, ctx, &id).await?;
-    rules::refuse_without_consent(&applied, &opened.core, purpose)?;
+    rules::refuse_without_consent(applied, &opened.core, purpose)?;
     let statement = store::active_and_alive(&opened.row);
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
     Ok(Consented { pseudonym: opened.core.pseudonym, guard })
@@ -200,6 +203,8 @@ struct Word<'a> {
     purpose: &'a str,
     entry: Entry,
     core: Core,
+    /// What others are told of it.
+    event: Option<Statement>,
 }
 
 /// Seals the next version of the core; `None` to decide once more.
@@ -210,7 +215,7 @@ async fn set_down(
     opened: &Opened,
     word: Word<'_>,
 ) -> Result<Option<Patched>, Error> {
-    let Word { purpose, entry, core } = word;
+    let Word { purpose, entry, core, event } = word;
     let stands = |core: &Core| core.consents.iter().any(|it| it.purpose == purpose && it.stands());
     let mut row = opened.row.clone();
     row.version += 1;
@@ -227,7 +232,8 @@ async fn set_down(
     let miss = Miss::LifeChanged;
     let mut change = still_alive(grant.change(entry), opened)
         .guard(Guard::Rows { statement, expected: 1, miss })
-        .write_all(sealing.writes);
+        .write_all(sealing.writes)
+        .write_all(event);
     // The grant is for no purpose of its own; the entry says which one it is about.
     purpose.clone_into(&mut change.entry.purpose);
     match commit_or_retry(desk, change).await? {

@@ -27,6 +27,7 @@ use crate::vault::verbs::records::{SHELVES_MAX, new_shelf, restock};
 use crate::vault::verbs::shelves::{OpenShelf, open_shelves};
 use crate::vault::verbs::tokens::{slot_of, standing_of};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+use crate::webhooks::{self, EventKind};
 
 /// Two customers who are one.
 pub struct MergeInput {
@@ -106,7 +107,9 @@ pub async fn merge(
             .guard(Guard::Rows { statement, expected: 1, miss })
             .write(store::insert_job(&job))
             .with_state(register(None, Some(job.mac)))
-            .write_all(sealing.writes);
+            .write_all(sealing.writes)
+            .write(webhooks::merged(ctx, &desk.keyring, &input.other, &id)?)
+            .write(webhooks::event(ctx, &desk.keyring, EventKind::Updated, &id)?);
         let guards = guards.into_iter().chain(access::erase_claims(desk, ctx)?);
         let change = guards.fold(change, Change::guard);
         let change = sealing.keys.into_iter().fold(change, Change::put_key);

@@ -22,6 +22,7 @@ use crate::vault::verbs::create::{
 use crate::vault::verbs::open::{Opened, Which, open, open_active};
 use crate::vault::verbs::read::still_alive;
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
+use crate::webhooks::{self, EventKind};
 
 /// A customer who was changed.
 #[derive(Debug)]
@@ -198,11 +199,17 @@ async fn seal_next(
     let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
     let next = opened.row.version + 1;
     let mut core = opened.core.clone();
+    let known = core.relations.len();
     let ended = edit.relations.as_ref().is_some_and(|it| it.len() < core.relations.len());
     if let Some(relations) = edit.relations {
         core.relations = relations;
     }
     let parsed = rules::parse_fields(&applied, &core.relations, edit.fields, edit.nulls)?;
+    let told_of = match core.relations.len() == known {
+        true => changes_a_value(opened, &parsed)?.then_some(EventKind::Updated),
+        false if ended => Some(EventKind::RelationEnded),
+        false => Some(EventKind::Updated),
+    };
     let mut sealing = Sealing::default();
     for (compartment, changes) in touched(opened, &parsed)? {
         seal_compartment(desk, ctx, opened, &mut sealing, compartment, changes)?;
@@ -225,6 +232,9 @@ async fn seal_next(
     let change = still_alive(grant.change(entry), opened)
         .guard(Guard::Rows { statement, expected: 1, miss })
         .write_all(sealing.writes);
+    let event =
+        told_of.map(|kind| webhooks::event(ctx, &desk.keyring, kind, &row.id)).transpose()?;
+    let change = change.write_all(event);
     let change = moved.write_to(change.changing(row.id), row.key);
     let change = sealing.keys.into_iter().fold(change, Change::put_key);
     match commit_or_retry(desk, change).await {
@@ -260,6 +270,23 @@ fn seal_compartment(
         .collect();
     let row = (&opened.row.id, opened.row.key);
     sealing.first(desk, ctx, row, &compartment, &cells, next)
+}
+
+/// Whether a value comes, goes or becomes another. A system that is kept in step sends everything again
+/// and again, and nobody is to be told of that.
+fn changes_a_value(opened: &Opened, parsed: &[ParsedField]) -> Result<bool, Error> {
+    for field in parsed {
+        let value = field.value.as_ref().map(|value| Plain::copy_of(&value.expose_bytes()));
+        let record = opened.records.get(&field.compartment);
+        let is_same = match record {
+            Some(it) => it.key.holds(it.version, &it.sealed, field.id, value.as_ref())?,
+            None => value.is_none(),
+        };
+        if !is_same {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 type Changes = BTreeMap<[u8; 16], BTreeMap<u8, Option<Plain>>>;

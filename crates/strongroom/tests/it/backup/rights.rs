@@ -1,9 +1,12 @@
 //! Everything that confers access is off after a restore, and what ended a right stays.
 
 use serde_json::json;
+use strongroom::webhooks::run_once;
 
 use super::{back_up, enquirer, input, read, restore, restored};
+use crate::support::receiver::Receiver;
 use crate::support::{POLICY, Shop};
+use crate::webhooks::{config, couriers, made, noted, url, view};
 
 #[tokio::test]
 async fn every_key_is_off_until_somebody_switches_it_on() {
@@ -69,6 +72,30 @@ async fn a_key_revoked_before_or_after_the_backup_stays_revoked() {
     again.stop();
     again.start().await.unwrap();
     assert_eq!(again.call("shop", "GET", "/v1/policy", None).await.status, 401);
+}
+
+#[tokio::test]
+async fn every_webhook_is_off_until_somebody_switches_it_on() {
+    let mut shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let receiver = Receiver::start(&[]).await;
+    let (hook, _) = made(&shop, &url(&receiver), &[]).await;
+    noted(&shop, &id, 1, "one").await;
+    let pair = back_up(&shop).await;
+    shop.stop();
+    let mut empty = shop.empty_beside();
+    restore(&empty, &input(&empty, &pair.data, &pair.keys)).unwrap();
+    empty.start().await.unwrap();
+    let couriers = couriers(&empty, &config(&receiver));
+    run_once(&empty.desk(), &couriers).await.unwrap();
+    assert_eq!(receiver.posts().len(), 0);
+    assert_eq!(view(&empty, &hook).await["state"], "off");
+    let found = empty.as_operator("GET", "/v1/findings", None).await.json.to_string();
+    assert!(found.contains("Webhooks are off (1): `strongroom webhook on ID`"), "{found}");
+    let path = format!("/v1/webhooks/{hook}/enable");
+    assert_eq!(empty.as_operator("POST", &path, None).await.status, 204);
+    run_once(&empty.desk(), &couriers).await.unwrap();
+    assert_eq!(receiver.posts().len(), 1);
 }
 
 #[tokio::test]

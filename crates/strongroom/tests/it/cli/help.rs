@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 44] = [
+const COMMANDS: [&str; 51] = [
     "demo",
     "init",
     "serve",
@@ -63,6 +63,13 @@ const COMMANDS: [&str; 44] = [
     "places holdings",
     "places add",
     "places close",
+    "webhook new",
+    "webhook list",
+    "webhook on",
+    "webhook off",
+    "webhook replay",
+    "webhook secret",
+    "webhook end",
     "hold place",
     "hold release",
     "findings",

@@ -9,6 +9,7 @@ mod init;
 mod key;
 mod policy;
 mod serve;
+mod webhook;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -27,6 +27,7 @@ async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
     probes::texts(&mut aviary, &customer.id).await;
     outward::sends(&mut aviary, &customer.id).await;
     outward::shares(&mut aviary, &customer.id).await;
+    outward::webhooks(&mut aviary, &customer.id).await;
     probes::bodies(&mut aviary, &customer.id).await;
     probes::addresses_and_headers(&mut aviary, &customer.id).await;
     aviary.check("while it runs").await;

@@ -13,6 +13,7 @@ use strongroom::router::openapi;
 use self::quiet::QUIET;
 use crate::outlets::{outward_names, send_body, share_body};
 use crate::support::{Answer, POLICY, Shop, person, send};
+use crate::webhooks::hook_names;
 
 #[test]
 fn every_route_stands_in_the_matrix() {
@@ -265,6 +266,7 @@ impl Scene {
         assert_eq!(kept.status, 204, "{:?}", kept.json);
         let left = outward_names(shop, &self.names["customer"]).await;
         self.names.extend(left);
+        self.names.extend(hook_names(shop).await);
         let spare = json!({ "name": "spare", "role": "desk" });
         let spare = shop.as_operator("POST", "/v1/keys", Some(spare)).await;
         self.names.insert("key", spare.json["id"].as_str().unwrap().to_owned());
@@ -319,6 +321,10 @@ impl Scene {
                 "{record}",
                 &self.names[if row.method == "PATCH" { "message" } else { "invoice" }],
             )
+            .replace(
+                "{hook}",
+                &self.names[if row.path.ends_with("/enable") { "hook off" } else { "hook on" }],
+            )
             .replace("{index}", "0");
         let path = match (row.method, row.path) {
             ("GET", "/v1/customers/{id}" | "/v1/customers/ref/{source}/{reference}") => {
@@ -343,6 +349,8 @@ impl Scene {
             ("POST", "/v1/policy") => {
                 json!({ "policy": POLICY.replacen("per_day = 5000", "per_day = 4999", 1) })
             }
+            ("POST", "/v1/webhooks") => json!({ "url": "https://shop.example/hooks" }),
+            (_, "/v1/webhooks/{hook}/replay") => json!({ "since": "2026-11-21T10:00:00Z" }),
             ("POST", "/v1/policy/check") => json!({ "policy": POLICY }),
             (_, "/v1/access/why") => {
                 json!({ "role": "desk", "purpose": "support", "field": "email", "wish": "read" })

@@ -46,6 +46,11 @@ impl Canaries {
         }
     }
 
+    /// The same for bytes that are no text.
+    pub(crate) fn mark_bytes(&mut self, name: &str, bytes: &[u8]) {
+        self.add(name, "bytes", bytes.to_vec());
+    }
+
     fn add(&mut self, name: &str, form: &'static str, bytes: Vec<u8>) {
         // Letters count in either case. What only counts as it is, like base64, is not found less.
         let folded = bytes.to_ascii_lowercase();

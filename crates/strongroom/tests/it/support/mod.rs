@@ -5,6 +5,7 @@ pub(crate) mod canary;
 mod client;
 mod log;
 pub(crate) mod mail;
+pub(crate) mod receiver;
 pub(crate) mod server;
 
 use std::collections::HashMap;

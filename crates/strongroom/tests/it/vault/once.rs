@@ -8,6 +8,7 @@ use strongroom::router::openapi;
 
 use crate::outlets::{SEND, asked, send_body, share_body, shared};
 use crate::support::{Answer, POLICY, Shop, intrude, person, send, together};
+use crate::webhooks::hook_names;
 
 const KEY: &str = "idempotency-key";
 
@@ -200,6 +201,12 @@ POST   /v1/shares                              shop     secret_shown_once
 DELETE /v1/shares/{share}                      shop     done
 POST   /v1/shares/open                         shop     asks
 POST   /share/{secret}                         shop     asks
+POST   /v1/webhooks                            admin    secret_shown_once
+DELETE /v1/webhooks/{hook}                     admin    done
+POST   /v1/webhooks/{hook}/enable              admin    done
+POST   /v1/webhooks/{hook}/disable             admin    done
+POST   /v1/webhooks/{hook}/secret              admin    secret_shown_once
+POST   /v1/webhooks/{hook}/replay              admin    done
 POST   /v1/policy                              admin    done
 POST   /v1/policy/check                        admin    asks
 DELETE /v1/policy/pending                      admin    done
@@ -369,7 +376,14 @@ async fn apart_from_customers(
         }
         return Some((path.replace("{id}", &id), None));
     }
+    if path.starts_with("/v1/webhooks/{hook}") {
+        let [(_, on), (_, off)] = hook_names(shop).await;
+        let id = if path.ends_with("/enable") { off } else { on };
+        let body = path.ends_with("/replay").then(|| json!({ "since": "2026-11-21T10:00:00Z" }));
+        return Some((path.replace("{hook}", &id), body));
+    }
     let body = match (method, path) {
+        ("POST", "/v1/webhooks") => json!({ "url": "https://shop.example/hooks" }),
         ("POST", "/v1/keys") => json!({ "name": "one more", "role": "desk" }),
         ("PUT", "/v1/places/{name}") => json!({ "kind": "paper_box", "owner": "desk" }),
         ("POST", "/v1/places/{name}/close") => json!({ "evidence": "ticket 4" }),

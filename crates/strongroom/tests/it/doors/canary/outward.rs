@@ -2,9 +2,13 @@
 
 use serde_json::json;
 
-use super::{Aviary, Probe};
+use strongroom::webhooks::run_once;
+
+use super::{Aviary, Probe, Seen};
 use crate::outlets::{connections, run};
 use crate::support::mail::MailServer;
+use crate::support::receiver::Receiver;
+use crate::webhooks::{config, couriers, url};
 
 /// Sends with words somebody typed a name into; taken, refused and put off.
 pub(super) async fn sends(aviary: &mut Aviary, id: &str) {
@@ -80,4 +84,55 @@ pub(super) async fn shares(aviary: &mut Aviary, id: &str) {
     aviary.send(open, 404).await;
     aviary.send(Probe::new("nobody", "POST", &format!("/share/{guess}")), 404).await;
     aviary.canaries.mark(link, &secret);
+}
+
+/// A receiver that is told of everything that happened, and refuses some of it.
+pub(super) async fn webhooks(aviary: &mut Aviary, id: &str) {
+    let receiver = Receiver::start(&["500", "200", "hangup"]).await;
+    let couriers = couriers(&aviary.shop, &config(&receiver));
+    let body = json!({ "url": url(&receiver) });
+    let secret = "the secret of a webhook";
+    let make = Probe::new("admin", "POST", "/v1/webhooks").json(&body).may_show(&[secret]);
+    let made = aviary.send(make, 201).await;
+    let shown = made.json["secret"].as_str().unwrap().to_owned();
+    let path = format!("/v1/webhooks/{}", made.json["id"].as_str().unwrap());
+    let own = format!("/v1/customers/{id}");
+    let version = {
+        let read = Probe::new("shop", "GET", &format!("{own}?fields=phone"));
+        let read = aviary.send(read.may_show(&["create", "patch"]), 200).await;
+        read.headers["etag"].to_str().unwrap().to_owned()
+    };
+    let fields = json!({ "fields": { "note": aviary.name("webhook/note") } });
+    let patch = Probe::new("shop", "PATCH", &own).json(&fields).header("if-match", &version);
+    aviary.send(patch, 200).await;
+    for _ in 0..3 {
+        run_once(&aviary.shop.desk(), &couriers).await.unwrap();
+        aviary.shop.clock.pass_ms(3_600_000);
+    }
+    aviary.send(Probe::new("admin", "GET", "/v1/webhooks"), 200).await;
+    let renewed = aviary.send(
+        Probe::new("admin", "POST", &format!("{path}/secret")).may_show(&["another secret"]),
+        200,
+    );
+    let renewed = renewed.await.json["secret"].as_str().unwrap().to_owned();
+    let word = aviary.word("webhook refused/since");
+    let replay = Probe::new("admin", "POST", &format!("{path}/replay"));
+    aviary.send(replay.json(&json!({ "since": word })), 400).await;
+    for body in [json!({ "url": word }), json!({ "url": "https://a.example", "kinds": [word] })] {
+        aviary.send(Probe::new("admin", "POST", "/v1/webhooks").json(&body), 422).await;
+    }
+    // What reaches the receiver is searched like an answer.
+    let posts = receiver.posts();
+    assert!(posts.len() >= 2, "{posts:?}");
+    for post in posts {
+        let bytes = format!("{post:?}").into_bytes();
+        aviary.seen.push(Seen { call: "a post to a receiver".to_owned(), bytes, may_show: vec![] });
+    }
+    for (name, secret) in [(secret, shown), ("another secret", renewed)] {
+        aviary.canaries.mark(name, &secret);
+        let encoded = secret.trim_start_matches("whsec_");
+        let bytes = data_encoding::BASE64.decode(encoded.as_bytes()).unwrap();
+        aviary.canaries.mark(name, encoded);
+        aviary.canaries.mark_bytes(name, &bytes);
+    }
 }
