@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 44] = [
+const COMMANDS: [&str; 49] = [
     "demo",
     "init",
     "serve",
@@ -63,6 +63,11 @@ const COMMANDS: [&str; 44] = [
     "places holdings",
     "places add",
     "places close",
+    "send new",
+    "send show",
+    "send stop",
+    "share new",
+    "share end",
     "hold place",
     "hold release",
     "findings",
