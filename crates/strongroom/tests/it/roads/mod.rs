@@ -16,6 +16,7 @@ use axum::routing::get;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use strongroom::ctx::{Clock, Time};
+use strongroom::meter::Meter;
 use strongroom::web::{Call, wrap};
 use strongroom_crypto::SystemRandom;
 
@@ -70,7 +71,8 @@ fn free_port() -> u16 {
 /// Answers at `/x` where the server believes that a request came from.
 fn echo(clock: Arc<dyn Clock>) -> Router {
     let answer = |call: Call| async move { format!("{:?}", call.peer.unwrap().network) };
-    wrap(Router::new().route("/x", get(answer)), clock, Arc::new(SystemRandom))
+    let meter = Meter::starting_at(clock.now());
+    wrap(Router::new().route("/x", get(answer)), clock, Arc::new(SystemRandom), meter)
 }
 
 /// The certificate a server shows for a name, to a client that trusts one authority, at a time.

@@ -5,6 +5,7 @@ pub(crate) mod canary;
 mod client;
 mod log;
 pub(crate) mod mail;
+pub(crate) mod numbers;
 pub(crate) mod server;
 
 use std::collections::HashMap;
@@ -131,6 +132,11 @@ impl Shop {
         self.app.as_ref().unwrap().desk().unwrap()
     }
 
+    /// None while it is closed.
+    pub(crate) fn find_desk(&self) -> Option<Arc<Desk>> {
+        self.app.as_ref().map(|app| app.desk().unwrap())
+    }
+
     pub(crate) fn router(&self) -> Router {
         self.router.clone().unwrap()
     }
@@ -228,6 +234,11 @@ impl Shop {
         let answer = self.call("shop", "POST", "/v1/customers", Some(person(number))).await;
         assert_eq!(answer.status, 201, "{:?}", answer.json);
         answer.json["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The time of the shop in seconds, as metrics count it.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.clock.now().as_ms() as f64 / 1e3
     }
 
     pub(crate) fn surroundings(&self) -> Surroundings {
