@@ -21,7 +21,7 @@ use crate::vault::EXPORT_PIECE_MAX;
 ///
 /// The file is encrypted for the recipient (age, https://age-encryption.org) before it touches the
 /// disk. Broken off, it is told after which customer to go on, into another file. `strongroom import`
-/// reads NDJSON back; customers' references stay behind, since only their hashes are kept.
+/// reads NDJSON back, but for records: those are sent to the API.
 ///
 /// Example: strongroom export --to customers.ndjson.age --recipient age1… --purpose leaving --key-file leaver.key
 #[derive(Args)]
@@ -49,6 +49,10 @@ pub(super) struct Export {
     /// How customers are written
     #[arg(long, value_enum, default_value = "ndjson")]
     format: Format,
+    /// Where the file goes, by its name among the places: who is in it stands there, and that it is
+    /// to be gone in 30 days
+    #[arg(long, value_name = "PLACE", default_value = "exports")]
+    place: String,
     /// Go on after this customer
     #[arg(long, value_name = "ID", value_parser = id)]
     after: Option<String>,
@@ -102,8 +106,10 @@ impl Export {
             return output.value(&json!({ "customers": customers }));
         }
         output.line(&format!(
-            "{customers} customers are in the file, readable with the recipient's key alone. Say who \
-             has it, and delete it when it is no longer needed."
+            "{customers} customers are in the file, readable with the recipient's key alone. It is \
+             written down at the place `{0}`:\ndelete it when it is no longer needed, at the latest in \
+             30 days, and say so with `strongroom places close {0}`.",
+            self.place
         ))
     }
 
@@ -118,7 +124,8 @@ impl Export {
             Format::Csv => "csv",
             Format::Ndjson => "ndjson",
         };
-        let mut body = json!({ "format": format, "fields": fields, "limit": EXPORT_PIECE_MAX });
+        let mut body = json!({ "format": format, "fields": fields, "limit": EXPORT_PIECE_MAX,
+            "place": self.place });
         if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
             body.insert("after".to_owned(), Value::from(after));
         }

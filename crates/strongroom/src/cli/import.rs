@@ -46,7 +46,8 @@ pub(super) struct Import {
     /// The file; a table has the names of its columns in its first line
     file: PathBuf,
     /// Which column is which field; or `shopify`, `woocommerce` or the name of a map that was kept.
-    /// Several columns of one field are joined
+    /// Several columns of one field are joined. `reference.shop=Number` is what your shop calls the
+    /// customer: rows whose reference is there already are skipped
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = Mapping::parse)]
     map: Vec<Mapping>,
     /// Keep the map under this name; `--map NAME` takes it again
@@ -173,6 +174,7 @@ async fn take_all(
     let looked = rows::look_through(file, plan)?;
     report.left_behind = looked.unmapped;
     report.unreadable = looked.unreadable;
+    report.with_records = looked.with_records;
     let hex = |hash: [u8; 32]| data_encoding::HEXLOWER.encode(&hash);
     let body = json!({ "file_sha256": hex(looked.sha256), "map_sha256": hex(plan.sha256()) });
     let begun = transport.call(Call::post("/v1/imports").json(&body)).await?.json()?;
@@ -219,6 +221,7 @@ async fn try_all(
     let looked = rows::look_through(file, plan)?;
     report.left_behind = looked.unmapped;
     report.unreadable = looked.unreadable;
+    report.with_records = looked.with_records;
     let mut progress = Progress::for_people("rows");
     progress.begin(0, looked.rows);
     let mut sheet = Rows::open(file, plan)?;

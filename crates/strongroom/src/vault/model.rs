@@ -2,6 +2,7 @@
 
 mod consent;
 mod record;
+mod reference;
 mod token;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::id::{Customer, Id};
 pub(in crate::vault) use self::consent::Consent;
 pub use self::consent::How;
 pub(super) use self::record::{About, Rows, Shelf};
+pub use self::reference::Reference;
 pub use self::token::Token;
 pub(super) use self::token::{Standing, TOKEN_VERSION};
 
@@ -86,6 +88,8 @@ pub(super) struct Core {
     pub(super) consents: Vec<Consent>,
     /// Where the customer's records stand.
     pub(super) shelves: Vec<Shelf>,
+    /// The callers' own names for this customer, each once.
+    pub(super) references: Vec<Reference>,
     /// Under which the ledger knew those who were merged into this one.
     pub(super) merged: Vec<Pseudonym>,
     /// Whether this one was merged into another: what is left waits for its keys to be destroyed.
@@ -164,6 +168,9 @@ impl Core {
             }
             cells.push((MERGED_CELL, Plain::new(merged.finish())));
         }
+        if !self.references.is_empty() {
+            cells.push((REFERENCES_CELL, Plain::new(reference::encode(&self.references))));
+        }
         cells
     }
 
@@ -202,6 +209,10 @@ impl Core {
             Ok(cell) => record::decode_shelves(cell)?,
             Err(_) => Vec::new(),
         };
+        let references = match cell(REFERENCES_CELL) {
+            Ok(cell) => reference::decode(cell)?,
+            Err(_) => Vec::new(),
+        };
         let (mut merged, mut is_merged_away) = (Vec::new(), false);
         if let Ok(cell) = cell(MERGED_CELL) {
             let mut decoder = Decoder::new(cell, "core/merged")?;
@@ -219,6 +230,7 @@ impl Core {
             indexes,
             consents,
             shelves,
+            references,
             merged,
             is_merged_away,
         })
@@ -242,47 +254,14 @@ impl IndexKind {
     }
 }
 
-/// A caller's own opaque name for a customer: `shop/4711`. Refused if it looks personal, since it
-/// stands in URLs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    source: String,
-    key: String,
-}
-
-impl Reference {
-    /// A source of 1 to 40 lower-case letters, digits, `-`; a key of 1 to 64 letters, digits, `.`,
-    /// `_`, `-` with at least one digit, so that no name or e-mail passes.
-    pub fn parse(source: &str, key: &str) -> Result<Self, Error> {
-        let plain_source = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let plain_key = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let good_source =
-            !source.is_empty() && source.len() <= 40 && source.chars().all(plain_source);
-        let good_key = !key.is_empty()
-            && key.len() <= 64
-            && key.chars().all(plain_key)
-            && key.chars().any(|c| c.is_ascii_digit());
-        if !good_source || !good_key || strongroom_detect::card::contains_card_number(key) {
-            let detail = "a reference is your own opaque number: source of 1 to 40 lower-case \
-                          letters, digits and `-`; key of 1 to 64 letters, digits, `.`, `_`, `-` \
-                          with at least one digit. It stands in addresses, so never a name, an \
-                          e-mail or a card number";
-            return Err(Error::unprocessable("bad_reference", detail));
-        }
-        Ok(Self { source: source.to_owned(), key: key.to_owned() })
-    }
-
-    /// The text its hash covers.
-    pub(super) fn index_text(&self) -> String {
-        format!("{}/{}", self.source, self.key)
-    }
-}
-
 /// Absent in the core of a customer without records.
 const SHELVES_CELL: u8 = 6;
 
 /// Absent in the core of a customer nobody was merged with.
 const MERGED_CELL: u8 = 7;
+
+/// Absent in the core of a customer without a reference.
+const REFERENCES_CELL: u8 = 8;
 
 /// The field number under which references are hashed: no policy field may look them up.
 pub(super) const REFERENCE_FIELD: u8 = 255;

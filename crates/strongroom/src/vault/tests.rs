@@ -108,6 +108,7 @@ fn core(applied: &Applied, relations: Vec<Relation>) -> Core {
         indexes: Vec::new(),
         consents: Vec::new(),
         shelves: Vec::new(),
+        references: Vec::new(),
         merged: Vec::new(),
         is_merged_away: false,
     }
@@ -203,6 +204,7 @@ proptest! {
                 any::<[u8; 32]>()),
             0..4,
         ),
+        references in prop::collection::vec("[a-z]{1,9}/[0-9]{1,9}", 0..3),
         merged in prop::collection::vec(any::<[u8; 16]>(), 0..3), is_merged_away: bool,
     ) {
         let core = Core {
@@ -233,12 +235,14 @@ proptest! {
                     Shelf { id, kind, end_year, dek, count, digest }
                 })
                 .collect(),
+            references: references.iter().map(|it| Reference::parse_text(it).unwrap()).collect(),
             merged: merged.into_iter().map(Pseudonym).collect(),
             is_merged_away,
         };
         // A core sealed before there were consents has no cell for them.
         let old: Vec<_> = core.cells().into_iter().filter(|(number, _)| *number != 5).collect();
         prop_assert_eq!(Core::from_cells(&old).unwrap().consents, Vec::new());
+        prop_assert!(core.cells().is_sorted_by(|one, next| one.0 < next.0), "else it is not sealed");
         prop_assert_eq!(Core::from_cells(&core.cells()).unwrap(), core);
     }
 }

@@ -18,12 +18,14 @@ pub(super) struct Lines<'a> {
     line: u64,
     /// Customers that the export could not open.
     pub(super) unreadable: u64,
+    /// Customers with records, which no import takes.
+    pub(super) with_records: u64,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn open(path: &Path, plan: &'a Plan) -> Result<Self, Failure> {
         let reader = BufReader::new(Source::open(path, plan)?);
-        Ok(Self { reader, plan, line: 0, unreadable: 0 })
+        Ok(Self { reader, plan, line: 0, unreadable: 0, with_records: 0 })
     }
 
     /// The next customer, or what is wrong with its line, or the end.
@@ -77,7 +79,13 @@ impl<'a> Lines<'a> {
         let relations = named.unwrap_or_else(|| {
             self.plan.relations.iter().map(|name| json!({ "name": name })).collect()
         });
-        let row = json!({ "line": self.line, "relations": relations, "fields": fields });
+        let mut row = json!({ "line": self.line, "relations": relations, "fields": fields });
+        for name in ["references", "consents"] {
+            if let Some(list) = members.remove(name) {
+                row[name] = list;
+            }
+        }
+        self.with_records += u64::from(members.contains_key("records"));
         Ok(Some(Row { json: row.to_string() }))
     }
 }

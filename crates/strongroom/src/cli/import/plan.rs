@@ -83,8 +83,8 @@ impl Column {
     /// Reads `email=E-Mail` or `address.city=Town`.
     pub(in crate::cli) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {
-            "write FIELD=COLUMN, like email=E-Mail or address.city=Town, or `shopify` or \
-                           `woocommerce`"
+            "write FIELD=COLUMN, like email=E-Mail, address.city=Town or \
+                           reference.shop=Number, or `shopify` or `woocommerce`"
                 .to_owned()
         };
         let (target, column) = text.split_once('=').ok_or_else(wrong)?;
@@ -96,6 +96,11 @@ impl Column {
             return Err(wrong());
         }
         Ok(Self { field: field.to_owned(), part, column: column.to_owned() })
+    }
+
+    /// The system whose own name for the customer stands in this column.
+    pub(super) fn source(&self) -> Option<&str> {
+        self.part.as_deref().filter(|_| self.field == REFERENCE)
     }
 }
 
@@ -177,6 +182,9 @@ pub(super) fn delimiter(text: &str) -> Result<u8, String> {
         _ => Err("one character like , or ; or the word tab".to_owned()),
     }
 }
+
+/// `reference.shop=Customer ID` is no field but what the shop calls the customer.
+const REFERENCE: &str = "reference";
 
 /// Maps by the columns that shops' own exports have. WooCommerce's report of customers has no street.
 const BUILT_IN: [(&str, &[(&str, &str)]); 2] = [

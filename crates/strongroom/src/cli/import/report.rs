@@ -23,6 +23,8 @@ pub(super) struct Report {
     pub(super) left_behind: usize,
     /// Customers that the export this file comes from could not open.
     pub(super) unreadable: u64,
+    /// Customers whose records stay behind.
+    pub(super) with_records: u64,
     /// Rows of a dry run.
     pub(super) rows_tried: u64,
 }
@@ -54,6 +56,7 @@ impl Report {
             file,
             left_behind: 0,
             unreadable: 0,
+            with_records: 0,
             rows_tried: 0,
         })
     }
@@ -164,6 +167,13 @@ impl Report {
             output.line(&format!(
                 "{} customers are named in the file but were unreadable when it was written.",
                 grouped(self.unreadable)
+            ))?;
+        }
+        if self.with_records > 0 {
+            output.line(&format!(
+                "{} customers have records in the file (invoices, orders, messages), which stay \
+                 behind: send them\nto `POST /v1/customers/{{id}}/records`.",
+                grouped(self.with_records)
             ))?;
         }
         match self.left_behind {

@@ -31,6 +31,8 @@ pub(super) struct Looked {
     pub(super) unmapped: usize,
     /// Customers that the export this file comes from could not open.
     pub(super) unreadable: u64,
+    /// Customers whose records stay behind.
+    pub(super) with_records: u64,
 }
 
 /// Reads the whole file once before anything is sent: what cannot be read at all is better known
@@ -54,11 +56,11 @@ pub(super) fn look_through(file: &Path, plan: &Plan) -> Result<Looked, Failure> 
         let sentence = "the file cannot be read to the end; nothing was imported";
         return Err(Failure::new("bad_file", sentence).with(problems));
     }
-    let (unmapped, unreadable) = match &source.form {
-        Form::Lines(lines) => (0, lines.unreadable),
-        Form::Sheet(sheet) => (sheet.unmapped(), 0),
+    let (unmapped, unreadable, with_records) = match &source.form {
+        Form::Lines(lines) => (0, lines.unreadable, lines.with_records),
+        Form::Sheet(sheet) => (sheet.unmapped(), 0, 0),
     };
-    Ok(Looked { rows, unmapped, unreadable, sha256: source.sha256() })
+    Ok(Looked { rows, unmapped, unreadable, with_records, sha256: source.sha256() })
 }
 
 impl<'a> Rows<'a> {

@@ -78,11 +78,15 @@ impl<'a> Sheet<'a> {
                 self.width
             ));
         }
-        let mut fields = Map::new();
+        let (mut fields, mut references) = (Map::new(), Vec::new());
         for (at, column) in &self.columns {
             let cell = without_apostrophe(text(record, *at, &column.column)?);
-            if !cell.trim().is_empty() {
-                put(&mut fields, column, cell);
+            if cell.trim().is_empty() {
+                continue;
+            }
+            match column.source() {
+                Some(source) => references.push(format!("{source}/{}", cell.trim())),
+                None => put(&mut fields, column, cell),
             }
         }
         let last = match (self.date, self.plan.date_column.as_deref()) {
@@ -94,7 +98,10 @@ impl<'a> Sheet<'a> {
             None => json!({ "name": name }),
         };
         let relations: Vec<Value> = self.plan.relations.iter().map(relation).collect();
-        let row = json!({ "line": line_of(record), "relations": relations, "fields": fields });
+        let mut row = json!({ "line": line_of(record), "relations": relations, "fields": fields });
+        if !references.is_empty() {
+            row["references"] = json!(references);
+        }
         let json = row.to_string();
         if json.len() > BODY_SIZE_BYTES_MAX {
             return Err("larger than any customer can be; is a quote missing?".to_owned());

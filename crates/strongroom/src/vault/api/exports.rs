@@ -15,6 +15,7 @@ use crate::access::{Caller, Desk, Purpose, refuse};
 use crate::ctx::{Ctx, EntryKind, Receipt};
 use crate::error::Error;
 use crate::id::{Customer, Id};
+use crate::places::PlaceName;
 use crate::vault::{self, EXPORT_PIECE_MAX, ExportAsk};
 use crate::web::{Body, Pieces, Problem, Receipted, streamed};
 use format::Format;
@@ -23,12 +24,16 @@ use format::Format;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportInput {
-    /// Field names; every one must be granted in clear for the purpose. All that are, if left out.
+    /// Field names, those of records with their kind (`invoice.number`); every one must be granted in
+    /// clear for the purpose. All that are, if left out.
     #[serde(default)]
     fields: Vec<String>,
-    /// `ndjson`, which the import reads back, or `csv`.
+    /// `ndjson`, which the import reads back, or `csv`, which has no place for records.
     #[serde(default)]
     format: FormatWord,
+    /// Where it goes, by its name among the places; `exports` if left out.
+    #[serde(default)]
+    place: Option<String>,
     /// Goes on after this customer: the last one of an answer that was broken off.
     #[serde(default)]
     after: Option<String>,
@@ -39,7 +44,7 @@ pub(super) struct ExportInput {
 }
 
 /// How the answer is written.
-#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum FormatWord {
     Csv,
@@ -81,7 +86,8 @@ async fn begin(
         return Err(Error::bad_request("bad_limit", detail));
     }
     let after = input.after.as_deref().map(str::parse).transpose()?;
-    let mut run = Run::new(desk, ctx, purpose, input.fields, input.format)?;
+    let to = PlaceName::parse(input.place.as_deref().unwrap_or(EXPORTS))?;
+    let mut run = Run::new(desk, ctx, purpose, input.fields, input.format, to)?;
     if after.is_none() {
         vault::begin_export(desk, ctx, &run.ask).await?;
     }
@@ -129,19 +135,26 @@ impl Run {
         desk: &Arc<Desk>,
         ctx: &Ctx,
         purpose: String,
-        fields: Vec<String>,
+        mut fields: Vec<String>,
         format: FormatWord,
+        to: PlaceName,
     ) -> Result<Self, Error> {
         let applied = Arc::clone(desk.rights.now()?.applied()?);
-        let fields = match fields.is_empty() {
-            true => vault::exportable(&applied.policy, ctx, &purpose),
-            false => fields,
-        };
+        let of_record = |name: &String| name.contains('.');
+        if format == FormatWord::Csv && fields.iter().any(of_record) {
+            let detail = "a table has one line a customer and no place for their records; ask for \
+                          them in `ndjson`";
+            return Err(Error::unprocessable("records_in_csv", detail));
+        }
+        if fields.is_empty() {
+            fields = vault::exportable(&applied.policy, ctx, &purpose);
+            fields.retain(|name| format == FormatWord::Ndjson || !of_record(name));
+        }
         let format = match format {
             FormatWord::Csv => Format::csv(&applied.policy, &fields),
             FormatWord::Ndjson => Format::Ndjson,
         };
-        let ask = ExportAsk { purpose, fields };
+        let ask = ExportAsk { purpose, fields, to };
         Ok(Self { desk: Arc::clone(desk), ctx: ctx.clone(), ask, format, count: 0 })
     }
 
@@ -191,6 +204,9 @@ impl Run {
         }
     }
 }
+
+/// The place of exports that say nothing of where they go.
+const EXPORTS: &str = "exports";
 
 /// How many customers are in an answer that is whole.
 const COUNT_HEADER: &str = "strongroom-customers";

@@ -13,7 +13,9 @@ use crate::access::{Caller, Desk, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
 use crate::vault::api::read_time;
-use crate::vault::{self, Begun, ImportRowInput, NewCustomer, RelationInput, RowProblem};
+use crate::vault::{
+    self, Begun, ConsentSaid, How, ImportRowInput, NewCustomer, RelationInput, RowProblem,
+};
 use crate::web::{Body, CHUNK_SIZE_BYTES_MAX, Problem, Receipted};
 
 /// What is to be imported.
@@ -76,6 +78,49 @@ pub(super) struct RowInput {
     /// Declared fields.
     #[schema(value_type = Object)]
     fields: BTreeMap<String, Value>,
+    /// What your own systems call the customer, like `shop/4711`; at most 8.
+    #[serde(default)]
+    references: Vec<String>,
+    /// What they consented to elsewhere; the role needs the right `relate` too.
+    #[serde(default)]
+    consents: Vec<ImportConsent>,
+}
+
+/// An imported customer's newest word on a purpose.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImportConsent {
+    /// A purpose of the policy that needs consent.
+    purpose: String,
+    /// When it was given, RFC 3339.
+    #[serde(default)]
+    given: Option<String>,
+    /// How: `account`, `email`, `form`, `in_person`, `paper` or `phone`.
+    #[serde(default)]
+    how: Option<String>,
+    /// When it was withdrawn, RFC 3339.
+    #[serde(default)]
+    withdrawn: Option<String>,
+}
+
+impl ImportConsent {
+    fn read(self) -> Result<ConsentSaid, Error> {
+        let time = |text: Option<String>, name| {
+            text.as_deref().map(|text| read_time(text, name)).transpose()
+        };
+        let how = self.how.as_deref().map(How::parse);
+        let given = match (time(self.given, "given")?, how) {
+            (Some(at), Some(Some(how))) => Some((at, how)),
+            (None, None) => None,
+            _ => {
+                let detail = "a consent that was given has `given`, a time, and `how`, one of \
+                              `account`, `email`, `form`, `in_person`, `paper`, `phone`";
+                return Err(Error::unprocessable("bad_consent", detail));
+            }
+        };
+        let withdrawn = time(self.withdrawn, "withdrawn")?;
+        Ok(ConsentSaid { purpose: self.purpose, given, withdrawn })
+    }
 }
 
 /// A relation of an imported customer.
@@ -160,7 +205,9 @@ fn read_rows(rows: Vec<RowInput>) -> Result<Vec<ImportRowInput>, Error> {
         });
         let relations = relations.collect::<Result<_, Error>>()?;
         let customer = NewCustomer { relations, fields: row.fields };
-        Ok(ImportRowInput { line: row.line, customer })
+        let consents = row.consents.into_iter().map(ImportConsent::read);
+        let consents = consents.collect::<Result<_, Error>>()?;
+        Ok(ImportRowInput { line: row.line, customer, references: row.references, consents })
     };
     rows.into_iter().map(read).collect()
 }

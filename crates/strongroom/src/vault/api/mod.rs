@@ -30,7 +30,7 @@ pub use repeats::rebuild;
 pub fn routes() -> OpenApiRouter<Arc<Desk>> {
     OpenApiRouter::new()
         .routes(routes!(customers::create))
-        .routes(routes!(customers::upsert))
+        .routes(routes!(customers::upsert, shown::read_by_reference))
         .routes(routes!(batch::batch))
         .routes(routes!(shown::look_up))
         .routes(routes!(shown::read, customers::patch, erasures::ask))

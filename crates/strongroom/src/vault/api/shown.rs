@@ -15,7 +15,7 @@ use crate::access::{Caller, Desk, Purpose, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
 use crate::id::{Customer, Id};
-use crate::vault::{self, RevealReason, Shown, ShownOne};
+use crate::vault::{self, Reference, RevealReason, Shown, ShownOne};
 use crate::web::{Body, Problem, Receipted};
 
 /// Values as they may be shown.
@@ -92,6 +92,29 @@ pub(super) async fn read(
     let shown = async {
         let fields = own(split(&query.fields)?)?;
         vault::read(&desk, &ctx, id.parse()?, &purpose, &fields).await
+    };
+    match shown.await {
+        Ok(shown) => Ok(answer(shown)),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Read, "customer.read", error).await),
+    }
+}
+
+/// Fields of the customer who has your reference, as the policy shows them for a purpose
+#[utoipa::path(get, path = "/v1/customers/ref/{source}/{reference}", tag = "customers",
+    params(("source" = String, Path), ("reference" = String, Path), FieldsQuery,
+        ("Strongroom-Purpose" = String, Header)),
+    responses((status = 200, body = ShownView), (status = "default", body = Problem)))]
+pub(super) async fn read_by_reference(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Purpose(purpose): Purpose,
+    Path((source, reference)): Path<(String, String)>,
+    Query(query): Query<FieldsQuery>,
+) -> Result<Response, Error> {
+    let shown = async {
+        let fields = own(split(&query.fields)?)?;
+        let reference = Reference::parse(&source, &reference)?;
+        vault::read_by_reference(&desk, &ctx, &reference, &purpose, &fields).await
     };
     match shown.await {
         Ok(shown) => Ok(answer(shown)),

@@ -275,6 +275,7 @@ fn core_of(opened: &Opened, left: &Remainder, plan: &Plan) -> Core {
     core.indexes.retain(|entry| !plan.indexes.contains(entry));
     // Who asks to be forgotten takes back whatever they agreed to.
     core.consents.clear();
+    core.references.clear();
     core.shelves.retain(|shelf| left.shelves.contains(&shelf.id));
     core
 }

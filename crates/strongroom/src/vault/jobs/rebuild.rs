@@ -107,10 +107,11 @@ fn one(
         db.execute(&store::delete_shelf(row.key, &shelf.id))?;
         rebuilt.parts_gone += 1;
     }
-    if kept.compartments.len() != core.compartments.len() {
-        kept.indexes = findable(&core.indexes, &records)?;
+    if kept != core {
         // Who asked to be forgotten took back whatever they had agreed to.
+        kept.indexes = findable(&core.indexes, &records)?;
         kept.consents.clear();
+        kept.references.clear();
     }
     changed.state = task.replay.state_of(row.key).unwrap_or(row.state);
     if changed.state != row.state || kept != core {
@@ -213,12 +214,12 @@ fn open_core(
     Ok(Some((key, core)))
 }
 
-/// A field that went with its part is no longer found by.
+/// A field that went with its part is no longer found by, nor is anything by a reference.
 fn findable(
     indexes: &[IndexEntry],
     records: &BTreeMap<[u8; 16], Vec<u8>>,
 ) -> Result<Vec<IndexEntry>, Error> {
-    let mut staying = vec![crate::vault::model::REFERENCE_FIELD];
+    let mut staying = Vec::new();
     for (_, sealed) in records.iter().filter(|(compartment, _)| **compartment != CORE) {
         staying.extend(peek_fields(sealed)?);
     }

@@ -9,7 +9,7 @@ use crate::ctx::{
 use crate::error::Error;
 use crate::id::{Customer, Id};
 use crate::policy::{Applied, Right};
-use crate::vault::model::{Core, How};
+use crate::vault::model::{Consent, Core, How};
 use crate::vault::verbs::create::Sealing;
 use crate::vault::verbs::open::{Opened, open_active};
 use crate::vault::verbs::patch::Patched;
@@ -24,6 +24,52 @@ pub struct ConsentInput {
     pub how: How,
     /// When; now if not said, and never in the future.
     pub at: Option<Time>,
+}
+
+/// A customer's newest word on one purpose, brought along from elsewhere.
+#[derive(Debug, Clone)]
+pub struct ConsentSaid {
+    /// A purpose of the policy that needs consent.
+    pub purpose: String,
+    /// When it was given last, and how.
+    pub given: Option<(Time, How)>,
+    /// When it was withdrawn, if that came last.
+    pub withdrawn: Option<Time>,
+}
+
+impl ConsentSaid {
+    pub(super) fn of(consent: &Consent) -> Self {
+        let Consent { purpose, given, withdrawn } = consent;
+        Self { purpose: purpose.clone(), given: *given, withdrawn: *withdrawn }
+    }
+
+    /// Sets it down for a new customer.
+    pub(super) fn take_in(
+        &self,
+        applied: &Applied,
+        now: Time,
+        consents: &mut Vec<Consent>,
+    ) -> Result<(), Error> {
+        let Self { purpose, given, withdrawn } = self;
+        rules::refuse_needless(&applied.policy, purpose)?;
+        if let Some((at, how)) = given {
+            refuse_future(*at, now)?;
+            rules::give(&applied.policy, consents, purpose, *at, *how)?;
+        }
+        if let Some(at) = withdrawn {
+            refuse_future(*at, now)?;
+            rules::withdraw(&applied.policy, consents, purpose, *at)?;
+        }
+        Ok(())
+    }
+}
+
+fn refuse_future(at: Time, now: Time) -> Result<(), Error> {
+    if at <= now {
+        return Ok(());
+    }
+    let detail = "a consent cannot have been given or withdrawn in the future";
+    Err(Error::unprocessable("consent_in_future", detail))
 }
 
 /// A customer's word on one purpose.
@@ -56,10 +102,7 @@ pub async fn give_consent(
     input: ConsentInput,
 ) -> Result<Patched, Error> {
     let at = input.at.unwrap_or(ctx.now);
-    if at > ctx.now {
-        let detail = "a consent cannot have been given in the future";
-        return Err(Error::unprocessable("consent_in_future", detail));
-    }
+    refuse_future(at, ctx.now)?;
     for _ in 0..ATTEMPTS_MAX {
         let grant = access::permit(desk, ctx, Right::Relate)?;
         let applied = Arc::clone(desk.rights.now()?.applied()?);

@@ -20,6 +20,7 @@ use crate::vault::model::{
 };
 use crate::vault::rules::{self, Nulls, ParsedField};
 use crate::vault::store;
+use crate::vault::verbs::consent::ConsentSaid;
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// What makes a customer.
@@ -29,6 +30,15 @@ pub struct NewCustomer {
     pub relations: Vec<RelationInput>,
     /// Declared fields that a relation needs.
     pub fields: BTreeMap<String, Value>,
+}
+
+/// What else is known of a new customer.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// What the callers' own systems call them.
+    pub(super) references: &'a [Reference],
+    /// What they said elsewhere.
+    pub(super) consents: &'a [ConsentSaid],
 }
 
 /// A relation as a caller states it.
@@ -64,10 +74,11 @@ pub(super) async fn create_with(
     input: &NewCustomer,
     reference: Option<&Reference>,
 ) -> Result<Created, Error> {
+    let known = Known { references: reference.map_or(&[], std::slice::from_ref), consents: &[] };
     for _ in 0..ATTEMPTS_MAX {
         let grant = access::permit(desk, ctx, Right::Create)?;
         let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
-        let made = prepare(desk, ctx, &applied, input, reference)?;
+        let made = prepare(desk, ctx, &applied, input, known)?;
         let entry = Entry::new(ctx, EntryKind::Write, "customer.create")
             .about(Subjects::One(made.pseudonym))
             .of_fields(made.fields)
@@ -142,7 +153,7 @@ pub(super) fn prepare(
     ctx: &Ctx,
     applied: &Applied,
     input: &NewCustomer,
-    reference: Option<&Reference>,
+    known: Known<'_>,
 ) -> Result<Prepared, Error> {
     let relations = read_relations(ctx, applied, &input.relations)?;
     let parsed = rules::parse_fields(applied, &relations, &input.fields, Nulls::Refuse)?;
@@ -150,8 +161,12 @@ pub(super) fn prepare(
     let key = i64::from_be_bytes(random_array(ctx.rng.as_ref())?) & i64::MAX;
     let pseudonym = Pseudonym(random_array(ctx.rng.as_ref())?);
     let mut indexes = index_entries(desk, &parsed)?;
-    if let Some(reference) = reference {
+    for reference in known.references {
         indexes.push(reference_entry(desk, reference)?);
+    }
+    let mut consents = Vec::new();
+    for consent in known.consents {
+        consent.take_in(applied, ctx.now, &mut consents)?;
     }
     let mut sealing = Sealing::default();
     let mut compartments = BTreeMap::new();
@@ -168,8 +183,9 @@ pub(super) fn prepare(
         relations,
         compartments,
         indexes,
-        consents: Vec::new(),
+        consents,
         shelves: Vec::new(),
+        references: known.references.to_vec(),
         merged: Vec::new(),
         is_merged_away: false,
     };

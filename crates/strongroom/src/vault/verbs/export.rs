@@ -1,6 +1,7 @@
 //! Taking clear values out, piece by piece: each piece has its own entry, durable before a byte of it
 //! leaves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -9,10 +10,14 @@ use crate::access::{self, Attempt, Desk, Permission, commit_or_retry};
 use crate::ctx::{Actor, Ctx, Entry, EntryKind, FieldSet, Pseudonym, Receipt, Subjects, Time};
 use crate::error::Error;
 use crate::id::{Customer, Id};
+use crate::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
 use crate::policy::{Policy, See};
-use crate::vault::model::CustomerState;
+use crate::vault::model::{CustomerState, Reference, Shelf};
+use crate::vault::verbs::consent::ConsentSaid;
 use crate::vault::verbs::open::{Opened, Which, open};
 use crate::vault::verbs::read::{open_fields, still_alive};
+use crate::vault::verbs::shelves::{OpenShelf, open_shelves};
+use crate::vault::verbs::show_records::{RecordShown, show_records};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 use crate::vault::{rules, store};
 
@@ -21,8 +26,10 @@ use crate::vault::{rules, store};
 pub struct ExportAsk {
     /// A purpose of the policy.
     pub purpose: String,
-    /// Fields that grants show in clear for it.
+    /// Fields that grants show in clear for it, those of records with their kind.
     pub fields: Vec<String>,
+    /// Where it goes: holdings there say whose data left.
+    pub to: PlaceName,
 }
 
 /// A customer on the way out.
@@ -45,6 +52,12 @@ pub enum Left {
         relations: Vec<(String, Time)>,
         /// Field name to clear value.
         fields: Map<String, Value>,
+        /// What the callers' own systems call them.
+        references: Vec<String>,
+        /// Their newest word on each purpose that needs consent.
+        consents: Vec<ConsentSaid>,
+        /// Those of the kinds that were asked for.
+        records: Vec<RecordShown>,
     },
     /// They do not open; the code says why, the findings say more.
     Unreadable(&'static str),
@@ -103,23 +116,33 @@ pub async fn export_piece(
             let mut data = desk.data.snapshot().await?;
             store::list_active_ids(&mut data, &after, i64::try_from(limit).unwrap_or(1)).await?
         };
-        let next = if ids.len() < limit { None } else { ids.last().copied() };
-        let (mut opened, unreadable) = open_all(desk, ctx, &ids).await?;
+        let mut next = if ids.len() < limit { None } else { ids.last().copied() };
+        let (mut opened, mut customers) = open_all(desk, ctx, &ids).await?;
         let applied = Arc::clone(desk.rights.now()?.applied()?);
         opened.retain(|it| rules::has_consented(&applied.policy, &it.core, &ask.purpose));
+        let kinds = kinds_of(&ask.fields);
+        if let Some(last) = last_that_fits(&opened, &kinds) {
+            opened.retain(|it| it.row.id <= last);
+            customers.retain(|it| it.id <= last);
+            next = Some(last);
+        }
+        let Some(shelves) = open_records(desk, ctx, &mut opened, &mut customers, &kinds).await?
+        else {
+            continue;
+        };
         let known: Vec<Id<Customer>> = opened.iter().map(|it| it.row.id).collect();
         let permission = access::may_export(desk, ctx, &ask.purpose, &ask.fields, &known)?;
-        let mut customers = unreadable;
         let mut pseudonyms = Vec::with_capacity(opened.len());
-        for opened in &opened {
-            customers.push(take(&permission, opened)?);
+        for (opened, shelves) in opened.iter().zip(&shelves) {
+            customers.push(take(&permission, opened, shelves)?);
             pseudonyms.push(opened.core.pseudonym);
         }
         customers.sort_by_key(|it| it.id);
         if opened.is_empty() {
             return Ok(Piece { customers, next, receipt: None });
         }
-        if let Attempt::Done(receipt) = commit(desk, ctx, permission, &opened, pseudonyms).await? {
+        let done = commit(desk, ctx, ask, permission, &opened, pseudonyms).await?;
+        if let Attempt::Done(receipt) = done {
             return Ok(Piece { customers, next, receipt: Some(receipt) });
         }
     }
@@ -147,25 +170,87 @@ async fn open_all(
     Ok((whole, unreadable))
 }
 
+/// The kinds of record that fields belong to.
+fn kinds_of(fields: &[String]) -> BTreeSet<&str> {
+    fields.iter().filter_map(|name| name.split_once('.')).map(|(kind, _)| kind).collect()
+}
+
+/// The last customer of a piece, where all of them have more records than it may hold; at least one
+/// leaves each time.
+fn last_that_fits(opened: &[Opened], kinds: &BTreeSet<&str>) -> Option<Id<Customer>> {
+    let mut records = 0;
+    for (number, one) in opened.iter().enumerate() {
+        let shelves = one.core.shelves.iter().filter(|it| kinds.contains(it.kind.as_str()));
+        records += shelves.map(|shelf| u64::from(shelf.count)).sum::<u64>();
+        if records > PIECE_RECORDS_MAX && number > 0 {
+            return opened.get(number - 1).map(|it| it.row.id);
+        }
+    }
+    None
+}
+
+/// The shelves of each customer, in their order. Whose do not open is among the unreadable from here
+/// on; `None` to decide once more.
+async fn open_records(
+    desk: &Desk,
+    ctx: &Ctx,
+    opened: &mut Vec<Opened>,
+    unreadable: &mut Vec<Exported>,
+    kinds: &BTreeSet<&str>,
+) -> Result<Option<Vec<Vec<OpenShelf>>>, Error> {
+    let mut all = Vec::with_capacity(opened.len());
+    for one in std::mem::take(opened) {
+        let wanted = |shelf: &Shelf| kinds.contains(shelf.kind.as_str());
+        match open_shelves(desk, ctx, &one, wanted, |every| every).await {
+            Ok(Some(shelves)) => {
+                all.push(shelves);
+                opened.push(one);
+            }
+            Ok(None) => return Ok(None),
+            Err(error) if UNREADABLE.contains(&error.code) => {
+                unreadable.push(Exported { id: one.row.id, left: Left::Unreadable(error.code) });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(all))
+}
+
 async fn commit(
     desk: &Desk,
     ctx: &Ctx,
+    ask: &ExportAsk,
     permission: Permission,
     opened: &[Opened],
     pseudonyms: Vec<Pseudonym>,
 ) -> Result<Attempt, Error> {
+    let fields = FieldSet::of(permission.fields.keys().copied());
+    let holding = NewHolding {
+        place: &ask.to,
+        kind: PlaceKind::Folder,
+        whose: Whose::These(pseudonyms.clone()),
+        fields,
+        due: Some(ctx.now.plus_days(EXPORT_DAYS_MAX)),
+        act: "export.piece",
+        origin: &ask.purpose,
+    };
+    let holding = places::hold(desk, ctx, &holding)?;
     let entry = Entry::new(ctx, EntryKind::Export, "export.piece")
         .counting(pseudonyms.len() as u64)
-        .of_fields(FieldSet::of(permission.fields.keys().copied()))
+        .of_fields(fields)
         .about(match pseudonyms.as_slice() {
             [one] => Subjects::One(*one),
             _ => Subjects::Set(pseudonyms),
         });
     let change = opened.iter().fold(permission.grant.change(entry), still_alive);
-    commit_or_retry(desk, change).await
+    commit_or_retry(desk, change.write_all(holding)).await
 }
 
-fn take(permission: &Permission, opened: &Opened) -> Result<Exported, Error> {
+fn take(
+    permission: &Permission,
+    opened: &Opened,
+    shelves: &[OpenShelf],
+) -> Result<Exported, Error> {
     let mut fields = Map::new();
     for (number, value) in open_fields(permission, opened)? {
         let name = permission.applied.registry.name_of(number);
@@ -178,12 +263,21 @@ fn take(permission: &Permission, opened: &Opened) -> Result<Exported, Error> {
         created: opened.core.created,
         relations,
         fields,
+        references: opened.core.references.iter().map(Reference::index_text).collect(),
+        consents: opened.core.consents.iter().map(ConsentSaid::of).collect(),
+        records: show_records(permission, shelves)?,
     };
     Ok(Exported { id: opened.row.id, left })
 }
 
 /// What one customer's own damage answers with; anything else stops the export.
 const UNREADABLE: [&str; 2] = ["key_missing", "tampered"];
+
+/// A piece with more of them ends before the customer who has them: some megabytes.
+const PIECE_RECORDS_MAX: u64 = 5_000;
+
+/// A file that was needed is used or moved within a month; then it is a copy somebody forgot.
+const EXPORT_DAYS_MAX: i64 = 30;
 
 /// Bounds memory, and how much one entry may speak of: a few megabytes.
 pub const EXPORT_PIECE_MAX: usize = 500;

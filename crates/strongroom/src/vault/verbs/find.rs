@@ -67,7 +67,11 @@ pub async fn look_up(
 }
 
 /// Each hit is opened: an index row put there by SQL points to a core that does not know it.
-async fn found_under(desk: &Desk, ctx: &Ctx, entry: &IndexEntry) -> Result<Vec<Opened>, Error> {
+pub(super) async fn found_under(
+    desk: &Desk,
+    ctx: &Ctx,
+    entry: &IndexEntry,
+) -> Result<Vec<Opened>, Error> {
     let keys = {
         let mut data = desk.data.snapshot().await?;
         store::find_by_hash(&mut data, entry).await?

@@ -13,9 +13,10 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{Id, Import};
 use crate::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
 use crate::policy::{Applied, Right};
-use crate::vault::model::IndexEntry;
+use crate::vault::model::{IndexEntry, Reference};
 use crate::vault::store::{self, ImportRow};
-use crate::vault::verbs::create::{NewCustomer, Prepared, prepare};
+use crate::vault::verbs::consent::ConsentSaid;
+use crate::vault::verbs::create::{Known, NewCustomer, Prepared, prepare};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// One row of the source.
@@ -25,6 +26,11 @@ pub struct ImportRowInput {
     pub line: u64,
     /// What it makes.
     pub customer: NewCustomer,
+    /// What the callers' own systems call them, `shop/4711`, each once in the whole installation; at
+    /// most 8.
+    pub references: Vec<String>,
+    /// What they consented to elsewhere; takes the right `relate` too.
+    pub consents: Vec<ConsentSaid>,
 }
 
 /// An import that was begun or found again.
@@ -118,7 +124,7 @@ pub async fn try_chunk(
 ) -> Result<(Vec<RowProblem>, Receipt), Error> {
     let rows = Arc::new(rows);
     let grant = access::permit(desk, ctx, Right::Import)?;
-    refuse_too_large(&rows)?;
+    refuse_chunk(desk, ctx, &rows)?;
     let applied = Arc::clone(desk.rights.now()?.applied()?);
     let count = rows.len() as u64;
     let problems = sort_rows(desk, ctx, &applied, &rows).await?.problems;
@@ -135,7 +141,7 @@ pub async fn import_chunk(
     first: u64,
     rows: Vec<ImportRowInput>,
 ) -> Result<ChunkOutcome, Error> {
-    refuse_too_large(&rows)?;
+    refuse_chunk(desk, ctx, &rows)?;
     let rows = Arc::new(rows);
     for _ in 0..ATTEMPTS_MAX {
         let grant = access::permit(desk, ctx, Right::Import)?;
@@ -279,13 +285,29 @@ fn seal_one(
     applied: &Applied,
     row: &ImportRowInput,
 ) -> Result<Result<Prepared, RowProblem>, Error> {
-    match prepare(desk, ctx, applied, &row.customer, None) {
+    let prepared = read_references(&row.references).and_then(|references| {
+        let known = Known { references: &references, consents: &row.consents };
+        prepare(desk, ctx, applied, &row.customer, known)
+    });
+    match prepared {
         Ok(prepared) => Ok(Ok(prepared)),
         Err(error) if error.kind == ErrorKind::Unprocessable => {
             Ok(Err(problem_of(row.line, &error)))
         }
         Err(error) => Err(error),
     }
+}
+
+fn read_references(texts: &[String]) -> Result<Vec<Reference>, Error> {
+    if texts.len() > REFERENCES_MAX {
+        let detail = format!("a customer comes with at most {REFERENCES_MAX} references");
+        return Err(Error::unprocessable("too_many_references", detail));
+    }
+    let mut references: Vec<Reference> =
+        texts.iter().map(|text| Reference::parse_text(text)).collect::<Result<_, _>>()?;
+    references.sort();
+    references.dedup();
+    Ok(references)
 }
 
 async fn first_taken(
@@ -324,7 +346,10 @@ fn begun(row: &ImportRow) -> Begun {
     }
 }
 
-fn refuse_too_large(rows: &[ImportRowInput]) -> Result<(), Error> {
+fn refuse_chunk(desk: &Desk, ctx: &Ctx, rows: &[ImportRowInput]) -> Result<(), Error> {
+    if rows.iter().any(|row| !row.consents.is_empty()) {
+        access::permit(desk, ctx, Right::Relate)?;
+    }
     if rows.len() <= CHUNK_ROWS_MAX {
         return Ok(());
     }
@@ -357,3 +382,6 @@ const SEALERS_MAX: usize = 8;
 
 /// Fewer are sealed sooner than a thread starts.
 const SHARE_ROWS_MIN: usize = 64;
+
+/// A customer of a shop is in a handful of systems.
+const REFERENCES_MAX: usize = 8;

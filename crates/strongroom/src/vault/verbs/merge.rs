@@ -229,6 +229,7 @@ impl Merging {
             }
         }
         self.core.created = Time::from_ms(self.core.created.as_ms().min(goes.created.as_ms()));
+        self.core.references.extend_from_slice(&goes.references);
         self.core.merged.push(goes.pseudonym);
         self.core.merged.extend(&goes.merged);
         if self.core.merged.len() <= MERGED_MAX {
@@ -421,6 +422,7 @@ impl Merging {
 fn hide(ctx: &Ctx, change: Change, goes: &Opened) -> Result<Change, Error> {
     let mut core = goes.core.clone();
     core.indexes = Vec::new();
+    core.references = Vec::new();
     core.merged = Vec::new();
     core.is_merged_away = true;
     let mut row = goes.row.clone();

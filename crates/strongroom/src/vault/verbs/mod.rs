@@ -27,8 +27,8 @@ use crate::error::Error;
 
 pub use batch::{BATCH_ITEMS_MAX, BatchItem, BatchOutcome, batch};
 pub use consent::{
-    ConsentInput, ConsentView, Consented, Consents, consented, give_consent, list_consents,
-    withdraw_consent,
+    ConsentInput, ConsentSaid, ConsentView, Consented, Consents, consented, give_consent,
+    list_consents, withdraw_consent,
 };
 pub use create::{Created, NewCustomer, RelationInput, create};
 pub use erase::{Asked, Prospect, ask_erasure, asked_of, cancel_erasure};
@@ -47,7 +47,7 @@ pub use maps::{read_map, save_map};
 pub use merge::{Keep, MergeInput, Merged, merge};
 pub use open::version_of;
 pub use patch::{Patched, RelationChange, patch, relate};
-pub use read::{RevealReason, Shown, read, reveal};
+pub use read::{RevealReason, Shown, read, read_by_reference, reveal};
 pub use read_many::{ShownOne, ShownPage, read_many};
 pub use records::{NewRecord, RecordWritten, add_record, patch_record};
 pub use release::{

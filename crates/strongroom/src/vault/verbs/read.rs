@@ -8,6 +8,9 @@ use crate::error::Error;
 use crate::id::{Customer, Id};
 use crate::keys::Permit;
 use crate::policy::{FieldValue, mask};
+use crate::vault::model::Reference;
+use crate::vault::verbs::create::reference_entry;
+use crate::vault::verbs::find::found_under;
 use crate::vault::verbs::open::{Opened, open_active, tell_tampered};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 use crate::vault::{rules, store};
@@ -128,6 +131,22 @@ pub(super) fn shown_fields(
     // Records come in the order of their random compartment ids, which is nobody's business.
     masked.sort();
     Ok((fields, masked))
+}
+
+/// As [`read`], of the customer who has this reference.
+pub async fn read_by_reference(
+    desk: &Desk,
+    ctx: &Ctx,
+    reference: &Reference,
+    purpose: &str,
+    fields: &[String],
+) -> Result<Shown, Error> {
+    // Before anything is looked for: whoever may not look causes no work and learns nothing.
+    access::may_read(desk, ctx, purpose, fields, &[])?;
+    let entry = reference_entry(desk, reference)?;
+    let found = found_under(desk, ctx, &entry).await?;
+    let one = found.first().ok_or_else(Error::not_found)?;
+    read(desk, ctx, one.row.id, purpose, fields).await
 }
 
 /// Every change that shows or alters one customer's data carries this: less may not be shown now

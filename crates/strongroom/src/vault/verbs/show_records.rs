@@ -154,13 +154,7 @@ async fn show(
 ) -> Result<Option<(Vec<RecordShown>, Receipt)>, Error> {
     let policy = &permission.applied.policy;
     rules::refuse_without_consent(policy, &opened.core, permission.grant.purpose())?;
-    let mut records = Vec::new();
-    for shelf in shelves {
-        for record in &shelf.records {
-            records.push(show_record(&permission, shelf, record)?);
-        }
-    }
-    records.sort_by_key(|record| std::cmp::Reverse(record.id));
+    let records = show_records(&permission, shelves)?;
     let entry = entry
         .about(Subjects::One(opened.core.pseudonym))
         .of_fields(FieldSet::of(permission.fields.keys().copied()))
@@ -170,6 +164,22 @@ async fn show(
         Attempt::Retry => Ok(None),
         Attempt::Done(receipt) => Ok(Some((records, receipt))),
     }
+}
+
+/// What a permission shows of records, newest first. Nothing of it may leave before the entry is
+/// durable.
+pub(super) fn show_records(
+    permission: &Permission,
+    shelves: &[OpenShelf],
+) -> Result<Vec<RecordShown>, Error> {
+    let mut records = Vec::new();
+    for shelf in shelves {
+        for record in &shelf.records {
+            records.push(show_record(permission, shelf, record)?);
+        }
+    }
+    records.sort_by_key(|record| std::cmp::Reverse(record.id));
+    Ok(records)
 }
 
 fn show_record(

@@ -223,6 +223,9 @@ impl Scene {
             }
         }
         let shop = &self.shop;
+        let known = Some(person(8_000 + self.number));
+        let known = shop.call("shop", "PUT", "/v1/customers/ref/shop/known-1", known).await;
+        assert!(known.status.is_success(), "{known:?}");
         for name in ["customer", "held", "asked", "goes"] {
             self.number += 1;
             self.names.insert(name, shop.customer(self.number).await);
@@ -300,11 +303,12 @@ impl Scene {
             (_, path) if path.starts_with("/v1/customers/{id}/records") => "recorded",
             _ => "customer",
         };
+        let fresh = format!("order-{}", self.number);
         let path = row
             .path
             .replace("{id}", &self.names[name])
             .replace("{source}", "shop")
-            .replace("{reference}", &format!("order-{}", self.number))
+            .replace("{reference}", if row.method == "GET" { "known-1" } else { &fresh })
             .replace("{name}", if row.path.contains("/maps/") { "old-shop" } else { "cabinet" })
             .replace("{outlet}", "parcel-news")
             .replace("{send}", &self.names["send"])
@@ -317,7 +321,9 @@ impl Scene {
             )
             .replace("{index}", "0");
         let path = match (row.method, row.path) {
-            ("GET", "/v1/customers/{id}") => path + "?fields=name,email",
+            ("GET", "/v1/customers/{id}" | "/v1/customers/ref/{source}/{reference}") => {
+                path + "?fields=name,email"
+            }
             ("GET", "/v1/customers/{id}/records" | "/v1/customers/{id}/records/{record}") => {
                 path + "?fields=invoice.number"
             }

@@ -14,12 +14,15 @@ fn policy(per_day: u32) -> String {
 may = [\"export\"]
 [role.half]
 may = [\"export\"]
+[role.settler]
+may = [\"import\", \"relate\"]
 [purpose.leaving]
 title = \"Move to another system\"
 [[grant]]
 role = \"leaver\"
 purpose = \"leaving\"
-fields = [\"name\", \"email\", \"phone\", \"address\", \"note\", \"date_of_birth\"]
+fields = [\"name\", \"email\", \"phone\", \"address\", \"note\", \"date_of_birth\", \"invoice.number\",
+  \"invoice.total\"]
 see = \"clear\"
 budget = {{ per_day = {per_day} }}
 [[grant]]
@@ -283,4 +286,128 @@ async fn who_has_not_consented_to_the_purpose_does_not_leave() {
     let left = lines(&export(&client, json!({})).await);
     assert_eq!(left.len(), 2, "{left:?}");
     assert_eq!(left[0]["id"], json!(ids[1]));
+}
+
+#[tokio::test]
+async fn references_consents_and_records_leave_too_and_all_but_records_come_back() {
+    let (shop, client) = shop_of(1, 100).await;
+    let body = json!({ "relations": [{ "name": "purchase" }],
+        "fields": { "name": "Ada Example", "email": "ada@mail.example" } });
+    let made = shop.call("shop", "PUT", "/v1/customers/ref/webshop/4711", Some(body)).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let id = made.json["id"].as_str().unwrap();
+    let given = json!({ "how": "form", "at": "2026-02-03T10:00:00Z" });
+    let path = format!("/v1/customers/{id}/consents/marketing");
+    assert_eq!(shop.call("shop", "PUT", &path, Some(given)).await.status, 200);
+    let invoice = json!({ "kind": "invoice", "issued": "2026-03-04",
+        "fields": { "number": "2026-17", "billing_name": "Ada Example", "total": 12.5 } });
+    let path = format!("/v1/customers/{id}/records");
+    let record = shop.call("shop", "POST", &path, Some(invoice)).await;
+    assert_eq!(record.status, 201, "{record:?}");
+
+    let gone = export(&client, json!({ "place": "new-system" })).await;
+    assert_eq!(gone.status, 200, "{:?}", gone.json);
+    let all = lines(&gone);
+    let line = all.iter().find(|line| line["id"] == json!(id)).unwrap();
+    assert_eq!(line["references"], json!(["webshop/4711"]));
+    let said = json!([{ "purpose": "marketing", "given": "2026-02-03T10:00:00.000Z",
+        "how": "form", "withdrawn": null }]);
+    assert_eq!(line["consents"], said);
+    let records = json!([{ "id": record.json["id"], "kind": "invoice", "version": 1,
+        "issued": "2026-03-04", "corrects": null,
+        "fields": { "number": "2026-17", "total": 12.5 } }]);
+    assert_eq!(line["records"], records, "the billing name is not granted");
+    let table = export(&client, json!({ "format": "csv", "fields": ["name"] })).await;
+    let table = String::from_utf8(table.bytes).unwrap();
+    assert!(table.contains("\"given 2026-02-03T10:00:00.000Z\",\"webshop/4711\""), "{table}");
+    let refused = export(&client, json!({ "format": "csv", "fields": ["invoice.total"] })).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (422, "records_in_csv"));
+
+    let rows: Vec<Value> = [line]
+        .iter()
+        .map(|line| {
+            json!({ "line": 1, "relations": line["relations"], "fields": line["fields"],
+                "references": line["references"], "consents": line["consents"] })
+        })
+        .collect();
+    let (other, _) = shop_of(0, 100).await;
+    let imported = |key: String| {
+        let (client, rows) = (other.client_with(&key), rows.clone());
+        async move {
+            let hash = "ab".repeat(32);
+            let begin = json!({ "file_sha256": hash, "map_sha256": hash });
+            let begun = client.call("POST", "/v1/imports", Some(begin)).await;
+            let path = format!("/v1/imports/{}/rows", begun.json["id"].as_str().unwrap());
+            client.call("POST", &path, Some(json!({ "first": 0, "rows": rows }))).await
+        }
+    };
+    let short = imported(other.new_key("importer", &[]).await).await;
+    assert_eq!(
+        (short.status.as_u16(), short.code()),
+        (403, "right_missing"),
+        "consents: {short:?}"
+    );
+    let taken = imported(other.new_key("settler", &[]).await).await;
+    assert_eq!(taken.json["created"], 1, "{}", taken.json);
+    let found = "/v1/customers/ref/webshop/4711?fields=name";
+    let found = other.call("shop", "GET", found, None).await;
+    assert_eq!(found.status, 200, "{found:?}");
+    let path = format!("/v1/customers/{}/consents", found.json["id"].as_str().unwrap());
+    let consents = other.call("shop", "GET", &path, None).await;
+    assert_eq!(consents.json["consents"][0]["stands"], true, "{consents:?}");
+}
+
+#[tokio::test]
+async fn whose_data_left_stands_at_the_place_it_went_to() {
+    let (shop, client) = shop_of(3, 100).await;
+    assert_eq!(export(&client, json!({ "place": "accountant", "limit": 2 })).await.status, 200);
+    let held = shop.call("shop", "GET", "/v1/places/accountant/holdings", None).await;
+    assert_eq!(held.status, 200, "{held:?}");
+    let one = &held.json["items"][0];
+    assert_eq!((&one["number"], &one["act"]), (&json!(2), &json!("export.piece")), "{held:?}");
+    assert!(one["due"].is_string(), "it has to be gone one day: {one}");
+    let bad = export(&client, json!({ "place": "Ada Example" })).await;
+    assert_eq!((bad.status.as_u16(), bad.code()), (422, "bad_place"));
+}
+
+#[tokio::test]
+async fn rows_come_in_under_the_callers_references_each_once() {
+    let shop = Shop::open().await;
+    let hash = "cd".repeat(32);
+    let begin = json!({ "file_sha256": hash, "map_sha256": hash });
+    let begun = shop.call("importer", "POST", "/v1/imports", Some(begin)).await;
+    let path = format!("/v1/imports/{}/rows", begun.json["id"].as_str().unwrap());
+    let row = |line: u64, references: Value| {
+        json!({ "line": line, "relations": [{ "name": "enquiry" }], "references": references,
+            "fields": { "note": format!("number {line}") } })
+    };
+    let rows = json!([
+        row(1, json!(["webshop/17", "till/3"])),
+        row(2, json!(["webshop/17"])),
+        row(3, json!(["webshop/ada example"])),
+        row(4, json!((0..9).map(|it| format!("till/{it}0")).collect::<Vec<_>>())),
+        row(5, json!([])),
+    ]);
+    let taken =
+        shop.call("importer", "POST", &path, Some(json!({ "first": 0, "rows": rows }))).await;
+    assert_eq!(taken.status, 200, "{taken:?}");
+    let counts = [&taken.json["created"], &taken.json["skipped"], &taken.json["refused"]];
+    assert_eq!(counts, [&json!(2), &json!(1), &json!(2)], "{}", taken.json);
+    let codes: Vec<&Value> =
+        taken.json["problems"].as_array().unwrap().iter().map(|it| &it["code"]).collect();
+    assert_eq!(codes, ["taken", "bad_reference", "too_many_references"]);
+    assert!(!taken.json.to_string().contains("ada example"), "{}", taken.json);
+    let by = async |reference: &str| {
+        let path = format!("/v1/customers/ref/{reference}?fields=name");
+        let shown = shop.call("shop", "GET", &path, None).await;
+        (shown.status.as_u16(), shown.json["id"].clone())
+    };
+    let (one, other) = (by("webshop/17").await, by("till/3").await);
+    assert_eq!(one.0, 200);
+    assert_eq!(one, other, "two names for one customer");
+    assert_eq!(by("webshop/18").await.0, 404);
+    // Who is hidden is found by no name, and the name is free when they are gone.
+    let path = format!("/v1/customers/{}", one.1.as_str().unwrap());
+    assert_eq!(shop.call("privacy", "DELETE", &path, None).await.status, 202);
+    assert_eq!(by("till/3").await.0, 404);
 }

@@ -49,7 +49,12 @@ async fn a_chunk_is_sealed_apart_from_the_threads_that_answer() {
             let relation = |name: &str| RelationInput { name: name.to_owned(), last: None };
             let relations = vec![relation("enquiry"), relation("purchase")];
             let customer = NewCustomer { relations, fields };
-            ImportRowInput { line: number as u64, customer }
+            ImportRowInput {
+                line: number as u64,
+                customer,
+                references: Vec::new(),
+                consents: Vec::new(),
+            }
         };
         (from..from + 20).map(row).collect::<Vec<_>>()
     };

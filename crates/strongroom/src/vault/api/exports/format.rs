@@ -4,9 +4,10 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use crate::ctx::Time;
 use crate::error::Error;
 use crate::policy::{FieldKind, Policy};
-use crate::vault::{Exported, Left};
+use crate::vault::{ConsentSaid, Exported, Left, RecordShown};
 
 /// One of the two.
 pub(super) enum Format {
@@ -19,10 +20,14 @@ pub(super) enum Format {
 /// Where the cells of a column come from.
 pub(super) enum Column {
     Created,
+    /// Whether a consent stands, and since when.
+    Consent(String),
     Field(String),
     Id,
     /// One part of a postal address.
     Part(String, &'static str),
+    /// What the callers' own systems call them, a space between two.
+    References,
     /// When the relation last happened.
     Relation(String),
     /// Why the customer does not open; empty for all who do.
@@ -44,6 +49,9 @@ impl Format {
                 columns.push(Column::Field(name.clone()));
             }
         }
+        let purposes = policy.purposes().iter().filter(|(_, purpose)| purpose.needs_consent);
+        columns.extend(purposes.map(|(name, _)| Column::Consent(name.as_str().to_owned())));
+        columns.push(Column::References);
         columns.push(Column::Unreadable);
         Self::Csv(columns)
     }
@@ -72,13 +80,26 @@ impl Format {
                 let id = customer.id.to_string();
                 let line = match &customer.left {
                     Left::Unreadable(code) => json!({ "id": id, "unreadable": code }),
-                    Left::Whole { version, created, relations, fields } => {
+                    Left::Whole { version, created, relations, fields, references, .. } => {
                         let relations = relations
                             .iter()
                             .map(|(name, last)| json!({ "name": name, "last": last.to_rfc3339() }));
                         let relations: Vec<Value> = relations.collect();
-                        json!({ "id": id, "version": version, "created": created.to_rfc3339(),
-                            "relations": relations, "fields": fields })
+                        let mut line = json!({ "id": id, "version": version,
+                            "created": created.to_rfc3339(), "relations": relations,
+                            "fields": fields });
+                        let more = [
+                            ("references", json!(references)),
+                            ("consents", consents_of(&customer.left)),
+                            ("records", records_of(&customer.left)),
+                        ];
+                        // Absent where there are none, as most customers have none.
+                        for (name, value) in more {
+                            if value.as_array().is_some_and(|it| !it.is_empty()) {
+                                line[name] = value;
+                            }
+                        }
+                        line
                     }
                 };
                 serde_json::to_writer(&mut *text, &line).map_err(Error::internal)?;
@@ -100,10 +121,12 @@ impl Format {
 impl Column {
     fn name(&self) -> String {
         match self {
+            Self::Consent(purpose) => format!("consent.{purpose}"),
             Self::Created => "created".to_owned(),
             Self::Field(name) => name.clone(),
             Self::Id => "id".to_owned(),
             Self::Part(name, part) => format!("{name}.{part}"),
+            Self::References => "references".to_owned(),
             Self::Relation(name) => format!("relation.{name}"),
             Self::Unreadable => "unreadable".to_owned(),
             Self::Version => "version".to_owned(),
@@ -111,7 +134,9 @@ impl Column {
     }
 
     fn cell(&self, customer: &Exported) -> String {
-        let Left::Whole { version, created, relations, fields } = &customer.left else {
+        let left = &customer.left;
+        let Left::Whole { version, created, relations, fields, references, consents, .. } = left
+        else {
             return match (self, &customer.left) {
                 (Self::Id, _) => customer.id.to_string(),
                 (Self::Unreadable, Left::Unreadable(code)) => (*code).to_owned(),
@@ -119,6 +144,10 @@ impl Column {
             };
         };
         match self {
+            Self::Consent(purpose) => {
+                let said = consents.iter().find(|it| it.purpose == *purpose);
+                said.map(in_words).unwrap_or_default()
+            }
             Self::Created => created.to_rfc3339(),
             Self::Field(name) => fields.get(name).map(in_one_cell).unwrap_or_default(),
             Self::Id => customer.id.to_string(),
@@ -130,9 +159,39 @@ impl Column {
                 let found = relations.iter().find(|(known, _)| known == name);
                 found.map(|(_, last)| last.to_rfc3339()).unwrap_or_default()
             }
+            Self::References => references.join(" "),
             Self::Unreadable => String::new(),
             Self::Version => version.to_string(),
         }
+    }
+}
+
+fn consents_of(left: &Left) -> Value {
+    let Left::Whole { consents, .. } = left else { return Value::Null };
+    let one = |said: &ConsentSaid| {
+        json!({ "purpose": said.purpose, "given": said.given.map(|(at, _)| at.to_rfc3339()),
+            "how": said.given.map(|(_, how)| how.as_str()),
+            "withdrawn": said.withdrawn.map(Time::to_rfc3339) })
+    };
+    consents.iter().map(one).collect()
+}
+
+fn records_of(left: &Left) -> Value {
+    let Left::Whole { records, .. } = left else { return Value::Null };
+    let one = |record: &RecordShown| {
+        json!({ "id": record.id.to_string(), "kind": record.kind, "version": record.version,
+            "issued": record.issued, "corrects": record.corrects.map(|id| id.to_string()),
+            "fields": record.fields })
+    };
+    records.iter().map(one).collect()
+}
+
+/// `given 2026-11-21T…` or `withdrawn 2026-11-21T…`.
+fn in_words(said: &ConsentSaid) -> String {
+    match (said.withdrawn, said.given) {
+        (Some(at), _) => format!("withdrawn {}", at.to_rfc3339()),
+        (None, Some((at, _))) => format!("given {}", at.to_rfc3339()),
+        (None, None) => String::new(),
     }
 }
 
