@@ -111,3 +111,18 @@ async fn dropped_keys_show_and_the_page_stays() {
     assert_eq!(told.of("strongroom_sealed"), 1.0);
     assert_eq!(told.of("strongroom_problems_total{code=\"sealed\"}"), 1.0);
 }
+
+#[tokio::test]
+async fn numbers_of_the_database_are_missing_where_it_cannot_be_asked() {
+    let shop = Shop::open().await;
+    let told = numbers(&shop).await;
+    assert!(told.has("strongroom_sends_open") && told.of("strongroom_scrape_complete") == 1.0);
+    // As while the database is opened afresh after a failure: long reads give way.
+    shop.desk().committer.stall().end_scans();
+    let told = numbers(&shop).await;
+    assert_eq!(told.of("strongroom_scrape_complete"), 0.0);
+    for name in ["sends_open", "backup_timestamp_seconds", "findings_open{kind=\"tampered\"}"] {
+        assert!(!told.has(&format!("strongroom_{name}")), "{name}");
+    }
+    assert!(told.has("strongroom_ledger_stalled") && told.has("strongroom_ledger_entries"));
+}
