@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::crash::disk::{build_shim, set};
 use crate::support::numbers::Numbers;
@@ -140,11 +140,25 @@ fn refused(folder: &Path, more: &str) -> String {
          listen = \"127.0.0.1:0\"\n{more}"
     );
     std::fs::write(&config, text).unwrap();
-    let told = Command::new(env!("CARGO_BIN_EXE_strongroom"))
+    let port_file = folder.join("refused.port");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_strongroom"))
         .args(["serve", "--config"])
         .arg(&config)
-        .output()
+        .arg("--port-file")
+        .arg(&port_file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    while child.try_wait().unwrap().is_none() {
+        if port_file.exists() {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("it serves with {more}");
+        }
+        std::thread::yield_now();
+    }
+    let told = child.wait_with_output().unwrap();
     assert_eq!(told.status.code(), Some(1), "{told:?}");
     String::from_utf8(told.stderr).unwrap()
 }
