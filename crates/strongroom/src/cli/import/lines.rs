@@ -81,8 +81,8 @@ impl<'a> Lines<'a> {
         });
         let mut row = json!({ "line": self.line, "relations": relations, "fields": fields });
         for name in ["references", "consents"] {
-            if let Some(list) = members.remove(name) {
-                row[name] = list;
+            if let (Some(row), Some(list)) = (row.as_object_mut(), members.remove(name)) {
+                row.insert(name.to_owned(), list);
             }
         }
         self.with_records += u64::from(members.contains_key("records"));

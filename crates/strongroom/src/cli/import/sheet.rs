@@ -99,8 +99,8 @@ impl<'a> Sheet<'a> {
         };
         let relations: Vec<Value> = self.plan.relations.iter().map(relation).collect();
         let mut row = json!({ "line": line_of(record), "relations": relations, "fields": fields });
-        if !references.is_empty() {
-            row["references"] = json!(references);
+        if let (Some(row), false) = (row.as_object_mut(), references.is_empty()) {
+            row.insert("references".to_owned(), json!(references));
         }
         let json = row.to_string();
         if json.len() > BODY_SIZE_BYTES_MAX {

@@ -95,8 +95,9 @@ impl Format {
                         ];
                         // Absent where there are none, as most customers have none.
                         for (name, value) in more {
-                            if value.as_array().is_some_and(|it| !it.is_empty()) {
-                                line[name] = value;
+                            let is_there = value.as_array().is_some_and(|it| !it.is_empty());
+                            if let (Some(line), true) = (line.as_object_mut(), is_there) {
+                                line.insert(name.to_owned(), value);
                             }
                         }
                         line
