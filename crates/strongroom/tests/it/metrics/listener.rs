@@ -1,7 +1,7 @@
 //! The listener over the wire, of the real server: what it serves, what it does not, and whom.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::crash::disk::{build_shim, set};
 use crate::support::numbers::Numbers;
 use crate::support::server::{Client, Server};
-use crate::support::{Shop, person};
+use crate::support::{Shop, free_port, person};
 
 #[tokio::test]
 async fn metrics_stand_on_a_listener_of_their_own_and_nothing_else_does() {
@@ -117,7 +117,7 @@ async fn closed() -> (Shop, String) {
 
 /// Free a moment ago.
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 /// Asks once and reads to the end.

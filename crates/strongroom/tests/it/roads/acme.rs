@@ -15,8 +15,8 @@ use strongroom::ctx::{Clock, SystemClock, Time};
 use strongroom::web::{Challenges, HostName, Listen, serve, serve_challenges};
 use strongroom_crypto::SystemRandom;
 
-use super::{Tool, echo, free_port, shown};
-use crate::support::Shop;
+use super::{Tool, echo, shown};
+use crate::support::{Shop, free_port};
 
 const NAME: &str = "vault.example";
 

@@ -6,7 +6,7 @@ mod own_ca;
 mod proxy;
 mod scan;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -61,11 +61,6 @@ fn is_there(name: &str, package: &str) -> bool {
     assert!(option_env!("STRONGROOM_TOOLS") != Some("required"), "{said}");
     println!("{said}");
     false
-}
-
-/// A port on the loopback that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Answers at `/x` where the server believes that a request came from.

@@ -9,8 +9,10 @@ pub(crate) mod numbers;
 pub(crate) mod server;
 
 use std::collections::HashMap;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -297,6 +299,19 @@ pub(crate) async fn send_raw(router: Router, request: Request<Body>) -> Answer {
     let json = serde_json::from_slice(&bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
     Answer { status, headers, json, bytes: bytes.to_vec() }
+}
+
+/// A port on the loopback that was free a moment ago, given to nobody else in this process; below those
+/// that the system gives to whoever asks for any.
+pub(crate) fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let start = u16::try_from(std::process::id() % 80).unwrap() * 100;
+        let port = 20_000 + (start + GIVEN.fetch_add(1, Ordering::SeqCst)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Runs SQL on a database file of a closed installation, as an intruder with the database would.
