@@ -92,20 +92,36 @@ impl Verdict {
     }
 }
 
-/// Looks at everything and says it; a failure if anything failed.
-pub(super) async fn run(
-    confirm_clock: bool,
+/// What a person says is right again.
+#[derive(Clone, Copy)]
+pub(super) enum Confirmed {
+    /// The machine's clock, after it jumped.
+    Clock,
+    /// Consents that a restore brought back.
+    Consents,
+}
+
+/// Says that something is right again.
+pub(super) async fn confirm(
+    what: Confirmed,
     common: &Common,
     output: &Output,
 ) -> Result<(), Failure> {
-    if confirm_clock {
-        let call = Call::post("/v1/clock/confirm");
-        let answer = Transport::open(common).await?.call(call).await?;
-        return output.done(
-            answer.receipt(),
-            "The clock is confirmed; erasures and waiting policies go on.",
-        );
-    }
+    let (path, done) = match what {
+        Confirmed::Clock => {
+            ("/v1/clock/confirm", "The clock is confirmed; erasures and waiting policies go on.")
+        }
+        Confirmed::Consents => (
+            "/v1/consents/confirm",
+            "Consents count again, those that the restore brought back too.",
+        ),
+    };
+    let answer = Transport::open(common).await?.call(Call::post(path)).await?;
+    output.done(answer.receipt(), done)
+}
+
+/// Looks at everything and says it; a failure if anything failed.
+pub(super) async fn run(common: &Common, output: &Output) -> Result<(), Failure> {
     let seen = match &common.server {
         Some(_) => Seen::asked(&mut Transport::open(common).await?, None).await,
         None => look(common).await?,

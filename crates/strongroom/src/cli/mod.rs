@@ -153,6 +153,9 @@ enum Command {
         /// Say that the machine's clock is right after it jumped
         #[arg(long)]
         confirm_clock: bool,
+        /// Say, after a restore, that every consent withdrawn since the backup was set down again
+        #[arg(long, conflicts_with = "confirm_clock")]
+        confirm_consents: bool,
     },
     /// Drop all keys of a running server at once: nothing is shown until it starts again
     ///
@@ -185,7 +188,13 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Share(share) => share.run(common, output).await,
         Command::Hold(hold) => hold.run(common, output).await,
         Command::Findings => upkeep::findings(common, output).await,
-        Command::Doctor { confirm_clock } => doctor::run(*confirm_clock, common, output).await,
+        Command::Doctor { confirm_clock: true, .. } => {
+            doctor::confirm(doctor::Confirmed::Clock, common, output).await
+        }
+        Command::Doctor { confirm_consents: true, .. } => {
+            doctor::confirm(doctor::Confirmed::Consents, common, output).await
+        }
+        Command::Doctor { .. } => doctor::run(common, output).await,
         Command::Seal => upkeep::seal(common, output).await,
         Command::Openapi => upkeep::openapi(output),
     }

@@ -16,7 +16,7 @@ use crate::policy::{Applied, FieldValue, Find, Policy, RetentionPeriod, parse_va
 use crate::vault::model::{Core, IndexKind, Relation};
 
 pub(super) use self::consent::{
-    give, has_consented, refuse_needless, refuse_without_consent, withdraw,
+    counts, give, has_consented, refuse_needless, refuse_without_consent, withdraw,
 };
 pub use self::parting::Parting;
 pub(super) use self::parting::{last_day, parting};

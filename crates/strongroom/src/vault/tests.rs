@@ -21,7 +21,7 @@ fn applied(text: &str) -> Applied {
     let policy = parse(text).unwrap_or_else(|problems| panic!("{problems:?}"));
     let registry = Registry::default().extended_for(&policy, &SystemRandom).unwrap();
     let (version, since, text) = (1, Time::from_ms(0), text.to_owned());
-    Applied { version, policy, registry, since, text }
+    Applied { version, policy, registry, since, text, consents_since: None }
 }
 
 fn in_zone(zone: &str, keep: &str) -> Applied {

@@ -37,4 +37,5 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(upkeep::findings))
         .routes(routes!(upkeep::seal))
         .routes(routes!(upkeep::confirm_clock))
+        .routes(routes!(upkeep::confirm_consents))
 }

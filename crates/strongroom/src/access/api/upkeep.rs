@@ -53,6 +53,21 @@ pub(super) async fn findings(
     Ok(Json(FindingList { findings: findings.collect() }))
 }
 
+/// After a restore: lets the consents that came back count again
+///
+/// First set down once more what was withdrawn since the backup; the finding `restored` names the time.
+#[utoipa::path(post, path = "/v1/consents/confirm", tag = "upkeep",
+    responses((status = 204), (status = "default", body = Problem)))]
+pub(super) async fn confirm_consents(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+) -> Result<Receipted<StatusCode>, Error> {
+    match crate::access::confirm_consents(&desk, &ctx).await {
+        Ok(receipt) => Ok(Receipted(receipt, StatusCode::NO_CONTENT)),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "consents.confirm", error).await),
+    }
+}
+
 /// Drops all keys at once: nothing is shown until the server starts again
 #[utoipa::path(post, path = "/v1/seal", tag = "upkeep",
     responses((status = 204), (status = "default", body = Problem)))]

@@ -16,6 +16,7 @@ use crate::db::Connection;
 use crate::error::Error;
 use crate::keys::Keyring;
 use crate::ledger::StateStamp;
+use crate::policy::Applied;
 use crate::{policy, staff};
 
 /// Reads the MACs of all rows of the register of erasures, which a room above keeps; a broken row is
@@ -192,20 +193,26 @@ impl Book {
             sum.add(self.element(mac)?);
         }
         let mut authority = Authority { epoch, ..Authority::default() };
+        let mut consents_since = None;
         for row in holds::list(db)? {
             if self.keyring.is_row_intact(holds::TABLE, &row.columns(), &row.mac)? {
                 sum.add(self.element(&row.mac)?);
             } else {
                 broken += 1;
             }
-            authority.held.insert(row.customer);
+            if row.customer == holds::CONSENTS {
+                consents_since = consents_since.max(Some(row.placed));
+            } else {
+                authority.held.insert(row.customer);
+            }
         }
         // A row that was put there by other hands gives nothing, and must be noticed all the same.
         for _ in 0..broken {
             sum.add(self.element(&BROKEN_ROW)?);
         }
         authority.keys = keys.into_iter().map(|row| (row.id, row)).collect();
-        authority.applied = stored.applied.map(Arc::new);
+        authority.applied =
+            stored.applied.map(|applied| Arc::new(Applied { consents_since, ..applied }));
         authority.pending = stored.pending;
         Ok((authority, sum))
     }

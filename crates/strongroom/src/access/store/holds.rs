@@ -8,7 +8,10 @@ use crate::error::Error;
 
 pub(in crate::access) const TABLE: &str = "legal_hold";
 
-/// A legal hold on one customer, as stored.
+/// Stands in place of a customer where a hold is on consents: no customer has this id.
+pub(in crate::access) const CONSENTS: [u8; 16] = [0; 16];
+
+/// A hold, as stored: on the erasure of one customer, or on the use of all consents.
 #[derive(Debug, Clone)]
 pub(in crate::access) struct HoldRow {
     pub(in crate::access) id: [u8; 16],

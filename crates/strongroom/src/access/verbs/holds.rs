@@ -6,7 +6,7 @@ use strongroom_detect::card::contains_card_number;
 use crate::access::model::Desk;
 use crate::access::store::{self, HoldRow};
 use crate::access::verbs::{commit, permit};
-use crate::ctx::{Ctx, Entry, EntryKind, Guard, Miss, Receipt, StateDelta, StatePart};
+use crate::ctx::{Change, Ctx, Entry, EntryKind, Guard, Miss, Receipt, StateDelta, StatePart};
 use crate::db::Connection;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Customer, Id};
@@ -53,14 +53,32 @@ pub async fn release_hold(
     customer: Id<Customer>,
 ) -> Result<Receipt, Error> {
     let grant = permit(desk, ctx, Right::Policy)?;
-    let rows = desk.data.scan(store::list_holds).await?;
-    let bytes = customer.as_bytes();
-    let rows: Vec<HoldRow> = rows.into_iter().filter(|row| row.customer == *bytes).collect();
+    let rows = match *customer.as_bytes() == store::HOLD_ON_CONSENTS {
+        true => Vec::new(),
+        false => holds_on(desk, customer.as_bytes()).await?,
+    };
     if rows.is_empty() {
         let detail = "no hold stands on this customer";
         return Err(Error::new(ErrorKind::NotFound, "no_hold", detail).leaving_entry());
     }
-    let mut change = grant.change(Entry::new(ctx, EntryKind::Admin, "hold.release"));
+    release(desk, grant.change(Entry::new(ctx, EntryKind::Admin, "hold.release")), rows).await
+}
+
+/// Says that every withdrawal since the backup was set down again, or there was none: consents that were
+/// restored count again.
+pub async fn confirm_consents(desk: &Desk, ctx: &Ctx) -> Result<Receipt, Error> {
+    let grant = permit(desk, ctx, Right::Policy)?;
+    let rows = holds_on(desk, &store::HOLD_ON_CONSENTS).await?;
+    release(desk, grant.change(Entry::new(ctx, EntryKind::Admin, "consents.confirm")), rows).await
+}
+
+async fn holds_on(desk: &Desk, whose: &[u8; 16]) -> Result<Vec<HoldRow>, Error> {
+    let mut rows = desk.data.scan(store::list_holds).await?;
+    rows.retain(|row| row.customer == *whose);
+    Ok(rows)
+}
+
+async fn release(desk: &Desk, mut change: Change, rows: Vec<HoldRow>) -> Result<Receipt, Error> {
     for row in rows {
         refuse_broken(desk, &row)?;
         let statement = store::delete_hold(&row);
@@ -70,6 +88,20 @@ pub async fn release_hold(
             .with_state(delta);
     }
     commit(desk, change).await
+}
+
+/// In a restore: consents given until now do not count until [`confirm_consents`]. Nobody knows which of
+/// them were withdrawn since the backup.
+pub fn hold_consents(db: &mut Connection, keyring: &Keyring, ctx: &Ctx) -> Result<(), Error> {
+    let mut row = HoldRow {
+        id: random_array(ctx.rng.as_ref())?,
+        customer: store::HOLD_ON_CONSENTS,
+        reason: "restored".to_owned(),
+        placed: ctx.now,
+        mac: [0; 32],
+    };
+    row.mac = keyring.mac_row(store::HOLD_TABLE, &row.columns())?;
+    db.execute(&store::insert_hold(&row)).map(drop)
 }
 
 /// In a restore, before anything is opened: holds that are newer than the data stand again. One that

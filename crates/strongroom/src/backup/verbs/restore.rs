@@ -249,6 +249,7 @@ fn replay(
         replayed.given_up |= given_up;
         vault::replay(db, &mut mirror, keyring, &mut replayed.replay)?;
     }
+    access::hold_consents(db, keyring, ctx)?;
     vault::gather(db, keyring, &mut replayed.replay)?;
     db.commit()?;
     Ok(replayed)
@@ -325,7 +326,8 @@ fn advice(window: &Window, replayed: &Replayed) -> String {
     format!(
         "the data was restored from {}; the newest register is from {}, and nobody knows what was done \
          after it. Every API key is off: look at each, then `strongroom key enable ID`. Consents that \
-         were withdrawn since {} are not known: ask before you write to anyone. Erasures, holds and \
+         were withdrawn since {} are not known, so no consent counts: set down again who took theirs \
+         back, then `strongroom doctor --confirm-consents`. Erasures, holds and \
          revoked keys of the window have to be done again.{given_up}",
         window.data.to_rfc3339(),
         window.register.to_rfc3339(),

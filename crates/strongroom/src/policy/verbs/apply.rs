@@ -23,6 +23,9 @@ pub struct Applied {
     pub since: Time,
     /// The text as it was applied.
     pub text: String,
+    /// After a restore, until somebody confirms them: consents given before this moment do not count,
+    /// because some were withdrawn since the backup.
+    pub consents_since: Option<Time>,
 }
 
 /// A policy that widens, waiting for its time.
@@ -241,6 +244,7 @@ fn read_applied(row: &VersionRow) -> Result<Applied, Error> {
         registry: serde_json::from_str(&row.registry).map_err(Error::internal)?,
         since: row.applied,
         text: row.policy.clone(),
+        consents_since: None,
     })
 }
 

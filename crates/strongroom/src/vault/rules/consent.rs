@@ -2,25 +2,37 @@
 
 use crate::ctx::Time;
 use crate::error::Error;
-use crate::policy::Policy;
+use crate::policy::{Applied, Policy};
 use crate::vault::model::{Consent, Core, How};
 
 /// Whether a customer may be used for a purpose as far as consent goes. A purpose that the policy does
 /// not know is one that nobody consented to.
-pub(in crate::vault) fn has_consented(policy: &Policy, core: &Core, purpose: &str) -> bool {
-    let Some(declared) = policy.purposes().get(purpose) else { return false };
-    let stands = |consent: &Consent| consent.purpose == purpose && consent.stands();
-    !declared.needs_consent || core.consents.iter().any(stands)
+pub(in crate::vault) fn has_consented(applied: &Applied, core: &Core, purpose: &str) -> bool {
+    let Some(declared) = applied.policy.purposes().get(purpose) else { return false };
+    let counts = |consent: &Consent| consent.purpose == purpose && counts(applied, consent);
+    !declared.needs_consent || core.consents.iter().any(counts)
+}
+
+/// Whether a consent stands, and is none of those that a restore brought back unconfirmed.
+pub(in crate::vault) fn counts(applied: &Applied, consent: &Consent) -> bool {
+    let since = applied.consents_since;
+    consent.stands() && since.is_none_or(|since| consent.given.is_some_and(|(at, _)| at >= since))
 }
 
 /// Nothing of a customer is shown or sent for a purpose that needs a consent they have not given.
 pub(in crate::vault) fn refuse_without_consent(
-    policy: &Policy,
+    applied: &Applied,
     core: &Core,
     purpose: &str,
 ) -> Result<(), Error> {
-    if has_consented(policy, core, purpose) {
+    if has_consented(applied, core, purpose) {
         return Ok(());
+    }
+    if core.consents.iter().any(|consent| consent.purpose == purpose && consent.stands()) {
+        let detail = "the data was restored from a backup, and nobody has confirmed yet that consents \
+                      withdrawn since then were set down again; see the finding `restored`, then \
+                      `strongroom doctor --confirm-consents`";
+        return Err(Error::unavailable("consents_unconfirmed", detail));
     }
     let detail = format!(
         "this customer has not consented to `{purpose}`, or has withdrawn it; ask them, and set down \

@@ -147,6 +147,7 @@ pub async fn withdraw_consent(
 pub async fn list_consents(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Consents, Error> {
     for _ in 0..ATTEMPTS_MAX {
         let (grant, shown) = access::may_see_consents(desk, ctx)?;
+        let applied = Arc::clone(desk.rights.now()?.applied()?);
         let opened = open_active(desk, ctx, &id).await?;
         let entry = Entry::new(ctx, EntryKind::Read, "consent.list")
             .about(Subjects::One(opened.core.pseudonym));
@@ -158,7 +159,7 @@ pub async fn list_consents(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<C
             .into_iter()
             .filter(|it| shown.as_ref().is_none_or(|shown| shown.contains(&it.purpose)))
             .map(|it| {
-                let stands = it.stands();
+                let stands = rules::counts(&applied, &it);
                 let (given, withdrawn) = (it.given, it.withdrawn);
                 ConsentView { purpose: it.purpose, stands, given, withdrawn }
             })
@@ -188,7 +189,7 @@ pub async fn consented(
     purpose: &str,
 ) -> Result<Consented, Error> {
     let opened = open_active(desk, ctx, &id).await?;
-    rules::refuse_without_consent(&applied.policy, &opened.core, purpose)?;
+    rules::refuse_without_consent(applied, &opened.core, purpose)?;
     let statement = store::active_and_alive(&opened.row);
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
     Ok(Consented { pseudonym: opened.core.pseudonym, guard })

@@ -119,7 +119,7 @@ pub async fn export_piece(
         let mut next = if ids.len() < limit { None } else { ids.last().copied() };
         let (mut opened, mut customers) = open_all(desk, ctx, &ids).await?;
         let applied = Arc::clone(desk.rights.now()?.applied()?);
-        opened.retain(|it| rules::has_consented(&applied.policy, &it.core, &ask.purpose));
+        opened.retain(|it| rules::has_consented(&applied, &it.core, &ask.purpose));
         let kinds = kinds_of(&ask.fields);
         if let Some(last) = last_that_fits(&opened, &kinds) {
             opened.retain(|it| it.row.id <= last);

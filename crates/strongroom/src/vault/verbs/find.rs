@@ -48,7 +48,7 @@ pub async fn look_up(
         let hash = desk.keyring.index(number, &value.expose_index_text())?;
         let mut found = found_under(desk, ctx, &IndexEntry { kind, field: number, hash }).await?;
         // Who has not consented is not found, as if they were not there.
-        found.retain(|it| rules::has_consented(&applied.policy, &it.core, purpose));
+        found.retain(|it| rules::has_consented(&applied, &it.core, purpose));
         let entry = Entry::new(ctx, EntryKind::Search, "customer.lookup")
             .about(subjects(found.iter()))
             .of_fields(FieldSet::of([number]))

@@ -86,8 +86,7 @@ async fn show(
     opened: &Opened,
     entry: Entry,
 ) -> Result<Option<Shown>, Error> {
-    let policy = &permission.applied.policy;
-    rules::refuse_without_consent(policy, &opened.core, permission.grant.purpose())?;
+    rules::refuse_without_consent(&permission.applied, &opened.core, permission.grant.purpose())?;
     let (fields, masked) = match shown_fields(&permission, opened) {
         Ok(shown) => shown,
         Err(error) => return Err(tell_tampered(desk, ctx, &opened.row.id, error).await),

@@ -98,7 +98,7 @@ async fn prepare(desk: &Desk, ctx: &Ctx, asked: &Asked) -> Result<Option<Prepare
     for (id, opened) in asked.ids.iter().zip(open_page(desk, ctx, &which).await?) {
         match opened {
             Ok(Some(opened)) if opened.row.state == CustomerState::Active => {
-                if rules::has_consented(&applied.policy, &opened.core, &asked.purpose) {
+                if rules::has_consented(&applied, &opened.core, &asked.purpose) {
                     found.push(opened);
                 } else {
                     without_consent.push(*id);

@@ -82,7 +82,7 @@ pub async fn release(
             }
         };
         // A withdrawal raises the life, so what was consented to here still is at the position.
-        rules::refuse_without_consent(&applied.policy, &opened.core, purpose)?;
+        rules::refuse_without_consent(applied, &opened.core, purpose)?;
         let applied = Arc::clone(applied);
         let values = named(&applied, open_allowed(&allowance, &opened, &wanted)?)?;
         let fields = FieldSet::of(wanted);

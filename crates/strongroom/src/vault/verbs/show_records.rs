@@ -152,8 +152,7 @@ async fn show(
     shelves: &[OpenShelf],
     entry: Entry,
 ) -> Result<Option<(Vec<RecordShown>, Receipt)>, Error> {
-    let policy = &permission.applied.policy;
-    rules::refuse_without_consent(policy, &opened.core, permission.grant.purpose())?;
+    rules::refuse_without_consent(&permission.applied, &opened.core, permission.grant.purpose())?;
     let records = show_records(&permission, shelves)?;
     let entry = entry
         .about(Subjects::One(opened.core.pseudonym))

@@ -358,7 +358,7 @@ fn without_consent(
     purpose: &str,
     customers: &BTreeMap<i64, Option<Opened>>,
 ) -> BTreeSet<i64> {
-    let consented = |opened: &Opened| rules::has_consented(&applied.policy, &opened.core, purpose);
+    let consented = |opened: &Opened| rules::has_consented(applied, &opened.core, purpose);
     let customers = customers.iter();
     let refused = customers.filter(|(_, it)| it.as_ref().is_some_and(|it| !consented(it)));
     refused.map(|(key, _)| *key).collect()

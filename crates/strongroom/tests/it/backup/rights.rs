@@ -139,3 +139,59 @@ async fn a_key_that_is_switched_off_opens_nothing_until_it_is_on_again() {
     assert_eq!(shop.call("admin", "POST", &path("enable"), None).await.status, 204);
     assert_eq!(read(&shop, &id).await.status, 200);
 }
+
+#[tokio::test]
+async fn consents_that_came_back_count_when_somebody_has_looked_at_the_time_since() {
+    let mut shop = Shop::open().await;
+    let (stayed, took_back) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
+    let path = |id: &str| format!("/v1/customers/{id}/consents/marketing");
+    for id in [&stayed, &took_back] {
+        let given = shop.call("shop", "PUT", &path(id), Some(json!({ "how": "form" }))).await;
+        assert_eq!(given.status, 200, "{given:?}");
+    }
+    let pair = back_up(&shop).await;
+    shop.clock.pass_ms(60_000);
+    let withdrawn = shop.call("shop", "DELETE", &path(&took_back), None).await;
+    assert!(withdrawn.status.is_success(), "{withdrawn:?}");
+    shop.stop();
+    let (again, _) = restored(&shop, &pair.data, &pair.keys).await;
+    let marketer = again.client_with(&again.new_key("shop", &["marketing", "support"]).await);
+    let read = async |id: &str| {
+        let path = format!("/v1/customers/{id}?fields=email");
+        let headers = [("strongroom-purpose", "marketing")];
+        let read = marketer.call_plain("GET", &path, None, &headers).await;
+        (read.status.as_u16(), read.code().to_owned())
+    };
+    for id in [&stayed, &took_back] {
+        assert_eq!(read(id).await, (503, "consents_unconfirmed".to_owned()));
+        let told = again.call("shop", "GET", &format!("/v1/customers/{id}/consents"), None).await;
+        assert_eq!(told.json["consents"][0]["stands"], false, "{told:?}");
+    }
+    // A new word of the customer counts at once, and the withdrawal is set down again.
+    again.clock.pass_ms(60_000);
+    let given = again.call("shop", "PUT", &path(&stayed), Some(json!({ "how": "phone" }))).await;
+    assert_eq!(given.status, 200, "{given:?}");
+    assert_eq!(read(&stayed).await.0, 200);
+    let withdrawn = again.call("shop", "DELETE", &path(&took_back), None).await;
+    assert!(withdrawn.status.is_success(), "{withdrawn:?}");
+    let key = again.call("privacy", "POST", "/v1/consents/confirm", None).await;
+    assert_eq!(key.code(), "right_missing", "{key:?}");
+    let confirmed = again.as_operator("POST", "/v1/consents/confirm", None).await;
+    assert_eq!(confirmed.status, 204, "{confirmed:?}");
+    assert_eq!(read(&stayed).await.0, 200);
+    assert_eq!(read(&took_back).await, (403, "consent_missing".to_owned()));
+}
+
+#[tokio::test]
+async fn restored_consents_that_were_let_count_by_sql_give_nobody_any_right() {
+    let mut shop = Shop::open().await;
+    enquirer(&shop, 1).await;
+    let pair = back_up(&shop).await;
+    shop.stop();
+    let (mut again, _) = restored(&shop, &pair.data, &pair.keys).await;
+    again.stop();
+    crate::support::intrude(&again.data_file(), "DELETE FROM legal_hold");
+    again.start().await.unwrap();
+    let answer = again.call("desk", "GET", "/v1/policy", None).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (503, "rights_altered"), "{answer:?}");
+}
