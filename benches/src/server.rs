@@ -13,7 +13,8 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderName};
 use axum::routing::get;
 use clap::Args;
-use strongroom::ctx::SystemClock;
+use strongroom::ctx::{Clock, SystemClock};
+use strongroom::meter::Meter;
 use strongroom::web::{self, Listen, RECEIPT_HEADER};
 use strongroom_crypto::SystemRandom;
 use tokio::sync::watch;
@@ -124,7 +125,9 @@ fn constant_router(answered: Answered) -> Router {
     let body = answered.body;
     let answer = move || std::future::ready((headers.clone(), body.clone()));
     let router = Router::new().route("/v1/customers/{id}", get(answer));
-    web::wrap(router, Arc::new(SystemClock::new()), Arc::new(SystemRandom))
+    let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+    let meter = Meter::starting_at(clock.now());
+    web::wrap(router, clock, random, meter)
 }
 
 /// As the product logs: one line per request, to standard error.

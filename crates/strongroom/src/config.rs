@@ -2,6 +2,7 @@
 //! changes a setting, and a key nobody knows is an error, because a misspelt safeguard is none.
 
 mod roads;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::error::Error;
 
 pub use roads::{Acme, OwnCa, Proxy, Tls, TlsFiles};
+pub use secrets::read_secret;
 
 /// How this installation runs. Every path is absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub backup: Backups,
     /// The mail server that outlets send through.
     pub smtp: Option<Smtp>,
+    /// Where numbers are shown to whoever watches the server; nowhere if left out.
+    pub metrics: Option<Metrics>,
     /// How outlets that lead to an `https://` address are connected, by their names.
     #[serde(default)]
     pub outlets: BTreeMap<String, OutletConnection>,
@@ -127,6 +131,40 @@ pub struct Webhooks {
     pub allow_private_address: bool,
 }
 
+/// Where numbers are shown to whoever watches the server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// An address of its own; beyond the loopback only with `token_file` and `tls`.
+    pub listen: SocketAddr,
+    /// The file that holds the token asked for as `Authorization: Bearer`; mode 600.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Metrics {
+    /// Whether only this machine reaches it.
+    pub fn is_local(&self) -> bool {
+        self.listen.ip().to_canonical().is_loopback()
+    }
+
+    fn problem(&self, tls: Option<&Tls>) -> Option<&'static str> {
+        if self.is_local() {
+            return None;
+        }
+        match (&self.token_file, tls) {
+            (None, _) => Some(
+                "`metrics.listen` is beyond this machine, so `metrics.token_file` has to name the \
+                 file of a token; or listen on 127.0.0.1",
+            ),
+            (Some(_), None) => Some(
+                "`metrics.listen` is beyond this machine, where a token must not travel readable: \
+                 set `[tls]`, or listen on 127.0.0.1 and let the proxy lead there",
+            ),
+            (Some(_), Some(_)) => None,
+        }
+    }
+}
+
 impl Config {
     /// Reads a TOML file of at most 64 KiB. Relative paths in it start at its folder.
     ///
@@ -157,7 +195,8 @@ impl Config {
         }
         let proxy = config.proxy.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
         let tls = config.tls.as_ref().and_then(|it| it.problem(&config.data_dir));
-        if let Some(problem) = tls.or(proxy.map(str::to_owned)) {
+        let metrics = config.metrics.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
+        if let Some(problem) = tls.or(proxy.or(metrics).map(str::to_owned)) {
             return Err(bad_config(&path, &problem));
         }
         Ok(config)
@@ -182,6 +221,8 @@ impl Config {
             paths.extend(outlet.ca.as_mut().map(|path| ("outlets.ca", path)));
         }
         paths.extend(self.webhooks.ca.as_mut().map(|path| ("webhooks.ca", path)));
+        let token = self.metrics.as_mut().and_then(|metrics| metrics.token_file.as_mut());
+        paths.extend(token.map(|path| ("metrics.token_file", path)));
         let socket = self.proxy.as_mut().and_then(|proxy| proxy.socket.as_mut());
         paths.extend(socket.map(|path| ("proxy.socket", path)));
         paths
@@ -277,6 +318,21 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_for_this_machine_or_behind_token_and_tls() {
+        assert_eq!(read(SMALL).unwrap().metrics, None, "nowhere unless asked for");
+        for listen in ["127.0.0.1:9464", "[::1]:9464", "[::ffff:127.0.0.1]:9464"] {
+            let text = format!("{SMALL}[metrics]\nlisten = \"{listen}\"");
+            assert!(read(text).unwrap().metrics.unwrap().is_local(), "{listen}");
+        }
+        let text = format!(
+            "{SMALL}[metrics]\nlisten = \"10.0.0.7:9464\"\ntoken_file = \"metrics.token\"\n\
+             [tls]\ncertificate = \"a\"\nkey = \"b\""
+        );
+        let metrics = read(text).unwrap().metrics.unwrap();
+        assert!(!metrics.is_local() && metrics.token_file.unwrap().is_absolute());
+    }
+
+    #[test]
     fn connections_of_outlets_are_read() {
         let text = format!(
             "{SMALL}[smtp]\nhost = \"mail.example\"\nport = 465\nuser = \"shop\"\n\
@@ -310,6 +366,14 @@ mod tests {
             (format!("{SMALL}[backup]\nevery_minutes = 1"), "`backup.every_minutes` is 1"),
             (format!("{SMALL}[backup]\nkeep_keys_days = 0"), "`backup.keep_keys_days` is 0"),
             (format!("{SMALL}[backup]\nkeep = 1"), "line 5: unknown field `keep`"),
+            (
+                format!("{SMALL}[metrics]\nlisten = \"0.0.0.0:9464\""),
+                "`metrics.token_file` has to name",
+            ),
+            (
+                format!("{SMALL}[metrics]\nlisten = \"10.0.0.7:9464\"\ntoken_file = \"t\""),
+                "must not travel readable",
+            ),
             (" ".repeat(64 * 1024) + SMALL, "larger than 65536 bytes"),
         ];
         for (text, part) in bad {

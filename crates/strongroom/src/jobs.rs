@@ -7,7 +7,7 @@ use crate::access::{self, Desk, system_grant};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
-use crate::{backup, places, policy, vault, webhooks};
+use crate::{backup, outlets, places, policy, vault, webhooks};
 
 /// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
 /// again a minute later; it stops no other.
@@ -31,17 +31,18 @@ pub async fn run_backups(desk: Arc<Desk>, settings: backup::Settings) {
     let mut attempts = backup::Attempts::default();
     loop {
         minutes.tick().await;
-        tell("backup", backup::run_due(&desk, &settings, &mut attempts).await);
+        tell(&desk, "backup", backup::run_due(&desk, &settings, &mut attempts).await);
     }
 }
 
 /// Runs the jobs of a day once: those that read whole tables.
 pub async fn run_daily(desk: &Arc<Desk>) {
-    tell("keys.sweep", sweep(desk).await);
-    tell("auth.ending", tell_ending_keys(desk).await);
-    tell("places.overdue", tell_overdue(desk).await);
-    tell("customer.walk", walk(desk).await);
-    tell("webhook.forget", forget_events(desk).await);
+    tell(desk, "keys.sweep", sweep(desk).await);
+    tell(desk, "auth.ending", tell_ending_keys(desk).await);
+    tell(desk, "places.overdue", tell_overdue(desk).await);
+    tell(desk, "outlet.forget", forget_sent(desk).await);
+    tell(desk, "customer.walk", walk(desk).await);
+    tell(desk, "webhook.forget", forget_events(desk).await);
 }
 
 /// Runs the jobs of a minute once.
@@ -55,11 +56,12 @@ pub async fn run_once(desk: &Desk) {
         ("repeat.forget", forget_repeated(desk).await),
     ];
     for (job, done) in jobs {
-        tell(job, done);
+        tell(desk, job, done);
     }
 }
 
-fn tell(job: &'static str, done: Result<(), Error>) {
+fn tell(desk: &Desk, job: &'static str, done: Result<(), Error>) {
+    desk.meter.job(job, &done, desk.now());
     if let Err(error) = done {
         tracing::error!(job, code = error.code, cause = ?error.cause(), "a job failed");
     }
@@ -109,6 +111,10 @@ async fn tell_ending_keys(desk: &Desk) -> Result<(), Error> {
 
 async fn tell_overdue(desk: &Desk) -> Result<(), Error> {
     places::tell_overdue(desk, &ctx(desk, "places.overdue")?).await
+}
+
+async fn forget_sent(desk: &Desk) -> Result<(), Error> {
+    outlets::forget_ended(desk, &ctx(desk, "outlet.forget")?).await
 }
 
 async fn forget_repeated(desk: &Desk) -> Result<(), Error> {

@@ -17,6 +17,8 @@ pub mod id;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
+pub mod meter;
+pub mod metrics;
 pub mod outlets;
 pub mod places;
 pub mod policy;

@@ -30,7 +30,7 @@ pub fn router(desk: &Arc<Desk>) -> Router {
         // Around every route, so that a new one cannot forget it.
         .route_layer(axum::middleware::from_fn_with_state(once, repeat::once))
         .with_state(Arc::clone(desk));
-    web::wrap(router, clock, random)
+    web::wrap(router, clock, random, desk.meter.clone())
 }
 
 /// What the server answers, in OpenAPI 3.1; the same text it serves.

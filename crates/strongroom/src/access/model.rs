@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::id::{ApiKey, Id};
 use crate::keys::Keyring;
 use crate::ledger::{Archive, Published, Verifications};
+use crate::meter::Meter;
 use crate::policy::{Applied, Pending};
 use crate::staff::KeyRow;
 
@@ -105,6 +106,8 @@ pub struct Desk {
     pub strangers: StrangerMeter,
     /// The verification of the ledger that runs, and the one before it.
     pub verifications: Verifications,
+    /// Counts what happens, for who watches the server.
+    pub meter: Meter,
 }
 
 impl Desk {

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::keys::{self, Places};
 use crate::ledger::{Published, Verifications};
+use crate::meter::Meter;
 use crate::{ledger, vault};
 
 use keeper::AppKeeper;
@@ -97,13 +98,14 @@ impl App {
             rights.clone(),
             published.clone(),
         );
-        let stall = Stall::default();
+        let (stall, meter) = (Stall::default(), Meter::starting_at(clock.now()));
         let (committer, thread) = Committer::start(
             path.clone(),
             Box::new(keeper),
             Arc::clone(&clock),
             Arc::clone(&trust),
             stall.clone(),
+            meter.clone(),
         )?;
         let desk = Desk {
             keyring,
@@ -119,6 +121,7 @@ impl App {
             missing_keys: MissingKeys::default(),
             strangers: StrangerMeter::default(),
             verifications: Verifications::default(),
+            meter,
         };
         let app = Self {
             desk: Some(Arc::new(desk)),

@@ -73,7 +73,7 @@ pub async fn rehearse(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<Che
         id: ctx.new_id::<Request>()?.to_string(),
         at: ctx.now,
         backup: String::new(),
-        result: "ok".to_owned(),
+        result: store::GOOD.to_owned(),
         customers: 0,
         sampled: 0,
         entries: 0,
@@ -101,7 +101,7 @@ pub async fn rehearse(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<Che
             (check.result, check.detail) = (error.code.to_owned(), error.detail);
         }
     }
-    let is_good = check.result == "ok";
+    let is_good = check.is_good();
     let entry = Entry::new(&job, EntryKind::System, "backup.verify").counting(check.sampled);
     let entry = if is_good { entry } else { entry.because("not_restorable", "") };
     let change =

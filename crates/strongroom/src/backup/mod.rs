@@ -19,6 +19,6 @@ pub use jobs::{Attempts, rehearse, run_due};
 pub use model::{Kind, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES, Settings, Step};
 pub use store::{BackupRow, CheckRow};
 pub use verbs::{
-    Made, MissingKeys, Outcome, RestoreInput, Restored, Standing, Told, Window, contents, make,
-    remove_old, restore, standing,
+    Latest, Made, MissingKeys, Outcome, RestoreInput, Restored, Standing, Told, Window, contents,
+    latest, make, remove_old, restore, standing,
 };

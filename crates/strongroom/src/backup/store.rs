@@ -50,6 +50,13 @@ pub struct CheckRow {
     pub detail: String,
 }
 
+impl CheckRow {
+    /// Whether everything came back.
+    pub fn is_good(&self) -> bool {
+        self.result == GOOD
+    }
+}
+
 pub(super) fn insert(row: &BackupRow) -> Statement {
     let args = vec![
         row.id.clone().into(),
@@ -165,6 +172,9 @@ const NEWEST_CHECK: &str = "SELECT id, at_ms, backup, result, customers, sampled
 FROM backup_check
 ORDER BY at_ms DESC, id
 LIMIT 1";
+
+/// What a rehearsal that brought everything back is written down as.
+pub(super) const GOOD: &str = "ok";
 
 /// Hourly for a year.
 const BACKUPS_MAX: i64 = 10_000;

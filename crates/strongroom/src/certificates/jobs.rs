@@ -1,6 +1,6 @@
 //! Renews the certificate in time, and shows what the files hold.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use strongroom_crypto::Random;
@@ -28,6 +28,8 @@ pub struct Keeper {
 struct Memory {
     tried_ms: Option<i64>,
     told_ms: Option<i64>,
+    /// No finding that it ends is open, as far as this process knows.
+    is_quiet: bool,
 }
 
 impl Keeper {
@@ -95,22 +97,37 @@ impl Keeper {
             ),
         }
         let life = self.tls.life()?;
+        desk.meter.certificate(life.until);
         if is_ending(life, now) && self.is_to_tell(passed_ms) {
             raise(desk, &self.road, life, now).await?;
+        }
+        if !is_ending(life, now) && !self.is_quiet() {
+            // Also one from before the process began: a new certificate is the evidence.
+            let ctx = Ctx::system(JOB, now, Arc::clone(&desk.random))?;
+            access::close_finding(desk, &ctx, JOB, FindingKind::CertificateEnding).await?;
+            self.memory().is_quiet = true;
         }
         Ok(())
     }
 
     /// Whether to try, which is then remembered.
     fn is_time(&self, passed_ms: i64) -> bool {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        elapse(&mut memory.tried_ms, passed_ms, PAUSE_MS)
+        elapse(&mut self.memory().tried_ms, passed_ms, PAUSE_MS)
     }
 
     /// Whether to say that it ends, which is then remembered.
     fn is_to_tell(&self, passed_ms: i64) -> bool {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory();
+        memory.is_quiet = false;
         elapse(&mut memory.told_ms, passed_ms, DAY_MS)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.memory().is_quiet
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,7 +137,9 @@ pub async fn run(desk: Arc<Desk>, keeper: Arc<Keeper>) {
     minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         minutes.tick().await;
-        if let Err(error) = keeper.turn(&desk).await {
+        let done = keeper.turn(&desk).await;
+        desk.meter.job(JOB, &done, desk.now());
+        if let Err(error) = done {
             tracing::error!(code = error.code, cause = ?error.cause(), "a job failed");
         }
     }
@@ -174,11 +193,12 @@ async fn raise(desk: &Desk, road: &config::Tls, life: Life, now: Time) -> Result
          data, and people get used to clicking warnings away: {cure}",
         days_left(life.until, now)
     );
-    let ctx = Ctx::system("certificate.watch", now, Arc::clone(&desk.random))?;
+    let ctx = Ctx::system(JOB, now, Arc::clone(&desk.random))?;
     let finding = Finding { kind: FindingKind::CertificateEnding, detail, customer: None };
-    access::raise_finding(desk, &ctx, "certificate.watch", &finding).await
+    access::raise_finding(desk, &ctx, JOB, &finding).await
 }
 
+const JOB: &str = "certificate.watch";
 const MINUTE: Duration = Duration::from_secs(60);
 /// Public authorities allow five failures an hour for a name.
 const PAUSE_MS: i64 = 3_600_000;

@@ -123,7 +123,7 @@ pub(super) async fn confirm(
 /// Looks at everything and says it; a failure if anything failed.
 pub(super) async fn run(common: &Common, output: &Output) -> Result<(), Failure> {
     let seen = match &common.server {
-        Some(_) => Seen::asked(&mut Transport::open(common).await?).await,
+        Some(_) => Seen::asked(&mut Transport::open(common).await?, None).await,
         None => look(common).await?,
     };
     seen.tell(output)?;
@@ -156,7 +156,8 @@ async fn look(common: &Common) -> Result<Seen, Failure> {
     let mut seen = match opened {
         Ok(app) => {
             checks.push(checks::policy(&app, &config));
-            let mut seen = Seen::asked(&mut Transport::over(&app, None)?).await;
+            let every = Some(config.backup.every_minutes);
+            let mut seen = Seen::asked(&mut Transport::over(&app, None)?, every).await;
             seen.checks.push(Check::unknown(
                 "server",
                 "no server runs on this data folder, so nobody was asked how it is reached",
@@ -169,6 +170,8 @@ async fn look(common: &Common) -> Result<Seen, Failure> {
             let look = "strongroom doctor --server URL --key-file FILE";
             let saw = "a server holds the installation; its findings and policy need a key";
             checks.push(Check::unknown("findings", saw, look));
+            let saw = "a server holds the installation; how old the newest is needs a key";
+            checks.push(Check::unknown("backup", saw, look));
             Seen { checks: Vec::new(), findings: Value::Null, problem: None }
         }
         Err(failure) => Seen {
@@ -187,8 +190,8 @@ async fn look(common: &Common) -> Result<Seen, Failure> {
 }
 
 impl Seen {
-    /// What an installation says of itself.
-    async fn asked(transport: &mut Transport) -> Self {
+    /// What an installation says of itself; `every_minutes` a backup is due, where that is known.
+    async fn asked(transport: &mut Transport, every_minutes: Option<u32>) -> Self {
         let ready = transport.call(Call::get("/readyz")).await;
         let mut checks = vec![match &ready {
             Ok(_) => {
@@ -201,6 +204,13 @@ impl Seen {
                 "as it says",
             ),
         }];
+        checks.push(match transport.call(Call::get("/v1/backups")).await {
+            Ok(answer) => checks::backup(&answer.json().unwrap_or_default(), every_minutes),
+            Err(failure) => {
+                let saw = format!("how old it is could not be read: {}", failure.sentence());
+                Check::unknown("backup", saw, "strongroom backup list")
+            }
+        });
         let findings = match transport.call(Call::get("/v1/findings")).await {
             Ok(answer) => answer.json().unwrap_or_default(),
             Err(failure) => {

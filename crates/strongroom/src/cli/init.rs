@@ -267,6 +267,11 @@ listen = \"{listen}\"     # beyond this machine only with TLS
 [backup]
 to = {backups}                # best on another disk
 
+# Numbers for whoever watches the server, at http://127.0.0.1:9464/metrics:
+
+# [metrics]
+# listen = \"127.0.0.1:9464\"
+
 {road}";
 
 const NO_ROAD: &str = "\

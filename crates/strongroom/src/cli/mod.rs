@@ -20,7 +20,9 @@ mod output;
 mod places;
 mod policy;
 mod road;
+mod send;
 mod serve;
+mod share;
 mod tls;
 mod transport;
 mod upkeep;
@@ -151,6 +153,10 @@ enum Command {
     #[command(subcommand)]
     Webhook(webhook::Webhook),
     #[command(subcommand)]
+    Send(send::Send),
+    #[command(subcommand)]
+    Share(share::Share),
+    #[command(subcommand)]
     Hold(upkeep::Hold),
     /// List what is missing or wrong, and what mends it
     ///
@@ -198,6 +204,8 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Access(access) => access.run(common, output).await,
         Command::Places(places) => places.run(common, output).await,
         Command::Webhook(webhook) => webhook.run(common, output).await,
+        Command::Send(send) => send.run(common, output).await,
+        Command::Share(share) => share.run(common, output).await,
         Command::Hold(hold) => hold.run(common, output).await,
         Command::Findings => upkeep::findings(common, output).await,
         Command::Doctor { confirm_clock: true, .. } => {

@@ -1,17 +1,26 @@
 //! How a server is reached: opens what the configuration names, and keeps its certificate.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use strongroom_crypto::SystemRandom;
 use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
 use crate::access::Desk;
 use crate::certificates::{self, Keeper};
 use crate::cli::failure::Failure;
-use crate::config::{Config, Proxy, Tls};
+use crate::config::{Config, Proxy, Tls, read_secret};
 use crate::ctx::SystemClock;
 use crate::error::Error;
 use crate::web::{Challenges, Front, Listen, serve_challenges};
+
+/// Where metrics are shown, open, and the token they are shown for.
+pub(super) struct Watch {
+    pub(super) listen: Listen,
+    pub(super) token: Option<Zeroizing<String>>,
+    pub(super) place: String,
+}
 
 /// The road of a configuration, ready to be served on.
 pub(super) struct Road {
@@ -58,12 +67,40 @@ impl Road {
         Ok((listen, format!("{scheme}://{address}")))
     }
 
+    /// Opens the listener for metrics where the configuration names one, and where that is.
+    pub(super) fn listen_for_metrics(&self, config: &Config) -> Result<Option<Watch>, Error> {
+        let Some(metrics) = &config.metrics else { return Ok(None) };
+        let token = match &metrics.token_file {
+            Some(file) => Some(read_token(file)?),
+            None => None,
+        };
+        let tls = self.keeper.as_ref().filter(|_| !metrics.is_local());
+        let tls = tls.map(|keeper| keeper.tls().config());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let listen = Listen::bind(metrics.listen, tls)?;
+        let address = listen.address().unwrap_or(metrics.listen);
+        Ok(Some(Watch { listen, token, place: format!("{scheme}://{address}/metrics") }))
+    }
+
     /// Keeps the certificate while the server runs.
     pub(super) fn keep(self, desk: &Arc<Desk>) -> Keeping {
         let job = self.keeper.map(|it| tokio::spawn(certificates::run(Arc::clone(desk), it)));
         Keeping { tasks: job.into_iter().chain(self.challenges).collect() }
     }
 }
+
+fn read_token(file: &Path) -> Result<Zeroizing<String>, Error> {
+    let token = read_secret(file, "metrics.token_file")?;
+    if token.len() < TOKEN_SIZE_BYTES_MIN {
+        let detail = "`metrics.token_file`: its token is shorter than 32 characters, which could be \
+                      guessed; `openssl rand -hex 32` makes one";
+        return Err(Error::unprocessable("bad_config", detail));
+    }
+    Ok(token)
+}
+
+/// 128 bits in hexadecimal.
+const TOKEN_SIZE_BYTES_MIN: usize = 32;
 
 /// What keeps a road; ended before the installation is closed.
 pub(super) struct Keeping {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use clap::Args;
 use strongroom_crypto::SystemRandom;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::access::Desk;
 use crate::app::{App, Surroundings};
@@ -16,14 +18,15 @@ use crate::cli::Common;
 use crate::cli::backup;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
-use crate::cli::road::Road;
+use crate::cli::road::{Road, Watch};
 use crate::config::Config;
 use crate::ctx::SystemClock;
+use crate::error::Error;
 use crate::keys::Places;
 use crate::outlets::Connections;
-use crate::web::{self, Listen};
+use crate::web::{self, Listen, Numbers};
 use crate::webhooks::Couriers;
-use crate::{jobs, outlets, policy, router, webhooks};
+use crate::{jobs, metrics, outlets, policy, router, webhooks};
 
 /// Serve the API until told to stop (Ctrl-C, or SIGTERM)
 ///
@@ -46,6 +49,13 @@ impl Serve {
         let app = open(&config).await?;
         compare_policy(app.desk()?.as_ref(), &config.policy);
         let (listen, place) = road.listen(&config)?;
+        let watched = match road.listen_for_metrics(&config)? {
+            Some(watch) => {
+                output.words(&format!("Metrics are at {}.", watch.place))?;
+                Some(Watched::begin(&app, watch)?)
+            }
+            None => None,
+        };
         if let Some(path) = &self.port_file {
             write_port_file(path, place.split("://").last().unwrap_or(&place))?;
         }
@@ -56,6 +66,9 @@ impl Serve {
         let outward = (connections, Couriers::read(&config)?);
         attend(&app, listen, backups, outward, stop.asked()).await?;
         keeping.end().await;
+        if let Some(watched) = watched {
+            watched.end().await;
+        }
         drop(app);
         output.words("Stopped; everything that was answered is on disk.")
     }
@@ -88,6 +101,35 @@ pub(super) async fn attend(
         let _ = job.await;
     }
     Ok(())
+}
+
+/// The listener for metrics while it is served.
+struct Watched {
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<()>,
+}
+
+impl Watched {
+    fn begin(app: &App, watch: Watch) -> Result<Self, Error> {
+        let desk = app.desk()?;
+        let numbers = move || -> Numbers {
+            let desk = Arc::clone(&desk);
+            Box::pin(async move { metrics::scrape(&desk).await })
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let router = web::metrics_router(watch.token.as_ref(), numbers);
+        let served = web::serve_metrics(watch.listen, router, async {
+            // A sender that is gone means the same.
+            let _ = stopped.await;
+        });
+        Ok(Self { stop, served: tokio::spawn(served) })
+    }
+
+    /// Only a listener that has let the desk go lets the installation close.
+    async fn end(self) {
+        drop(self.stop);
+        let _ = self.served.await;
+    }
 }
 
 /// The wish of the system or a person that this process ends.

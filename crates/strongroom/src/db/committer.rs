@@ -19,6 +19,7 @@ use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, Durability};
 use crate::db::stall::Stall;
 use crate::error::{Error, ErrorKind};
+use crate::meter::Meter;
 
 /// What the rooms above add to each batch. `app` makes the only one from the ledger, the key store
 /// and the authority; tests of the committer make their own.
@@ -84,6 +85,7 @@ pub enum Fate {
 pub struct Committer {
     queue: SyncSender<Job>,
     queued: Arc<AtomicUsize>,
+    meter: Meter,
     stall: Stall,
 }
 
@@ -96,24 +98,27 @@ struct Job {
 /// A change's share of the bytes that may wait; given back when it is dropped, answered or not.
 struct Room {
     queued: Arc<AtomicUsize>,
+    meter: Meter,
     size_bytes: usize,
 }
 
 impl Room {
     /// `None` where the queue is full. A change larger than the whole queue waits alone.
-    fn take(queued: &Arc<AtomicUsize>, size_bytes: usize) -> Option<Self> {
+    fn take(queued: &Arc<AtomicUsize>, meter: &Meter, size_bytes: usize) -> Option<Self> {
         let fits = |before: usize| {
             let after = before.saturating_add(size_bytes);
             (before == 0 || after <= QUEUE_SIZE_BYTES_MAX).then_some(after)
         };
         queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).ok()?;
-        Some(Self { queued: Arc::clone(queued), size_bytes })
+        meter.waits();
+        Some(Self { queued: Arc::clone(queued), meter: meter.clone(), size_bytes })
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
         self.queued.fetch_sub(self.size_bytes, Ordering::SeqCst);
+        self.meter.waited();
     }
 }
 
@@ -125,11 +130,20 @@ impl Committer {
         clock: Arc<dyn Clock>,
         trust: Arc<ClockTrust>,
         stall: Stall,
+        meter: Meter,
     ) -> Result<(Self, JoinHandle<()>), Error> {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let checkpointer = Checkpointer::start(path.clone())?;
-        let mut writer =
-            Writer { path, db: None, keeper, clock, trust, stall: stall.clone(), checkpointer };
+        let mut writer = Writer {
+            path,
+            db: None,
+            keeper,
+            clock,
+            trust,
+            stall: stall.clone(),
+            meter: meter.clone(),
+            checkpointer,
+        };
         writer.reopen()?;
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
@@ -138,13 +152,14 @@ impl Committer {
                 writer.serve(&jobs);
             })
             .map_err(Error::internal)?;
-        Ok((Self { queue, queued: Arc::default(), stall }, thread))
+        Ok((Self { queue, queued: Arc::default(), meter, stall }, thread))
     }
 
     /// Commits a change: answers once it is durable, or was not done.
     pub async fn commit(&self, change: Change) -> Result<Fate, Error> {
         let (answer, receipt) = oneshot::channel();
-        let room = Room::take(&self.queued, change.size_bytes()).ok_or_else(overloaded)?;
+        let room =
+            Room::take(&self.queued, &self.meter, change.size_bytes()).ok_or_else(overloaded)?;
         match self.queue.try_send(Job { change, answer, room }) {
             Ok(()) => receipt.await.map_err(|_| stopped())?,
             Err(TrySendError::Full(_)) => Err(overloaded()),
@@ -165,6 +180,7 @@ struct Writer {
     clock: Arc<dyn Clock>,
     trust: Arc<ClockTrust>,
     stall: Stall,
+    meter: Meter,
     checkpointer: Checkpointer,
 }
 
@@ -226,11 +242,14 @@ impl Writer {
                 (job.change, job.answer)
             })
             .unzip();
+        let (size, began_us) = (changes.len(), self.clock.monotonic_us());
         let attempted = self.attempt(changes);
+        let us = self.clock.monotonic_us().saturating_sub(began_us);
         // Before the answers leave: whoever has one may send the next change at once.
         drop(rooms);
         match attempted {
             Ok(fates) => {
+                self.meter.batch(size, us);
                 self.stall.end();
                 self.checkpointer.batch_written();
                 for (answer, fate) in answers.into_iter().zip(fates) {
@@ -239,6 +258,7 @@ impl Writer {
                 }
             }
             Err(failure) => {
+                self.meter.batch_failed();
                 self.stall.begin();
                 tracing::error!(cause = ?failure.cause(), code = failure.code,
                     "a batch could not be written; every answer in it is 503");

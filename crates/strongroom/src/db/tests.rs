@@ -13,6 +13,7 @@ use crate::db::{
     Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Stall, Statement,
 };
 use crate::error::Error;
+use crate::meter::Meter;
 use strongroom_crypto::SystemRandom;
 
 /// A log of nothing but a table of numbers. It fails when told, and may be made to wait.
@@ -90,8 +91,9 @@ impl House {
         let keeper = Box::new(Plain { fails: Arc::clone(&fails), gate });
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
+        let meter = Meter::starting_at(clock.now());
         let (committer, _thread) =
-            Committer::start(path.clone(), keeper, clock, trust, stall.clone()).unwrap();
+            Committer::start(path.clone(), keeper, clock, trust, stall.clone(), meter).unwrap();
         let database = Database::over(&path, stall.clone());
         Self { committer, database, stall, fails, _folder: folder }
     }

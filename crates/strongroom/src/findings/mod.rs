@@ -3,6 +3,8 @@
 mod model;
 mod store;
 
+use std::collections::BTreeMap;
+
 use crate::ctx::{Ctx, Entry, EntryKind, SystemGrant};
 use crate::db::{Committer, Database, Fate, Statement};
 use crate::error::Error;
@@ -32,6 +34,11 @@ pub fn raise_within(finding: &Finding, now: crate::ctx::Time) -> Statement {
 /// Open findings, the newest first, at most 200.
 pub async fn list(data: &Database) -> Result<Vec<Raised>, Error> {
     store::list(&mut data.snapshot().await?).await
+}
+
+/// How many are open of each kind; under none those of a kind that this version does not know.
+pub async fn count_open(data: &Database) -> Result<BTreeMap<Option<FindingKind>, u64>, Error> {
+    store::count_open(&mut data.snapshot().await?).await
 }
 
 /// Ends a finding that is about no single customer, in the change of whoever brings the evidence.

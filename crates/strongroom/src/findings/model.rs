@@ -4,7 +4,7 @@ use crate::ctx::Time;
 use crate::id::{Customer, Id};
 
 /// Which check raised it. The text is stable: documents and programs name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
     /// A backup could not be made, or old ones could not be removed.
     BackupFailed,
@@ -45,6 +45,24 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 14] = [
+        Self::BackupFailed,
+        Self::BackupLate,
+        Self::BackupSameDisk,
+        Self::BackupUnusable,
+        Self::CertificateEnding,
+        Self::ClockSuspect,
+        Self::HoldingOverdue,
+        Self::KeyFileOnly,
+        Self::KeyMissing,
+        Self::LedgerFlaw,
+        Self::Restored,
+        Self::OutletUnreachable,
+        Self::RightsAltered,
+        Self::Tampered,
+    ];
+
     /// Its stable name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -106,4 +124,17 @@ pub struct Raised {
     pub first_seen: Time,
     /// When it was last raised.
     pub last_seen: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed_once() {
+        let names: std::collections::BTreeSet<&str> =
+            FindingKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let named = include_str!("model.rs").matches("=> \"").count();
+        assert_eq!((names.len(), FindingKind::ALL.len()), (named, named), "add it to `ALL`");
+    }
 }

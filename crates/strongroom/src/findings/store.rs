@@ -1,5 +1,7 @@
 //! Table `finding`.
 
+use std::collections::BTreeMap;
+
 use crate::ctx::Time;
 use crate::db::{Row, Snapshot, Statement, Value};
 use crate::error::Error;
@@ -22,6 +24,19 @@ pub(super) fn close(kind: FindingKind) -> Statement {
 
 pub(super) async fn list(snapshot: &mut Snapshot) -> Result<Vec<Raised>, Error> {
     snapshot.query(LIST, &[Value::from(FINDINGS_PAGE_MAX)]).await?.iter().map(read).collect()
+}
+
+pub(super) async fn count_open(
+    snapshot: &mut Snapshot,
+) -> Result<BTreeMap<Option<FindingKind>, u64>, Error> {
+    let mut counts = BTreeMap::new();
+    for row in snapshot.query(COUNT_OPEN, &[]).await? {
+        let name = row.text(0)?;
+        let kind = FindingKind::ALL.into_iter().find(|kind| kind.as_str() == name);
+        *counts.entry(kind).or_default() +=
+            u64::try_from(row.integer(1)?).map_err(Error::internal)?;
+    }
+    Ok(counts)
 }
 
 pub(super) fn forget(customer: &[u8; 16]) -> Statement {
@@ -50,6 +65,10 @@ const LIST: &str = "SELECT id, kind, detail, first_seen_ms, last_seen_ms FROM fi
 WHERE state = 'open'
 ORDER BY last_seen_ms DESC, id
 LIMIT $1";
+
+const COUNT_OPEN: &str = "SELECT kind, COUNT(*) FROM finding
+WHERE state = 'open'
+GROUP BY kind";
 
 const FORGET: &str = "DELETE FROM finding WHERE customer = $1";
 

@@ -62,7 +62,13 @@ pub struct StateStamp {
 
 /// The newest durable checkpoint, for whoever asks.
 #[derive(Clone, Default)]
-pub struct Published(Arc<RwLock<Option<Newest>>>);
+pub struct Published(Arc<RwLock<Shown>>);
+
+#[derive(Default)]
+struct Shown {
+    newest: Option<Newest>,
+    anchored: Option<Time>,
+}
 
 /// A durable checkpoint.
 #[derive(Debug, Clone)]
@@ -71,18 +77,30 @@ pub struct Newest {
     pub size: u64,
     /// The signed note.
     pub checkpoint: Arc<str>,
+    /// The time of its newest entry.
+    pub time: Time,
 }
 
 impl Published {
     /// None before the first entry.
     pub fn newest(&self) -> Option<Newest> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).newest.clone()
+    }
+
+    /// When keys.db was last told of a checkpoint.
+    pub fn anchored(&self) -> Option<Time> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).anchored
     }
 
     fn set(&self, head: &Head) {
         let (size, checkpoint) = (head.frontier.size(), Arc::clone(&head.checkpoint));
-        let newest = Newest { size, checkpoint };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(newest);
+        let newest = Newest { size, checkpoint, time: head.time };
+        self.0.write().unwrap_or_else(PoisonError::into_inner).newest = Some(newest);
+    }
+
+    fn set_anchor(&self, anchor: Option<&Anchor>) {
+        let at = anchor.map(|anchor| anchor.at);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).anchored = at;
     }
 }
 
@@ -99,6 +117,7 @@ impl Log {
     pub fn load(&mut self, db: &mut Connection) -> Result<StateStamp, Error> {
         self.tentative = None;
         self.anchored = self.keyring.anchor()?;
+        self.published.set_anchor(self.anchored.as_ref());
         match store::read_head(db)? {
             Some(head) => {
                 self.refuse_unsigned(&head)?;
@@ -194,6 +213,7 @@ impl Log {
 
     /// keys.db has this anchor now.
     pub fn anchored(&mut self, anchor: Anchor) {
+        self.published.set_anchor(Some(&anchor));
         self.anchored = Some(anchor);
     }
 

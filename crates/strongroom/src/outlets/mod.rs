@@ -14,10 +14,10 @@ mod tests;
 mod verbs;
 
 pub use api::routes;
-pub use jobs::{Connections, attend, run_once};
+pub use jobs::{Connections, attend, forget_ended, run_once};
 pub use model::{RecipientState, SendState};
 pub use rules::TemplateText;
 pub use verbs::{
-    AskInput, Asked, NewShare, OpenedShare, Progress, Shared, ask, open_share, progress,
-    revoke_share, share, stop,
+    AskInput, Asked, NewShare, OpenedShare, Progress, Shared, ask, count_waiting, open_share,
+    progress, revoke_share, share, stop,
 };

@@ -19,4 +19,6 @@ pub use jobs::tell_overdue;
 pub use model::{
     Closing, HOLDING_SET_MAX, Held, HeldOf, NewHolding, PlaceKind, PlaceName, PlaceRow, Whose,
 };
-pub use verbs::{Holdings, close, gone, hold, list, list_holdings, open, visit_held};
+pub use verbs::{
+    Holdings, close, gone, hold, list, list_holdings, open, refuse_one_too_many, visit_held,
+};

@@ -33,6 +33,12 @@ pub(super) async fn find_place(
     row.map(|row| read_place(&row)).transpose()
 }
 
+/// How many places there are, closed ones too.
+pub(super) async fn count_places(snapshot: &mut Snapshot) -> Result<u64, Error> {
+    let row = snapshot.one(COUNT_PLACES, &[]).await?;
+    row.map_or(Ok(0), |row| u64::try_from(row.integer(0)?).map_err(Error::internal))
+}
+
 /// Places after a name, in the order of their names.
 pub(super) async fn list_places(
     snapshot: &mut Snapshot,
@@ -152,6 +158,8 @@ const FIND_PLACE: &str = "SELECT name, kind, owner, opened_ms, closed_ms,
   (SELECT COUNT(*) FROM holding WHERE holding.place = name AND holding.closed_ms IS NULL)
 FROM place
 WHERE name = $1";
+
+const COUNT_PLACES: &str = "SELECT COUNT(*) FROM place";
 
 const LIST_PLACES: &str = "SELECT name, kind, owner, opened_ms, closed_ms,
   (SELECT COUNT(*) FROM holding WHERE holding.place = name AND holding.closed_ms IS NULL)

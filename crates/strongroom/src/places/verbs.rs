@@ -62,9 +62,26 @@ pub async fn open(
 ) -> Result<Receipt, Error> {
     plain_words(owner, OWNER_SIZE_MAX, "bad_owner")?;
     let grant = permit(desk, ctx, Right::Policy)?;
+    refuse_one_too_many(desk, name).await?;
     let entry = Entry::new(ctx, EntryKind::Admin, "place.open");
     let change = grant.change(entry).write(store::put_place(name, kind, owner, ctx.now));
     access::commit(desk, change).await
+}
+
+/// Refuses a place that is new where there are [`PLACES_MAX`]. Whoever names places asks this first; two
+/// at the same moment may both be let in, which a bound against growth can bear.
+pub async fn refuse_one_too_many(desk: &Desk, name: &PlaceName) -> Result<(), Error> {
+    let mut data = desk.data.snapshot().await?;
+    if store::find_place(&mut data, name).await?.is_some()
+        || store::count_places(&mut data).await? < PLACES_MAX
+    {
+        return Ok(());
+    }
+    let detail = format!(
+        "there are {PLACES_MAX} places, and no more are kept apart: use the name of one that is \
+         known, or one name for all of a kind (`strongroom places list`)"
+    );
+    Err(Error::conflict("too_many_places", detail))
 }
 
 /// Places after a name, in the order of their names, with the receipt of the question.
@@ -124,7 +141,11 @@ pub async fn close(
     plain_words(evidence, EVIDENCE_SIZE_MAX, "bad_evidence")?;
     permit(desk, ctx, Right::Policy)?;
     find(desk, name).await?;
+    // A call that is to be done once is done when its last change is: until then whoever sends it
+    // again goes on with what is still open.
+    let unclaimed = Ctx { claim: None, ..ctx.clone() };
     let (mut closed, mut last, mut after) = (0, None, Vec::new());
+    let mut held_back: Vec<Held> = Vec::new();
     loop {
         let (place, from) = (name.as_str().to_owned(), after.clone());
         let page = desk.data.scan(move |db| store::list_open(db, &place, &from, PAGE_MAX)).await?;
@@ -135,7 +156,15 @@ pub async fn close(
             continue;
         }
         closed += wanted.len() as u64;
-        last = Some(close_page(desk, ctx, wanted, evidence).await?);
+        let before = std::mem::replace(&mut held_back, wanted);
+        if !before.is_empty() {
+            close_page(desk, &unclaimed, before, evidence).await?;
+        }
+    }
+    if !held_back.is_empty() {
+        let is_last = *what != Closing::Everything;
+        let ctx = if is_last { ctx } else { &unclaimed };
+        last = Some(close_page(desk, ctx, held_back, evidence).await?);
     }
     if *what == Closing::Everything {
         let grant = permit(desk, ctx, Right::Policy)?;
@@ -263,6 +292,9 @@ fn altered() -> Error {
                   cannot be answered; restore the data from a backup";
     Error::unavailable("tampered", detail)
 }
+
+/// Every vendor, laptop and box of a company of a thousand people; the list is read by a person.
+const PLACES_MAX: u64 = 5_000;
 
 const OWNER_SIZE_MAX: usize = 60;
 

@@ -26,6 +26,7 @@ use strongroom_crypto::Random;
 use crate::ctx::{Clock, Time};
 use crate::error::Error;
 use crate::id::{Id, Request};
+use crate::meter::{Answered, Meter};
 use crate::web::front::{Misdirected, misdirected};
 use crate::web::problem;
 use crate::web::serve::{Peer, Secure};
@@ -44,8 +45,13 @@ pub struct Call {
 
 /// Puts the outermost layer around every route. Routes added afterwards are not covered, so this is
 /// the last step before [`super::serve`].
-pub fn wrap(router: Router, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Router {
-    router.layer(from_fn_with_state(Edge { clock, random }, attend))
+pub fn wrap(
+    router: Router,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    meter: Meter,
+) -> Router {
+    router.layer(from_fn_with_state(Edge { clock, random, meter }, attend))
 }
 
 /// For handlers that build a [`crate::ctx::Ctx`].
@@ -62,6 +68,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Call {
 struct Edge {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    meter: Meter,
 }
 
 async fn attend(
@@ -74,7 +81,8 @@ async fn attend(
     let id = Id::time_ordered(now, edge.random.as_ref());
     let name = id.unwrap_or(Id::from_bytes([0; 16]));
     let peer = request.extensions().get::<Peer>().copied();
-    let mut line = Line::begin(edge.clock, name, &request);
+    let meter = edge.meter.clone();
+    let mut line = Line::begin(edge, name, &request);
 
     let answer = match id {
         Ok(_) if request.extensions().get::<Misdirected>().is_some() => Err(misdirected()),
@@ -84,7 +92,11 @@ async fn attend(
         }
         Err(cause) => Err(Error::from(cause)),
     };
-    let mut response = problem::finish(answer.unwrap_or_else(IntoResponse::into_response), name);
+    let answer = answer.unwrap_or_else(IntoResponse::into_response);
+    let (mut response, problem) = problem::finish(answer, name);
+    if let Some(code) = problem {
+        meter.problem(code);
+    }
 
     add_headers(response.headers_mut(), name, peer.map(|peer| peer.secure));
     line.status = Some(response.status().as_u16());
@@ -144,11 +156,11 @@ fn add_headers(headers: &mut HeaderMap, request: Id<Request>, secure: Option<Sec
     }
 }
 
-/// The log line of one request. It writes itself when dropped, so a request whose caller went away
-/// leaves one as well.
+/// The log line of one request, and its count. It writes itself when dropped, so a request whose
+/// caller went away leaves one as well.
 struct Line {
-    clock: Arc<dyn Clock>,
-    began_ms: i64,
+    edge: Edge,
+    began_us: i64,
     request: Id<Request>,
     method: &'static str,
     route: Option<MatchedPath>,
@@ -157,10 +169,11 @@ struct Line {
 }
 
 impl Line {
-    fn begin(clock: Arc<dyn Clock>, name: Id<Request>, request: &axum::extract::Request) -> Self {
+    fn begin(edge: Edge, name: Id<Request>, request: &axum::extract::Request) -> Self {
+        edge.meter.begun();
         Self {
-            began_ms: clock.monotonic_ms(),
-            clock,
+            began_us: edge.clock.monotonic_us(),
+            edge,
             request: name,
             method: known_method(request.method()),
             route: request.extensions().get::<MatchedPath>().cloned(),
@@ -172,9 +185,11 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let ms = self.clock.monotonic_ms().saturating_sub(self.began_ms);
+        let us = self.edge.clock.monotonic_us().saturating_sub(self.began_us);
+        let ms = us / 1000;
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let Self { request, method, status, bytes, .. } = self;
+        self.edge.meter.answered(&Answered { method, route, status: *status, us });
         match status {
             Some(status) => tracing::info!(%request, method, route, status, ms, bytes, "answered"),
             None => tracing::info!(%request, method, route, ms, "the caller went away"),

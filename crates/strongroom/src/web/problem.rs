@@ -64,22 +64,25 @@ impl IntoResponse for Error {
     }
 }
 
-/// Gives every failure its problem and logs its cause; leaves every success alone.
-pub(super) fn finish(mut response: Response, request: Id<Request>) -> Response {
+/// Gives every failure its problem, logs its cause and tells its code; leaves every success alone.
+pub(super) fn finish(
+    mut response: Response,
+    request: Id<Request>,
+) -> (Response, Option<&'static str>) {
     if let Some(Told(error)) = response.extensions_mut().remove::<Told>() {
         log_cause(&error, request);
-        return from_error(&error, request);
+        return (from_error(&error, request), Some(error.code));
     }
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
-        return response;
+        return (response, None);
     }
     let (code, detail) = words_for(status);
     let mut replaced = write(status, code, detail.to_owned(), Vec::new(), request);
     if let Some(allow) = response.headers_mut().remove(ALLOW) {
         replaced.headers_mut().insert(ALLOW, allow);
     }
-    replaced
+    (replaced, Some(code))
 }
 
 /// Rides in the extensions of a response from the handler to [`finish`].

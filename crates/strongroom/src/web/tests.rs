@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 use super::{Listen, serve, wrap};
 use crate::ctx::{TestClock, Time};
+use crate::meter::Meter;
 
 /// What came back over HTTP/1.
 struct Answer {
@@ -46,7 +47,7 @@ impl Answer {
 }
 
 fn wrapped(router: Router) -> Router {
-    wrap(router, Arc::new(TestClock::at(NOON)), Arc::new(SystemRandom))
+    wrap(router, Arc::new(TestClock::at(NOON)), Arc::new(SystemRandom), Meter::starting_at(NOON))
 }
 
 /// Serves on a free port for as long as the test's runtime lives.

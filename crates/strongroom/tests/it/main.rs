@@ -14,6 +14,7 @@ mod cli;
 mod crash;
 mod doors;
 mod ledger;
+mod metrics;
 mod outlets;
 mod places;
 mod roads;

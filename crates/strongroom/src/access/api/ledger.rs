@@ -106,7 +106,8 @@ fn which(desk: &Desk, incarnation: Option<&str>) -> Result<Log, Error> {
         Error::bad_request("bad_incarnation", "`incarnation` is a whole number, from 1")
     })?;
     if wanted == newest {
-        let Newest { size, checkpoint } = desk.published.newest().ok_or_else(Error::not_found)?;
+        let Newest { size, checkpoint, .. } =
+            desk.published.newest().ok_or_else(Error::not_found)?;
         return Ok(Log { size, checkpoint, origin: origin.to_owned(), data: desk.data.clone() });
     }
     let archive = desk.archives.iter().find(|archive| archive.number == wanted);

@@ -4,7 +4,7 @@ use crate::access::model::{Desk, Metered};
 use crate::ctx::{Actor, BudgetKind, Change, Ctx, Entry, EntryKind, Miss, Receipt};
 use crate::db::Fate;
 use crate::error::{Error, ErrorKind};
-use crate::findings::{self, Finding};
+use crate::findings::{self, Finding, FindingKind};
 
 /// What an attempt came to.
 pub enum Attempt {
@@ -78,6 +78,23 @@ pub async fn raise_finding(
     let own = Ctx { actor: Actor::System { job }, ..ctx.clone() };
     let grant = super::system_grant(&own, Vec::new())?;
     findings::raise(&own, &desk.committer, grant, finding).await
+}
+
+/// Ends an open finding about no single customer, as a named job of the system that saw the evidence;
+/// nothing is written where none is open.
+pub async fn close_finding(
+    desk: &Desk,
+    ctx: &Ctx,
+    job: &'static str,
+    kind: FindingKind,
+) -> Result<(), Error> {
+    if !findings::count_open(&desk.data).await?.contains_key(&Some(kind)) {
+        return Ok(());
+    }
+    let own = Ctx { actor: Actor::System { job }, ..ctx.clone() };
+    let entry = Entry::new(&own, EntryKind::System, "finding.close");
+    let change = super::system_grant(&own, Vec::new())?.change(entry);
+    commit(desk, change.write(findings::close(kind))).await.map(drop)
 }
 
 /// What a miss is to whoever asked.

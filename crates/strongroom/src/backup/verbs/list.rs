@@ -2,6 +2,7 @@
 
 use crate::access::Desk;
 use crate::backup::store::{self, BackupRow, CheckRow};
+use crate::ctx::Time;
 use crate::error::Error;
 
 /// How backups stand.
@@ -12,6 +13,21 @@ pub struct Standing {
     pub newest: Option<BackupRow>,
     /// The last rehearsal.
     pub check: Option<CheckRow>,
+}
+
+/// When the newest backup was made, and what the last rehearsal saw.
+pub struct Latest {
+    /// When the data's snapshot was taken; none where there never was a backup.
+    pub made: Option<Time>,
+    /// When a restore was last rehearsed, and whether it brought everything back.
+    pub check: Option<CheckRow>,
+}
+
+/// The newest backup and the last rehearsal alone.
+pub async fn latest(desk: &Desk) -> Result<Latest, Error> {
+    let mut data = desk.data.snapshot().await?;
+    let newest = store::newest(&mut data).await?;
+    Ok(Latest { made: newest.map(|row| row.made), check: store::newest_check(&mut data).await? })
 }
 
 /// How backups stand.

@@ -7,7 +7,7 @@ mod read;
 mod remove;
 mod restore;
 
-pub use list::{Standing, standing};
+pub use list::{Latest, Standing, latest, standing};
 pub use make::{Made, Told, make};
 pub use read::contents;
 pub(super) use read::{load, open, pick};

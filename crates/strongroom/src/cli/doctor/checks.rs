@@ -4,9 +4,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::{Check, Verdict, applied};
 use crate::app::App;
 use crate::config::Config;
+use crate::ctx::Time;
 use crate::policy;
 
 /// Files and the disk they lie on.
@@ -153,8 +156,137 @@ pub(super) fn policy(app: &App, config: &Config) -> Check {
     }
 }
 
+/// What `GET /v1/backups` says: that there is a backup, young enough, and that it was seen to come back.
+pub(super) fn backup(told: &Value, every_minutes: Option<u32>) -> Check {
+    let name = "backup";
+    let number = |key: &str| told.get(key).and_then(Value::as_i64);
+    let time = |value: Option<&Value>| value?.as_str().and_then(Time::parse_rfc3339);
+    if told.get("backups").is_none() {
+        return Check::unknown(name, "how old it is was not said", "strongroom backup list");
+    }
+    let (Some(made), Some(age_minutes)) = (time(told.get("newest")), number("minutes_ago")) else {
+        let risk = "With this machine everything about every customer would be gone for good.";
+        return Check::fail(name, "there never was one", risk, MAKE);
+    };
+    let age = in_words(age_minutes);
+    // A server elsewhere does not say how often; rarer than daily cannot be configured.
+    let every = i64::from(every_minutes.unwrap_or(EVERY_MINUTES_MAX));
+    if age_minutes > every.saturating_mul(2) {
+        let saw = format!("the newest is {age} old, and one is due every {}", in_words(every));
+        let risk = "What customers told you since would be lost with this machine.";
+        return Check::fail(name, saw, risk, MAKE);
+    }
+    // The installation's own clock, not that of whoever asks from elsewhere.
+    let now = made.plus_ms(age_minutes.saturating_mul(60_000));
+    let days_ago = |then: Time| now.as_ms().saturating_sub(then.as_ms()) / 86_400_000;
+    let risk =
+        "A backup that does not come back is none: a dead disk would take every customer along.";
+    let rehearsal = told.get("rehearsal").filter(|it| !it.is_null());
+    let Some(rehearsed) = time(rehearsal.and_then(|it| it.get("at"))) else {
+        let backups = told.get("backups").and_then(Value::as_array);
+        let oldest = time(backups.and_then(|all| all.last()).and_then(|it| it.get("made")));
+        let saw = format!("the newest is {age} old; whether it comes back was never tried");
+        return match oldest {
+            Some(oldest) if days_ago(oldest) >= DAYS_UNREHEARSED_MAX => {
+                Check::fail(name, saw, risk, REHEARSE)
+            }
+            _ => Check::unknown(name, saw, REHEARSE),
+        };
+    };
+    let result = rehearsal.and_then(|it| it.get("result")).and_then(Value::as_str);
+    if result != Some("ok") {
+        let code = result.unwrap_or("no result");
+        let saw = format!("the last rehearsed restore did not bring everything back ({code})");
+        let mend =
+            format!("strongroom backup, then {REHEARSE}; `strongroom backup list` says more");
+        return Check::fail(name, saw, risk, mend);
+    }
+    if days_ago(rehearsed) >= DAYS_UNREHEARSED_MAX {
+        let saw = format!("a restore was last rehearsed {} days ago", days_ago(rehearsed));
+        return Check::fail(name, saw, risk, REHEARSE);
+    }
+    let ago = in_words(now.as_ms().saturating_sub(rehearsed.as_ms()) / 60_000);
+    let saw = format!("the newest is {age} old; rehearsed {ago} ago, everything came back");
+    Check::pass(name, saw)
+}
+
+/// The largest unit that says it well enough.
+fn in_words(minutes: i64) -> String {
+    match minutes {
+        1 => "1 minute".to_owned(),
+        ..=119 => format!("{} minutes", minutes.max(0)),
+        120..=2879 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}
+
+/// A server makes them by itself, so one that did not has a finding about it.
+const MAKE: &str =
+    "strongroom backup; if a server runs, `strongroom findings` says why it made none";
+const REHEARSE: &str = "strongroom restore --verify";
+/// Rehearsals are daily; one may be missed while the server is off over night.
+const DAYS_UNREHEARSED_MAX: i64 = 2;
+const EVERY_MINUTES_MAX: u32 = 1440;
+
 /// Of a data folder; it has a handful.
 const FILES_MAX: usize = 1000;
 const MIB: u64 = 1024 * 1024;
 /// A busy day's ledger and a copy of it.
 const FREE_BYTES_MIN: u64 = 1024 * MIB;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(minutes_ago: i64, rehearsed: &str, result: &str, expected: Verdict, says: &str) {
+        let told = json!({
+            "newest": "2026-11-21T10:00:00Z", "minutes_ago": minutes_ago,
+            "backups": [{ "made": "2026-11-21T10:00:00Z" }],
+            "rehearsal": { "at": rehearsed, "result": result },
+        });
+        let seen = backup(&told, Some(60));
+        assert_eq!(seen.verdict, expected, "{minutes_ago} {rehearsed} {result}: {}", seen.saw);
+        assert!(seen.saw.contains(says), "{}", seen.saw);
+        assert_eq!(seen.mend.is_empty(), expected == Verdict::Pass);
+    }
+
+    #[test]
+    fn a_backup_passes_that_is_young_and_was_seen_to_come_back() {
+        let (pass, fail) = (Verdict::Pass, Verdict::Fail);
+        let today = "2026-11-21T09:00:00Z";
+        check(0, today, "ok", pass, "0 minutes old; rehearsed 60 minutes ago");
+        check(120, today, "ok", pass, "2 hours old; rehearsed 3 hours ago");
+        check(121, today, "ok", fail, "one is due every 60 minutes");
+        check(30, today, "backup_part", fail, "did not bring everything back (backup_part)");
+        check(0, "2026-11-19T10:00:01Z", "ok", pass, "rehearsed 47 hours ago");
+        check(0, "2026-11-19T10:00:00Z", "ok", fail, "last rehearsed 2 days ago");
+    }
+
+    #[test]
+    fn what_was_never_tried_did_not_pass_and_fails_after_two_days() {
+        let never =
+            json!({ "newest": null, "minutes_ago": null, "rehearsal": null, "backups": [] });
+        assert_eq!(backup(&never, None).verdict, Verdict::Fail);
+        let told = |oldest: &str| {
+            json!({ "newest": "2026-11-21T10:00:00Z", "minutes_ago": 5, "rehearsal": null,
+                "backups": [{ "made": "2026-11-21T10:00:00Z" }, { "made": oldest }] })
+        };
+        assert_eq!(backup(&told("2026-11-20T10:00:00Z"), None).verdict, Verdict::Unknown);
+        assert_eq!(backup(&told("2026-11-19T10:00:00Z"), None).verdict, Verdict::Fail);
+        for nothing in [json!(null), json!({}), json!("x")] {
+            assert_eq!(backup(&nothing, None).verdict, Verdict::Unknown, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_server_elsewhere_is_held_against_the_rarest_there_can_be() {
+        let told = |minutes: i64| {
+            json!({ "newest": "2026-11-21T10:00:00Z", "minutes_ago": minutes, "backups": [],
+                "rehearsal": { "at": "2026-11-22T10:00:00Z", "result": "ok" } })
+        };
+        assert_eq!(backup(&told(2880), None).verdict, Verdict::Pass);
+        assert_eq!(backup(&told(2881), None).verdict, Verdict::Fail);
+    }
+}

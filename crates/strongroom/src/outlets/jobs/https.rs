@@ -6,9 +6,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use crate::config::OutletConnection;
+use crate::config::{OutletConnection, read_secret};
 use crate::error::Error;
-use crate::outlets::jobs::smtp::read_secret;
 use crate::outlets::model::{Handed, Letter};
 use crate::policy::{FieldValue, HttpsAddress};
 use crate::web::{Posted, Poster, Reach, trusted_by};

@@ -5,6 +5,7 @@
 //! connection whose fate nobody knows; those are listed, and sent again under the same message id.
 
 mod deliver;
+mod forget;
 mod https;
 mod smtp;
 
@@ -24,6 +25,7 @@ use crate::outlets::verbs::waiting;
 use crate::vault;
 
 use deliver::{End, deliver};
+pub use forget::forget_ended;
 use https::HttpsSettings;
 use smtp::SmtpSettings;
 
@@ -59,7 +61,9 @@ pub async fn attend(desk: Arc<Desk>, connections: Arc<Connections>) {
     seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         seconds.tick().await;
-        if let Err(error) = run_once(&desk, &connections).await {
+        let done = run_once(&desk, &connections).await;
+        desk.meter.job(JOB, &done, desk.now());
+        if let Err(error) = done {
             tracing::error!(job = JOB, code = error.code, cause = ?error.cause(), "a job failed");
         }
     }
@@ -84,7 +88,7 @@ async fn advance(
     mut send: SendRow,
 ) -> Result<(), Error> {
     if !desk.keyring.is_row_intact(SEND_TABLE, &send.columns(), &send.mac)? {
-        tell(desk, FindingKind::Tampered, ALTERED).await?;
+        tell_altered(desk).await?;
         return settle(desk, &send, &End::Stop("tampered".to_owned())).await;
     }
     while send.state == SendState::Gathering {
@@ -210,6 +214,10 @@ fn updated(desk: &Desk, before: &Recipient, mut next: Recipient) -> Result<Guard
     next.mac = desk.keyring.mac_row(RECIPIENT_TABLE, &next.columns())?;
     let statement = store::update_recipient(&next, &before.mac);
     Ok(Guard::Rows { statement, expected: 1, miss: Miss::StateChanged })
+}
+
+async fn tell_altered(desk: &Desk) -> Result<(), Error> {
+    tell(desk, FindingKind::Tampered, ALTERED).await
 }
 
 async fn tell(desk: &Desk, kind: FindingKind, detail: &str) -> Result<(), Error> {

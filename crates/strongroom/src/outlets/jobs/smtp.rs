@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +19,7 @@ use lettre::transport::smtp::response::Response;
 use lettre::{Address, Message};
 use zeroize::Zeroizing;
 
-use crate::config::{Encryption, Smtp};
+use crate::config::{Encryption, Smtp, read_secret};
 use crate::ctx::Time;
 use crate::error::Error;
 use crate::outlets::jobs::deliver::cannot;
@@ -262,26 +261,6 @@ async fn in_time<T>(act: impl Future<Output = T>) -> Result<T, Elapsed> {
     tokio::time::timeout(COMMAND_TIME, act).await.map_err(|_| Elapsed)
 }
 
-/// Reads one line of a file that only its owner may read.
-pub(super) fn read_secret(path: &Path, setting: &str) -> Result<Zeroizing<String>, Error> {
-    use std::os::unix::fs::MetadataExt;
-    let cannot = |problem: &str| {
-        let detail = format!("`{setting}`: the file `{}` {problem}", path.display());
-        Error::unprocessable("bad_config", detail)
-    };
-    let facts = std::fs::metadata(path).map_err(|_| cannot("cannot be read"))?;
-    if facts.mode() & 0o077 != 0 {
-        return Err(cannot("can be read by others; run `chmod 600` on it"));
-    }
-    if facts.len() > SECRET_SIZE_BYTES_MAX {
-        return Err(cannot("is larger than 4 KiB; is it the right one?"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|_| cannot("cannot be read"))?;
-    let text = Zeroizing::new(text);
-    let line = Zeroizing::new(text.trim().to_owned());
-    if line.is_empty() { Err(cannot("is empty")) } else { Ok(line) }
-}
-
 fn bad(setting: &str, problem: &str) -> Error {
     Error::unprocessable("bad_config", format!("`smtp.{setting}` {problem}"))
 }
@@ -292,5 +271,3 @@ const LOST: &str = "smtp_connection_lost";
 const COMMAND_TIME: Duration = Duration::from_secs(60);
 
 const CONNECTIONS_MAX: u8 = 16;
-
-const SECRET_SIZE_BYTES_MAX: u64 = 4 * 1024;

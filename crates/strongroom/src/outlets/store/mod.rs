@@ -9,7 +9,8 @@ use crate::id::{Id, Sending};
 use crate::outlets::model::{Recipient, RecipientState, SendRow, SendState};
 
 pub(super) use shares::{
-    SHARE_TABLE, ShareRow, find_share, find_share_by_token, insert_share, update_share,
+    SHARE_TABLE, ShareRow, count_dead_shares, find_share, find_share_by_token, forget_dead_shares,
+    insert_share, update_share,
 };
 
 pub(super) fn insert_send(row: &SendRow) -> Statement {
@@ -44,6 +45,33 @@ pub(super) async fn find_send(
 /// Sends that are not over, whose time has come or not.
 pub(super) async fn list_open(snapshot: &mut Snapshot) -> Result<Vec<SendRow>, Error> {
     snapshot.query(LIST_OPEN, &[Value::from(SENDS_MAX)]).await?.iter().map(read_send).collect()
+}
+
+/// Sends that were over before a moment, behind an id; some at a time.
+pub(super) async fn list_ended(
+    snapshot: &mut Snapshot,
+    before: Time,
+    after: &[u8],
+) -> Result<Vec<SendRow>, Error> {
+    let args = [before.as_ms().into(), after.to_vec().into(), Value::from(SENDS_MAX)];
+    snapshot.query(LIST_ENDED, &args).await?.iter().map(read_send).collect()
+}
+
+/// How many recipients there still are.
+pub(super) fn count_recipients(db: &mut Connection, send: &Id<Sending>) -> Result<u64, Error> {
+    let row = db.one(COUNT_RECIPIENTS, &[send.as_bytes().into()])?;
+    let row = row.ok_or_else(|| Error::internal("a count without a row"))?;
+    u64::try_from(row.integer(0)?).map_err(Error::internal)
+}
+
+/// So many recipients of a send, the last first.
+pub(super) fn forget_recipients(send: &Id<Sending>, count: u64) -> Statement {
+    Statement::new(FORGET_RECIPIENTS, vec![send.as_bytes().into(), signed(count).into()])
+}
+
+/// A send without recipients.
+pub(super) fn forget_send(send: &Id<Sending>) -> Statement {
+    Statement::new(FORGET_SEND, vec![send.as_bytes().into()])
 }
 
 pub(super) fn insert_recipient(row: &Recipient) -> Statement {
@@ -98,6 +126,15 @@ pub(super) fn next_due(db: &mut Connection, send: &Id<Sending>) -> Result<Option
     let row = db.one(NEXT_DUE, &[send.as_bytes().into()])?;
     let due = row.map(|row| row.optional_integer(0)).transpose()?;
     Ok(due.flatten().map(Time::from_ms))
+}
+
+/// Sends that are not over, and recipients of theirs that wait.
+pub(super) fn count_waiting(db: &mut Connection) -> Result<(u64, u64), Error> {
+    let mut count = |sql| {
+        let row = db.one(sql, &[])?.ok_or_else(|| Error::internal("a count without a row"))?;
+        u64::try_from(row.integer(0)?).map_err(Error::internal)
+    };
+    Ok((count(COUNT_OPEN)?, count(COUNT_WAITING)?))
 }
 
 fn send_values(row: &SendRow) -> Vec<Value> {
@@ -198,6 +235,28 @@ FROM send
 WHERE state IN ('gathering', 'sending')
 ORDER BY id
 LIMIT $1";
+
+const COUNT_OPEN: &str = "SELECT COUNT(*) FROM send WHERE state IN ('gathering', 'sending')";
+
+const COUNT_WAITING: &str = "SELECT COUNT(*) FROM send
+JOIN send_recipient ON send_recipient.send = send.id AND send_recipient.state = 'waiting'
+WHERE send.state IN ('gathering', 'sending')";
+
+const LIST_ENDED: &str =
+    "SELECT id, outlet, asked_by, segment, template, asked_ms, state, why, place,
+  recipients, next_ms, mac
+FROM send
+WHERE state IN ('done', 'stopped') AND next_ms < $1 AND id > $2
+ORDER BY id
+LIMIT $3";
+
+const COUNT_RECIPIENTS: &str = "SELECT COUNT(*) FROM send_recipient WHERE send = $1";
+
+const FORGET_RECIPIENTS: &str = "DELETE FROM send_recipient
+WHERE send = $1 AND number IN
+  (SELECT number FROM send_recipient WHERE send = $1 ORDER BY number DESC LIMIT $2)";
+
+const FORGET_SEND: &str = "DELETE FROM send WHERE id = $1";
 
 const INSERT_RECIPIENT: &str = "INSERT INTO send_recipient
   (send, number, subject, state, attempts, doubts, next_ms, code, mac)

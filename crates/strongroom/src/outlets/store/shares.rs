@@ -3,7 +3,7 @@
 use strongroom_crypto::Encoder;
 
 use crate::ctx::{FieldSet, Pseudonym, Time};
-use crate::db::{Row, Snapshot, Statement, Value};
+use crate::db::{Connection, Row, Snapshot, Statement, Value};
 use crate::error::Error;
 use crate::id::{ApiKey, Id, Share};
 
@@ -84,6 +84,22 @@ pub(in crate::outlets) fn update_share(row: &ShareRow, mac_before: &[u8; 32]) ->
     Statement::new(UPDATE, args)
 }
 
+/// How many shares were over before a moment.
+pub(in crate::outlets) fn count_dead_shares(
+    db: &mut Connection,
+    before: Time,
+) -> Result<u64, Error> {
+    let row = db.one(COUNT_DEAD, &[before.as_ms().into()])?;
+    let row = row.ok_or_else(|| Error::internal("a count without a row"))?;
+    u64::try_from(row.integer(0)?).map_err(Error::internal)
+}
+
+/// So many of them.
+pub(in crate::outlets) fn forget_dead_shares(before: Time, count: u64) -> Statement {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    Statement::new(FORGET_DEAD, vec![before.as_ms().into(), count.into()])
+}
+
 pub(in crate::outlets) async fn find_share(
     snapshot: &mut Snapshot,
     id: &Id<Share>,
@@ -128,6 +144,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12)";
 const UPDATE: &str = "UPDATE share
 SET views = $2, revoked_ms = $3, mac = $4
 WHERE id = $1 AND mac = $5";
+
+const COUNT_DEAD: &str = "SELECT COUNT(*) FROM share WHERE ends_ms < $1";
+
+const FORGET_DEAD: &str = "DELETE FROM share
+WHERE id IN (SELECT id FROM share WHERE ends_ms < $1 ORDER BY id LIMIT $2)";
 
 const FIND: &str = "SELECT id, token, subject, life, fields, purpose, recipient, made_by, made_ms,
   ends_ms, views_max, views, revoked_ms, mac

@@ -6,7 +6,7 @@ mod share;
 
 pub use ask::{AskInput, Asked, ask};
 pub(in crate::outlets) use ask::{field_names, waiting};
-pub use progress::{Progress, progress, stop};
+pub use progress::{Progress, count_waiting, progress, stop};
 pub use share::{NewShare, OpenedShare, Shared, open_share, revoke_share, share};
 
 /// An act is decided once more when what it rests on moves; after so many times it is busy.

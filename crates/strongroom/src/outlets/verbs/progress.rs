@@ -59,6 +59,11 @@ pub async fn progress(
     Ok(Progress { state, why, next, counts, unknown, refused, receipt })
 }
 
+/// Sends that are not over, and recipients of theirs that wait; for whoever watches the server.
+pub async fn count_waiting(desk: &Desk) -> Result<(u64, u64), Error> {
+    desk.data.scan(store::count_waiting).await
+}
+
 /// Ends a send: nobody else is sent to. What has left has left.
 pub async fn stop(
     desk: &Desk,
@@ -72,7 +77,8 @@ pub async fn stop(
         return Err(access::refusal_of(Miss::StateChanged));
     }
     let before = send.mac;
-    let mut stopped = SendRow { state: SendState::Stopped, why: "asked".to_owned(), ..send };
+    let (state, why, next) = (SendState::Stopped, "asked".to_owned(), ctx.now);
+    let mut stopped = SendRow { state, why, next, ..send };
     stopped.mac = desk.keyring.mac_row(SEND_TABLE, &stopped.columns())?;
     let statement = store::update_send(&stopped, &before);
     let entry = Entry::new(ctx, EntryKind::Send, "outlet.stop").because(outlet, "");

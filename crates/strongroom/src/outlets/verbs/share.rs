@@ -71,6 +71,7 @@ pub async fn share(desk: &Desk, ctx: &Ctx, new: &NewShare) -> Result<Shared, Err
     for _ in 0..ATTEMPTS_MAX {
         let NewShare { purpose, fields, reason, customer, .. } = new;
         let permission = access::may_share(desk, ctx, purpose, fields, *customer, reason)?;
+        places::refuse_one_too_many(desk, &recipient).await?;
         let Actor::Key { id: made_by, .. } = &ctx.actor else { return Err(Error::not_found()) };
         let applied = Arc::clone(&permission.applied);
         vault::consented(desk, ctx, *customer, &applied, purpose).await?;

@@ -25,7 +25,8 @@ use format::Format;
 #[serde(deny_unknown_fields)]
 pub(super) struct ExportInput {
     /// Field names, those of records with their kind (`invoice.number`); every one must be granted in
-    /// clear for the purpose. All that are, if left out.
+    /// clear for the purpose. All that are, if left out, and your references and consents with them:
+    /// whoever takes some fields for a purpose of theirs needs neither.
     #[serde(default)]
     fields: Vec<String>,
     /// `ndjson`, which the import reads back, or `csv`, which has no place for records.
@@ -146,7 +147,8 @@ impl Run {
                           them in `ndjson`";
             return Err(Error::unprocessable("records_in_csv", detail));
         }
-        if fields.is_empty() {
+        let whole = fields.is_empty();
+        if whole {
             fields = vault::exportable(&applied.policy, ctx, &purpose);
             fields.retain(|name| format == FormatWord::Ndjson || !of_record(name));
         }
@@ -154,7 +156,7 @@ impl Run {
             FormatWord::Csv => Format::csv(&applied.policy, &fields),
             FormatWord::Ndjson => Format::Ndjson,
         };
-        let ask = ExportAsk { purpose, fields, to };
+        let ask = ExportAsk { purpose, fields, whole, to };
         Ok(Self { desk: Arc::clone(desk), ctx: ctx.clone(), ask, format, count: 0 })
     }
 

@@ -28,6 +28,8 @@ pub struct ExportAsk {
     pub purpose: String,
     /// Fields that grants show in clear for it, those of records with their kind.
     pub fields: Vec<String>,
+    /// Whether what goes with customers beside their fields leaves too: references and consents.
+    pub whole: bool,
     /// Where it goes: holdings there say whose data left.
     pub to: PlaceName,
 }
@@ -134,7 +136,7 @@ pub async fn export_piece(
         let permission = access::may_export(desk, ctx, &ask.purpose, &ask.fields, &known)?;
         let mut pseudonyms = Vec::with_capacity(opened.len());
         for (opened, shelves) in opened.iter().zip(&shelves) {
-            customers.push(take(&permission, opened, shelves)?);
+            customers.push(take(ask, &permission, opened, shelves)?);
             pseudonyms.push(opened.core.pseudonym);
         }
         customers.sort_by_key(|it| it.id);
@@ -247,6 +249,7 @@ async fn commit(
 }
 
 fn take(
+    ask: &ExportAsk,
     permission: &Permission,
     opened: &Opened,
     shelves: &[OpenShelf],
@@ -258,13 +261,15 @@ fn take(
         fields.insert(name.to_owned(), value.expose_json());
     }
     let relations = opened.core.relations.iter().map(|it| (it.name.clone(), it.last)).collect();
+    let references = opened.core.references.iter().filter(|_| ask.whole);
+    let consents = opened.core.consents.iter().filter(|_| ask.whole);
     let left = Left::Whole {
         version: opened.row.version,
         created: opened.core.created,
         relations,
         fields,
-        references: opened.core.references.iter().map(Reference::index_text).collect(),
-        consents: opened.core.consents.iter().map(ConsentSaid::of).collect(),
+        references: references.map(Reference::index_text).collect(),
+        consents: consents.map(ConsentSaid::of).collect(),
         records: show_records(permission, shelves)?,
     };
     Ok(Exported { id: opened.row.id, left })

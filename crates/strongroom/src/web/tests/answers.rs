@@ -15,6 +15,7 @@ use utoipa::{IntoParams, PartialSchema};
 use super::{NOON, get, listen_to_log, open, read_one, send, wrapped};
 use crate::ctx::{Clock, TestClock};
 use crate::error::{Error, ErrorKind, FieldProblem};
+use crate::meter::Meter;
 use crate::web::{Call, PAGE_ITEMS_MAX, Page, Paging, Peer, Problem, Secure, wrap};
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn the_log_has_one_line_a_request_with_the_template_and_the_injected_time(
         async { "four" }
     };
     let router = Router::new().route("/item/{id}", on_get(answer));
-    let router = wrap(router, clock, Arc::new(SystemRandom));
+    let router = wrap(router, clock, Arc::new(SystemRandom), Meter::starting_at(NOON));
     let request = Request::get("/item/7?q=1").body(Body::empty()).unwrap();
     let answer = router.clone().oneshot(request).await.unwrap();
     let lines = log.lines_with("answered");
@@ -210,7 +211,8 @@ async fn without_randomness_there_is_an_error_and_no_answer() {
         }
     }
     let router = Router::new().route("/x", on_get(|| async { "yes" }));
-    let router = wrap(router, Arc::new(TestClock::at(NOON)), Arc::new(Dry));
+    let router =
+        wrap(router, Arc::new(TestClock::at(NOON)), Arc::new(Dry), Meter::starting_at(NOON));
     let answer = router.oneshot(Request::get("/x").body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }

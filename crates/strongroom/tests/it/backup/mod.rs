@@ -24,7 +24,7 @@ use crate::support::{Answer, Shop};
 
 /// A pair of backups.
 #[derive(Clone)]
-struct Pair {
+pub(crate) struct Pair {
     data: PathBuf,
     keys: PathBuf,
 }
@@ -45,7 +45,7 @@ fn settings(shop: &Shop) -> Settings {
     Settings { to: vault_of(shop), every_minutes: 60, keep_keys_days: 14, keep_data_days: 35 }
 }
 
-async fn back_up(shop: &Shop) -> Pair {
+pub(crate) async fn back_up(shop: &Shop) -> Pair {
     let (desk, ctx, folder) = (shop.desk(), operator(shop), vault_of(shop));
     let made = backup::make(&desk, &ctx, &folder, Box::new(|_, _| {})).await.unwrap();
     assert_eq!((made.data.1.kind, made.keys.1.kind), (Kind::Data, Kind::Keys));

@@ -50,6 +50,29 @@ fn doctor_fails_what_is_open_to_others_or_in_the_wrong_place() {
 }
 
 #[test]
+fn doctor_sees_that_there_is_no_backup_and_that_one_came_back() {
+    let installation = Installation::with_policy(POLICY);
+    assert_eq!(verdict(&installation, "backup"), "FAIL", "there never was one");
+    let told = installation.run(&["doctor"]);
+    assert!(told.out.contains("Mend it: strongroom backup"), "{}", told.out);
+    installation.must(&["backup"]);
+    assert_eq!(verdict(&installation, "backup"), "UNKNOWN", "nobody tried to restore it");
+    installation.must(&["restore", "--verify"]);
+    assert_eq!(verdict(&installation, "backup"), "PASS");
+    let (mut server, address) = installation.serve();
+    assert_eq!(verdict(&installation, "backup"), "UNKNOWN", "without a key");
+    server.signal("TERM");
+    server.end();
+    // A part that others damaged is seen by the next rehearsal, and told until one is good again.
+    let vault = installation.path().join("backups");
+    let data = std::fs::read_dir(&vault).unwrap().flatten().map(|it| it.path());
+    let data = data.filter(|it| it.file_name().unwrap().to_str().unwrap().starts_with("data-"));
+    std::fs::write(data.max().unwrap().join("part-0001.age"), "nothing").unwrap();
+    installation.run(&["restore", "--verify"]);
+    assert_eq!(verdict(&installation, "backup"), "FAIL", "{address}");
+}
+
+#[test]
 fn doctor_knocks_at_a_server_that_runs_and_says_what_it_could_not_see() {
     let installation = Installation::with_policy(POLICY);
     assert_eq!(verdict(&installation, "server"), "UNKNOWN");

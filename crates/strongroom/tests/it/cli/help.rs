@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 51] = [
+const COMMANDS: [&str; 56] = [
     "demo",
     "init",
     "serve",
@@ -70,6 +70,11 @@ const COMMANDS: [&str; 51] = [
     "webhook replay",
     "webhook secret",
     "webhook end",
+    "send new",
+    "send show",
+    "send stop",
+    "share new",
+    "share end",
     "hold place",
     "hold release",
     "findings",

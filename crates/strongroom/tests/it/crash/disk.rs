@@ -82,7 +82,7 @@ async fn one_fault(name: &str, fault: u8, files: u8) {
     assert_eq!(found.json["customers"].as_array().map(Vec::len), Some(1), "{name}");
 }
 
-fn build_shim(folder: &Path) -> (PathBuf, PathBuf) {
+pub(crate) fn build_shim(folder: &Path) -> (PathBuf, PathBuf) {
     let (library, control) = (folder.join("fault.so"), folder.join("control"));
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/fault.c");
     let built = Command::new("cc")
@@ -96,7 +96,7 @@ fn build_shim(folder: &Path) -> (PathBuf, PathBuf) {
     (library, control)
 }
 
-fn set(control: &Path, fault: u8, files: u8) {
+pub(crate) fn set(control: &Path, fault: u8, files: u8) {
     let file = std::fs::File::options().write(true).open(control).unwrap();
     file.write_all_at(&[files], 1).unwrap();
     file.write_all_at(&[fault], 0).unwrap();

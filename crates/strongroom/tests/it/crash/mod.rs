@@ -1,5 +1,5 @@
 //! What a crash and a failing disk may not do.
 
-mod disk;
+pub(crate) mod disk;
 mod kill;
 mod merge;

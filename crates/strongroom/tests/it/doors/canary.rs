@@ -4,13 +4,18 @@ mod outward;
 mod planted;
 mod probes;
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 use strongroom::access::AsOperator;
-use strongroom::jobs;
+use strongroom::router::openapi;
+use strongroom::{jobs, metrics};
 
 use crate::support::canary::{Canaries, collect_log_lines, fresh_digits, fresh_word, log_lines};
+use crate::support::numbers::Numbers;
 use crate::support::{Answer, Shop, intrude, send_raw};
 
 #[tokio::test]
@@ -198,6 +203,12 @@ impl Aviary {
     /// Searches everything there is.
     async fn check(&self, when: &str) {
         let mut found = self.canaries.find_in_folder(self.shop.folder.path());
+        if let Some(desk) = self.shop.find_desk() {
+            let page = metrics::scrape(&desk).await;
+            let on_page = self.canaries.find(page.as_bytes()).into_iter();
+            found.extend(on_page.map(|(name, form)| format!("{name} in the metrics as {form}")));
+            found.extend(strange_labels(&page));
+        }
         let lines = log_lines();
         if let Some(last) = self.seen.iter().rev().find_map(Seen::request_id) {
             let is_there = lines.windows(last.len()).any(|it| it == last.as_bytes());
@@ -214,6 +225,40 @@ impl Aviary {
         }
         assert!(found.is_empty(), "{when}:\n{}", found.join("\n"));
     }
+}
+
+/// Labels of metrics that are neither a template of a route nor a word in the sources of the product.
+fn strange_labels(page: &str) -> Vec<String> {
+    let document = serde_json::to_value(openapi()).unwrap();
+    let mut words = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+    let routes = document["paths"].as_object().unwrap().keys();
+    words.extend(routes.map(|route| format!("{route:?}")));
+    let numbers = Numbers::read(page);
+    let is_strange = |(name, value): &(&str, &str)| match *name {
+        "le" => *value != "+Inf" && value.parse::<f64>().is_err(),
+        "version" => *value != env!("CARGO_PKG_VERSION"),
+        "code" | "file" | "job" | "kind" | "method" | "route" | "status" => {
+            let quoted = format!("{value:?}");
+            !words.iter().any(|text| text.contains(&quoted))
+        }
+        _ => true,
+    };
+    let strange: BTreeSet<(&str, &str)> = numbers.labels().filter(is_strange).collect();
+    strange.into_iter().map(|(name, value)| format!("{name}={value} in the metrics")).collect()
+}
+
+/// The text of every source below a folder.
+fn sources(folder: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for item in std::fs::read_dir(folder).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            texts.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            texts.push(std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    texts
 }
 
 impl Seen {

@@ -74,7 +74,8 @@ async fn entry_first_nothing_is_shown_while_the_ledger_cannot_be_written() {
     let clear = shop.call_with("shop", "GET", &path, None, &purpose).await;
     assert_eq!(clear.json["code"], "ledger_stalled", "{:?}", clear.json);
     let looked = shop.call("shop", "GET", &format!("/v1/customers/{id}/ledger"), None).await;
-    assert_code(&looked, 503, "ledger_stalled");
+    // A long read may meet the moment in which the database is opened afresh.
+    assert!(looked.status == 503 && ["ledger_stalled", "scan_ended"].contains(&looked.code()));
     // Not even a refusal leaves without its entry.
     let refused = shop.call("desk", "DELETE", &format!("/v1/customers/{id}"), None).await;
     assert_code(&refused, 503, "ledger_stalled");

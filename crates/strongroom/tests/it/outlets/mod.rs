@@ -1,5 +1,6 @@
 //! Use without seeing: sends to a real mail server and a real HTTPS receiver, and shares by a link.
 
+mod care;
 mod https;
 mod kills;
 mod mails;

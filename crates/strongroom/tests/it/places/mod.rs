@@ -1,7 +1,10 @@
 //! Places and holdings: what is where, whose it was, and that nothing about it passes unnoticed.
 
 use serde_json::{Value, json};
-use strongroom::jobs;
+use strongroom::app::App;
+use strongroom::ctx::{Entry, EntryKind, FieldSet};
+use strongroom::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
+use strongroom::{access, jobs};
 
 use crate::support::{Answer, Shop, intrude, person};
 
@@ -138,6 +141,92 @@ async fn places_are_named_listed_and_paged() {
     }
     let none = shop.call("privacy", "GET", "/v1/places/nowhere/holdings", None).await;
     assert_eq!((none.status.as_u16(), none.code()), (404, "no_place"));
+}
+
+#[tokio::test]
+async fn places_are_bounded_and_known_ones_still_change() {
+    let mut shop = Shop::open().await;
+    let body = || Some(json!({ "kind": "paper_box", "owner": "front desk" }));
+    assert_eq!(shop.call("admin", "PUT", "/v1/places/cabinet", body()).await.status, 204);
+    let customer = shop.customer(1).await;
+    shop.stop();
+    let many = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 4998)
+        INSERT INTO place SELECT 'box-' || x, 'paper_box', 'it', 0, NULL FROM n";
+    intrude(&shop.data_file(), many);
+    shop.start().await.unwrap();
+    assert_eq!(shop.call("admin", "PUT", "/v1/places/last", body()).await.status, 204);
+    let refused = shop.call("admin", "PUT", "/v1/places/attic", body()).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (409, "too_many_places"));
+    assert!(refused.json["detail"].as_str().unwrap().contains("strongroom places list"));
+    assert_eq!(shop.call("admin", "PUT", "/v1/places/cabinet", body()).await.status, 204);
+    let share = |recipient: &str| json!({ "customer": customer, "fields": ["name"], "recipient": recipient, "hours": 1 });
+    let delivery = [("strongroom-purpose", "delivery")];
+    let client = shop.client("shop");
+    let new = client.call_plain("POST", "/v1/shares", Some(share("courier-7")), &delivery).await;
+    assert_eq!((new.status.as_u16(), new.code()), (409, "too_many_places"), "{new:?}");
+    let known = client.call_plain("POST", "/v1/shares", Some(share("box-7")), &delivery).await;
+    assert_eq!(known.status, 201, "{known:?}");
+}
+
+/// More than go into one change; each row is sealed for its place, so real ones are needed.
+#[tokio::test]
+async fn a_place_with_more_than_500_holdings_is_closed_whole_also_when_it_is_to_be_done_once() {
+    for key in [None, Some("closing-1")] {
+        let shop = Shop::open().await;
+        let origin = import(&shop, 1, 1).await;
+        hold_many(&shop, 1_100).await;
+        shop.clock.pass_ms(1);
+        let headers: Vec<(&str, &str)> =
+            key.map(|key| ("idempotency-key", key)).into_iter().collect();
+        let close =
+            async |body: Value| shop.call_with("admin", "POST", CLOSE, Some(body), &headers).await;
+        let body = json!({ "evidence": "ticket 4" });
+        let all = close(body.clone()).await;
+        assert_eq!((all.status.as_u16(), &all.json), (200, &json!({ "closed": 1_101 })), "{key:?}");
+        let places = shop.call("privacy", "GET", "/v1/places", None).await;
+        assert_eq!(places.json["items"][0]["open_holdings"], 0);
+        assert_ne!(places.json["items"][0]["closed"], Value::Null, "and the place with them");
+        let again = close(body).await;
+        assert_eq!(again.status, if key.is_some() { 200 } else { 409 }, "{origin}: {again:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_act_put_there_is_closed_whole_by_a_call_that_is_done_once() {
+    let shop = Shop::open().await;
+    import(&shop, 1, 1).await;
+    hold_many(&shop, 600).await;
+    let body = json!({ "evidence": "ticket 4", "origin": "imp_many" });
+    let headers = [("idempotency-key", "closing-2")];
+    let closed = shop.call_with("admin", "POST", CLOSE, Some(body.clone()), &headers).await;
+    assert_eq!((closed.status.as_u16(), &closed.json), (200, &json!({ "closed": 600 })));
+    let again = shop.call_with("admin", "POST", CLOSE, Some(body), &headers).await;
+    assert_eq!(again.status, 200, "{again:?}");
+    assert_eq!(again.headers["strongroom-repeated"], "true");
+    let places = shop.call("privacy", "GET", "/v1/places", None).await;
+    assert_eq!(places.json["items"][0]["open_holdings"], 1, "the import's own stays");
+}
+
+/// As many holdings more at the place of imports.
+async fn hold_many(shop: &Shop, count: usize) {
+    let (desk, place) = (shop.desk(), PlaceName::parse("import-sources").unwrap());
+    let ctx = App::job_ctx(&desk, "test").unwrap();
+    let mut writes = Vec::new();
+    for _ in 0..count {
+        let new = NewHolding {
+            place: &place,
+            kind: PlaceKind::Folder,
+            whose: Whose::Count(1),
+            fields: FieldSet::of([0]),
+            due: None,
+            act: "test",
+            origin: "imp_many",
+        };
+        writes.extend(places::hold(&desk, &ctx, &new).unwrap());
+    }
+    let grant = access::system_grant(&ctx, Vec::new()).unwrap();
+    let entry = Entry::new(&ctx, EntryKind::System, "test");
+    access::commit(&desk, grant.change(entry).write_all(writes)).await.unwrap();
 }
 
 /// Imports so many customers from a number on; the id of the import.

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use strongroom::certificates::Keeper;
 use strongroom::config::{Acme, Tls};
-use strongroom::ctx::Clock;
+use strongroom::ctx::{Clock, SystemClock, Time};
 use strongroom::web::{Challenges, HostName, Listen, serve, serve_challenges};
 use strongroom_crypto::SystemRandom;
 
-use super::{Tool, echo, free_port, shown};
-use crate::support::Shop;
+use super::{Tool, echo, shown};
+use crate::support::{Shop, free_port};
 
 const NAME: &str = "vault.example";
 
@@ -194,6 +194,47 @@ async fn a_public_authority_gives_a_certificate_and_renews_it() {
     let second = shown(address, NAME, &pebble.root(), shop.clock.now()).await.unwrap();
     assert!(second != first, "{}", fs::read_to_string(pebble.log()).unwrap());
     proofs.abort();
+}
+
+/// Pebble signs from this very second on. Asking took a while, so the time of the asking is not yet
+/// within the life of what was given.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_counts_only_from_the_second_it_was_signed_in_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(pebble) = Pebble::start(folder.path()) else { return };
+    let acme = pebble.acme(folder.path().join("tls"));
+    let challenges = Challenges::default();
+    let never = std::future::pending();
+    let names = acme.names.clone();
+    let proofs = serve_challenges(acme.challenges, challenges.clone(), names, 443, never).unwrap();
+    let proofs = tokio::spawn(proofs);
+    let clock = SlowToAsk { signed: acme.folder.clone(), machine: SystemClock::new() };
+    let asked = clock.now();
+    let random = Arc::new(SystemRandom);
+    let keeper = Keeper::open(Tls::Acme(acme), challenges, &clock, random).await.unwrap();
+    let life = keeper.tls().life().unwrap();
+    assert!(life.from > asked, "this authority backdates, so this test shows nothing");
+    assert!(life.from <= clock.now());
+    proofs.abort();
+}
+
+/// The machine's clock, a minute earlier until something signed lies in the folder: as if asking had
+/// taken that minute.
+struct SlowToAsk {
+    signed: PathBuf,
+    machine: SystemClock,
+}
+
+impl Clock for SlowToAsk {
+    fn now(&self) -> Time {
+        let files = fs::read_dir(&self.signed).into_iter().flatten().flatten();
+        let is_signed = files.filter(|it| it.path().extension().is_some_and(|it| it == "pem"));
+        self.machine.now().plus_ms(if is_signed.count() > 0 { 0 } else { -60_000 })
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        self.machine.monotonic_ms()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

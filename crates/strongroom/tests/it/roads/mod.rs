@@ -6,7 +6,7 @@ mod own_ca;
 mod proxy;
 mod scan;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use axum::routing::get;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use strongroom::ctx::{Clock, Time};
+use strongroom::meter::Meter;
 use strongroom::web::{Call, wrap};
 use strongroom_crypto::SystemRandom;
 
@@ -62,15 +63,11 @@ fn is_there(name: &str, package: &str) -> bool {
     false
 }
 
-/// A port on the loopback that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Answers at `/x` where the server believes that a request came from.
 fn echo(clock: Arc<dyn Clock>) -> Router {
     let answer = |call: Call| async move { format!("{:?}", call.peer.unwrap().network) };
-    wrap(Router::new().route("/x", get(answer)), clock, Arc::new(SystemRandom))
+    let meter = Meter::starting_at(clock.now());
+    wrap(Router::new().route("/x", get(answer)), clock, Arc::new(SystemRandom), meter)
 }
 
 /// The certificate a server shows for a name, to a client that trusts one authority, at a time.

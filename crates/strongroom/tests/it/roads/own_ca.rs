@@ -93,6 +93,30 @@ async fn while_renewal_fails_the_old_certificate_stays_and_a_finding_says_when_i
     shop.clock.pass_ms(3_600_000);
     keeper.turn(&shop.desk()).await.unwrap();
     assert!(look().await.unwrap() != first);
+    assert_eq!(ending(&shop).await, 0, "the new certificate is the evidence");
+    let before = shop.ledger_size();
+    keeper.turn(&shop.desk()).await.unwrap();
+    assert_eq!(shop.ledger_size(), before, "and is not told every minute");
+}
+
+#[tokio::test]
+async fn a_certificate_renewed_while_the_server_was_off_closes_the_finding_too() {
+    let shop = Shop::open().await;
+    let (keeper, _) = served(&shop).await;
+    let key = own(&shop).folder.join("strongroom-ca.key");
+    let away = own(&shop).folder.join("away");
+    std::fs::rename(&key, &away).unwrap();
+    shop.clock.pass_ms(77 * DAY_MS);
+    keeper.turn(&shop.desk()).await.unwrap();
+    assert_eq!(ending(&shop).await, 1);
+    drop(keeper);
+    std::fs::rename(&away, &key).unwrap();
+    let keeper = open(&shop, &own(&shop)).await;
+    keeper.turn(&shop.desk()).await.unwrap();
+    assert_eq!(ending(&shop).await, 0);
+    let entries = shop.entries().await;
+    let closed = entries.iter().filter(|leaf| leaf.verb == "finding.close").count();
+    assert_eq!(closed, 1);
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use strongroom::ctx::SystemClock;
 use strongroom::web::{Front, HostName, Listen, serve};
 
-use super::{Tool, echo, free_port};
+use super::{Tool, echo};
+use crate::support::free_port;
 
 fn front(proxies: &[&str]) -> Front {
     let proxies = proxies.iter().map(|it| it.parse::<IpAddr>().unwrap()).collect();

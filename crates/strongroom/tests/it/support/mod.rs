@@ -5,12 +5,15 @@ pub(crate) mod canary;
 mod client;
 mod log;
 pub(crate) mod mail;
+pub(crate) mod numbers;
 pub(crate) mod receiver;
 pub(crate) mod server;
 
 use std::collections::HashMap;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -132,6 +135,11 @@ impl Shop {
         self.app.as_ref().unwrap().desk().unwrap()
     }
 
+    /// None while it is closed.
+    pub(crate) fn find_desk(&self) -> Option<Arc<Desk>> {
+        self.app.as_ref().map(|app| app.desk().unwrap())
+    }
+
     pub(crate) fn router(&self) -> Router {
         self.router.clone().unwrap()
     }
@@ -231,6 +239,11 @@ impl Shop {
         answer.json["id"].as_str().unwrap().to_owned()
     }
 
+    /// The time of the shop in seconds, as metrics count it.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.clock.now().as_ms() as f64 / 1e3
+    }
+
     pub(crate) fn surroundings(&self) -> Surroundings {
         let places = Places { data_folder: self.data_folder(), key_file: self.key_file() };
         let clock = Arc::clone(&self.clock);
@@ -287,6 +300,19 @@ pub(crate) async fn send_raw(router: Router, request: Request<Body>) -> Answer {
     let json = serde_json::from_slice(&bytes)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
     Answer { status, headers, json, bytes: bytes.to_vec() }
+}
+
+/// A port on the loopback that was free a moment ago, given to nobody else in this process; below those
+/// that the system gives to whoever asks for any.
+pub(crate) fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let start = u16::try_from(std::process::id() % 80).unwrap() * 100;
+        let port = 20_000 + (start + GIVEN.fetch_add(1, Ordering::SeqCst)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Runs SQL on a database file of a closed installation, as an intruder with the database would.
