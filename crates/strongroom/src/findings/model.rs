@@ -46,7 +46,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupSameDisk,
@@ -54,6 +54,7 @@ impl FindingKind {
         Self::CertificateEnding,
         Self::ClockSuspect,
         Self::HoldingOverdue,
+        Self::KeyEnding,
         Self::KeyFileOnly,
         Self::KeyMissing,
         Self::LedgerFlaw,
@@ -61,6 +62,9 @@ impl FindingKind {
         Self::OutletUnreachable,
         Self::RightsAltered,
         Self::Tampered,
+        Self::WebhookFailing,
+        Self::WebhookGone,
+        Self::WebhookPassed,
     ];
 
     /// Its stable name.
