@@ -66,24 +66,37 @@ pub async fn look_up(
     Err(changed_meanwhile())
 }
 
-/// Each hit is opened: an index row put there by SQL points to a core that does not know it.
+/// Each hit is opened: an index row put there by SQL points to a core that does not know it. A hit that
+/// moves to another customer meanwhile, as in a merge, is followed: it never leads to nobody.
 pub(super) async fn found_under(
     desk: &Desk,
     ctx: &Ctx,
     entry: &IndexEntry,
 ) -> Result<Vec<Opened>, Error> {
-    let keys = {
-        let mut data = desk.data.snapshot().await?;
-        store::find_by_hash(&mut data, entry).await?
-    };
-    let mut found = Vec::new();
-    for key in keys {
-        let Some(opened) = open(desk, ctx, Which::Key(key)).await? else { continue };
-        if opened.row.state == CustomerState::Active && opened.core.indexes.contains(entry) {
-            found.push(opened);
+    let mut keys = keys_under(desk, entry).await?;
+    for _ in 0..ATTEMPTS_MAX {
+        let mut found = Vec::new();
+        for key in &keys {
+            let Some(opened) = open(desk, ctx, Which::Key(*key)).await? else { continue };
+            if opened.row.state == CustomerState::Active && opened.core.indexes.contains(entry) {
+                found.push(opened);
+            }
         }
+        if found.len() == keys.len() {
+            return Ok(found);
+        }
+        let now = keys_under(desk, entry).await?;
+        if now == keys {
+            return Ok(found);
+        }
+        keys = now;
     }
-    Ok(found)
+    Err(changed_meanwhile())
+}
+
+async fn keys_under(desk: &Desk, entry: &IndexEntry) -> Result<Vec<i64>, Error> {
+    let mut data = desk.data.snapshot().await?;
+    store::find_by_hash(&mut data, entry).await
 }
 
 /// Whose data an entry about these touches.
