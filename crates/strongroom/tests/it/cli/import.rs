@@ -299,9 +299,12 @@ fn percent_of(line: &str) -> Option<u64> {
     line.split_once(" rows (")?.1.split_once(" %)")?.0.parse().ok()
 }
 
-/// The mark in any case would be a cell.
+/// The mark in any case would be a cell, but for a receipt, where chance writes all words of three letters.
 fn assert_no_cell(said: &str) {
-    assert!(!said.to_lowercase().contains("zqx"), "a cell of the file was printed: {said}");
+    let is_receipt = |word: &&str| word.starts_with("root=") || word.starts_with("signature=");
+    let words: Vec<&str> = said.split(' ').filter(|word| !is_receipt(word)).collect();
+    let told = words.join(" ").to_lowercase();
+    assert!(!told.contains("zqx"), "a cell of the file was printed: {said}");
 }
 
 fn json_of(told: &Told) -> Value {
