@@ -68,7 +68,7 @@ pub async fn open(
     access::commit(desk, change).await
 }
 
-/// Refuses a place that is new where there are [`PLACES_MAX`]. Whoever names places asks this first; two
+/// Refuses a place that is new where there are 5,000. Whoever names places asks this first; two
 /// at the same moment may both be let in, which a bound against growth can bear.
 pub async fn refuse_one_too_many(desk: &Desk, name: &PlaceName) -> Result<(), Error> {
     let mut data = desk.data.snapshot().await?;

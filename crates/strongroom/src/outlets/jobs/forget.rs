@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::outlets::model::{SEND_TABLE, SendRow};
 use crate::outlets::store;
 
-/// Deletes what ended [`KEPT_DAYS`] ago: sends with their words and recipients, shares. Each step is a
+/// Deletes what ended 90 days ago: sends with their words and recipients, shares. Each step is a
 /// change of its own, so that nobody waits for a large send, and a kill leaves a smaller one.
 pub async fn forget_ended(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
     if desk.trust.is_suspect(desk.clock.as_ref()) {
