@@ -9,7 +9,7 @@ use serde_json::Value;
 use strongroom_detect::text::Lines;
 use zeroize::Zeroizing;
 
-use self::text::accept;
+use self::text::{accept, refuse_card_number};
 use crate::policy::model::{
     Business, FieldKind, FieldValue, Shape, ValueProblem, ValueProblemCode,
 };
@@ -36,6 +36,9 @@ pub fn parse_value(
         FieldKind::PostalAddress => (Shape::PostalAddress, address::address(value)?),
         FieldKind::Text { size_max } => (Shape::Text, free_text(*size_max, value)?),
     };
+    // Without what its kind ignores, or with a country's prefix, it may read as a card where it did
+    // not as it was sent.
+    refuse_card_number(&text)?;
     Ok(FieldValue::new(shape, text))
 }
 

@@ -77,8 +77,6 @@ pub(super) fn national_id(value: &Value) -> Result<Zeroizing<String>, ValueProbl
             "send 4 to 32 letters and digits; blanks, `-`, `.` and `/` between them are ignored",
         ));
     }
-    // Without the filler the digits may read as a card number.
-    refuse_card_number(&number)?;
     Ok(number)
 }
 
@@ -118,6 +116,8 @@ pub(super) fn number(value: &Value) -> Result<Zeroizing<String>, ValueProblem> {
     if whole.len() + fraction.len() > NUMBER_DIGITS_MAX {
         return Err(not_a_number());
     }
+    // Nor do noughts before or after one that are not kept.
+    refuse_card_number(&Zeroizing::new(format!("{whole}{fraction}")))?;
     let whole = if whole.is_empty() { "0" } else { whole };
     Ok(Zeroizing::new(match (whole, fraction) {
         ("0", "") => "0".to_owned(),
@@ -147,10 +147,7 @@ pub(super) fn phone(
     let text = accept(value, Lines::One, LINE_SIZE_MAX)?;
     let phone = parse_phone(&text, home)
         .map_err(|error| invalid("the value is not a telephone number", &error.to_string()))?;
-    let number = Zeroizing::new(phone.e164);
-    // With its country prefix a number may look like a card where it did not before.
-    refuse_card_number(&number)?;
-    Ok(number)
+    Ok(Zeroizing::new(phone.e164))
 }
 
 fn day(value: &Value) -> Result<civil::Date, ValueProblem> {
