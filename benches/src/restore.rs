@@ -131,6 +131,7 @@ fn restore(folder: &Path) -> anyhow::Result<(u64, u64)> {
         registers: Vec::new(),
         places: Places { data_folder: again.clone(), key_file: folder.join("seal.key") },
         register_as_of: None,
+        agreed_by: Vec::new(),
         missing_keys: MissingKeys::Refuse,
         outcome: Outcome::Keep,
     };

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use strongroom_crypto::{Random, SystemRandom};
+use zeroize::Zeroizing;
 
 use crate::app::{self, App};
 use crate::backup::{self, Kind, MissingKeys, Outcome, RestoreInput, Restored, Settings, Step};
@@ -16,7 +17,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Output, warn};
 use crate::cli::serve;
 use crate::cli::transport::{Call, Transport};
-use crate::config::Config;
+use crate::config::{Config, read_secret};
 use crate::ctx::{Actor, Ctx, SystemClock};
 use crate::id::Id;
 use crate::keys::Places;
@@ -74,6 +75,9 @@ pub(super) struct Restore {
     /// know of the time in which erasures are not known
     #[arg(long, value_name = "YYYY-MM-DD")]
     register_as_of: Option<String>,
+    /// The file of an API key that agrees to `--register-as-of`; two people name one each
+    #[arg(long, requires = "register_as_of", value_name = "FILE")]
+    agreed_by: Vec<PathBuf>,
     /// Say yes to `--register-as-of` where nobody sits at a terminal
     #[arg(long, requires = "register_as_of")]
     yes_register_as_of: bool,
@@ -199,6 +203,7 @@ impl Restore {
             registers: self.register.clone(),
             places,
             register_as_of: self.register_as_of.clone(),
+            agreed_by: self.agreements()?,
             missing_keys: match self.accept_missing_keys {
                 true => MissingKeys::Keep,
                 false => MissingKeys::Refuse,
@@ -207,7 +212,12 @@ impl Restore {
         })
     }
 
-    /// A second person cannot be asked in this version; one person has to mean it.
+    fn agreements(&self) -> Result<Vec<Zeroizing<String>>, Failure> {
+        let read = |file: &PathBuf| read_secret(file, "--agreed-by").map_err(Failure::from);
+        self.agreed_by.iter().map(read).collect()
+    }
+
+    /// Whoever types it has to mean it; whether a second person is needed is seen in the data.
     fn confirm(&self) -> Result<(), Failure> {
         let Some(day) = &self.register_as_of else { return Ok(()) };
         if self.preview || self.yes_register_as_of {

@@ -18,6 +18,6 @@ pub use jobs::{Connections, attend, forget_ended, run_once};
 pub use model::{RecipientState, SendState};
 pub use rules::TemplateText;
 pub use verbs::{
-    AskInput, Asked, NewShare, OpenedShare, Progress, Shared, ask, count_waiting, open_share,
-    progress, revoke_share, share, stop,
+    AskInput, Asked, NewShare, OpenedShare, Progress, Shared, ask, count_waiting, end_all,
+    open_share, progress, revoke_share, share, stop,
 };

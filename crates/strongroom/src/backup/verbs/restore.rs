@@ -5,12 +5,14 @@
 //! new incarnation of the log; the indexes. The last step gives the files their names, keys.db last,
 //! without which nothing opens. Broken off anywhere, it begins anew.
 
+mod agree;
 mod stage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use strongroom_crypto::Random;
+use zeroize::Zeroizing;
 
 use crate::access::{self, Book, Rights};
 use crate::backup::model::{Kind, Manifest, Step};
@@ -23,7 +25,7 @@ use crate::id::Id;
 use crate::keys::{self, Keyring, Places};
 use crate::ledger::{self, LogFacts, Opening};
 use crate::vault::{self, Rebuild, Rebuilt, Replay};
-use crate::{policy, staff, webhooks};
+use crate::{outlets, policy, staff, webhooks};
 
 pub(in crate::backup) use stage::Stage;
 
@@ -39,6 +41,8 @@ pub struct RestoreInput {
     pub places: Places,
     /// The day the newest register was made, as `2026-11-21`, where it does not reach far enough.
     pub register_as_of: Option<String>,
+    /// The secrets of the API keys of two people who agree to that.
+    pub agreed_by: Vec<Zeroizing<String>>,
     /// Whether customers whose key is in neither backup are taken over as they are.
     pub missing_keys: MissingKeys,
     /// Whether it is only looked at what would come back.
@@ -141,7 +145,8 @@ fn build(
     let keyring = Arc::new(stage.open_small_keys(keys, &input.places.key_file, random)?);
     ledger::pair(&mut db, &keyring.installation())?;
     let before = stage.verify_log(data, &keyring)?;
-    let mut book = Book::new(Arc::clone(&keyring), Rights::default(), vault::register_macs);
+    let rights = Rights::default();
+    let mut book = Book::new(Arc::clone(&keyring), rights.clone(), vault::register_macs);
     migrate(&mut db, DATA)?;
     book.load(&mut db, before.stamp)?;
     if !book.is_intact() {
@@ -150,11 +155,18 @@ fn build(
         return Err(Error::unprocessable("rights_altered", detail));
     }
     let ctx = operator(window.until, random)?;
+    let agreed = match (&input.register_as_of, input.outcome) {
+        (Some(_), Outcome::Keep) => {
+            agree::two_people(&rights, &keyring, &ctx, &input.agreed_by, window.data)?
+        }
+        _ => Vec::new(),
+    };
     let replayed = replay(stage, &mut db, &keyring, &ctx, (keys, registers))?;
+    agree::refuse_revoked(&mut db, &keyring, &agreed)?;
     let number = highest(std::iter::once(data).chain([keys]).chain(registers)) + 1;
     let stamp = book.restamp(&mut db, before.stamp)?;
     let lost = lost_entries(&before, std::iter::once(keys).chain(registers));
-    let opening = Opening { before: &before, lost, number, stamp };
+    let opening = Opening { before: &before, lost, number, stamp, agreed: &agreed };
     let opened = match input.outcome {
         Outcome::Discard => None,
         Outcome::Keep => Some(ledger::open_incarnation(&mut db, &keyring, random, &ctx, &opening)?),
@@ -175,8 +187,9 @@ fn build(
     })?;
     drop(keyring);
     refuse_unopened(input, &rebuilt)?;
-    let finding =
-        Finding { kind: FindingKind::Restored, detail: advice(&window, &replayed), customer: None };
+    let alone = input.register_as_of.is_some() && agreed.is_empty();
+    let detail = advice(&window, &replayed, alone);
+    let finding = Finding { kind: FindingKind::Restored, detail, customer: None };
     db.execute(&findings::raise_within(&finding, window.until))?;
     stage.settle(db)?;
     Ok(Restored {
@@ -220,6 +233,8 @@ struct Replayed {
     holds: u64,
     policy_version: u32,
     webhooks_off: u64,
+    shares_ended: u64,
+    sends_stopped: u64,
     given_up: bool,
 }
 
@@ -237,6 +252,8 @@ fn replay(
         holds: 0,
         policy_version: 0,
         webhooks_off: 0,
+        shares_ended: 0,
+        sends_stopped: 0,
         given_up: false,
     };
     let mut mirrors: Vec<&Opened> = std::iter::once(keys).chain(registers).collect();
@@ -253,6 +270,7 @@ fn replay(
     }
     access::hold_consents(db, keyring, ctx)?;
     replayed.webhooks_off = webhooks::switch_all_off(db, keyring)?;
+    (replayed.shares_ended, replayed.sends_stopped) = outlets::end_all(db, keyring, ctx.now)?;
     vault::gather(db, keyring, &mut replayed.replay)?;
     db.commit()?;
     Ok(replayed)
@@ -321,7 +339,14 @@ fn refuse_unopened(input: &RestoreInput, rebuilt: &Rebuilt) -> Result<(), Error>
     Err(Error::unprocessable("keys_missing", detail))
 }
 
-fn advice(window: &Window, replayed: &Replayed) -> String {
+fn advice(window: &Window, replayed: &Replayed, alone: bool) -> String {
+    let alone = match alone {
+        true => {
+            " One person alone decided that this register is good enough: fewer than two API keys may \
+             `keys`."
+        }
+        false => "",
+    };
     let given_up = match replayed.given_up {
         true => " A policy that waited to be applied was given up: apply it again.",
         false => "",
@@ -333,12 +358,20 @@ fn advice(window: &Window, replayed: &Replayed) -> String {
              customers again."
         ),
     };
+    let outlets = match (replayed.shares_ended, replayed.sends_stopped) {
+        (0, 0) => String::new(),
+        (shares, sends) => format!(
+            " Links of shares are over ({shares}): share again what is still needed. Sends were stopped \
+             ({sends}): nobody knows whom they reached after the data was copied, so ask the vendor's own \
+             list before you send to the rest."
+        ),
+    };
     format!(
         "the data was restored from {}; the newest register is from {}, and nobody knows what was done \
          after it. Every API key is off: look at each, then `strongroom key enable ID`. Consents that \
          were withdrawn since {} are not known, so no consent counts: set down again who took theirs \
          back, then `strongroom doctor --confirm-consents`. Erasures, holds and \
-         revoked keys of the window have to be done again.{given_up}{webhooks}",
+         revoked keys of the window have to be done again.{given_up}{webhooks}{outlets}{alone}",
         window.data.to_rfc3339(),
         window.register.to_rfc3339(),
         window.data.to_rfc3339()

@@ -10,7 +10,7 @@ use crate::outlets::model::{Recipient, RecipientState, SendRow, SendState};
 
 pub(super) use shares::{
     SHARE_TABLE, ShareRow, count_dead_shares, find_share, find_share_by_token, forget_dead_shares,
-    insert_share, update_share,
+    insert_share, list_shares, update_share,
 };
 
 pub(super) fn insert_send(row: &SendRow) -> Statement {
@@ -45,6 +45,11 @@ pub(super) async fn find_send(
 /// Sends that are not over, whose time has come or not.
 pub(super) async fn list_open(snapshot: &mut Snapshot) -> Result<Vec<SendRow>, Error> {
     snapshot.query(LIST_OPEN, &[Value::from(SENDS_MAX)]).await?.iter().map(read_send).collect()
+}
+
+/// The same where nothing is served yet.
+pub(super) fn list_open_of(db: &mut Connection) -> Result<Vec<SendRow>, Error> {
+    db.query(LIST_OPEN, &[Value::from(SENDS_MAX)])?.iter().map(read_send).collect()
 }
 
 /// Sends that were over before a moment, behind an id; some at a time.

@@ -84,6 +84,15 @@ pub(in crate::outlets) fn update_share(row: &ShareRow, mac_before: &[u8; 32]) ->
     Statement::new(UPDATE, args)
 }
 
+/// Shares that were not revoked, behind an id; some at a time.
+pub(in crate::outlets) fn list_shares(
+    db: &mut Connection,
+    after: &[u8],
+) -> Result<Vec<ShareRow>, Error> {
+    let args = [after.to_vec().into(), Value::from(SHARES_AT_ONCE_MAX)];
+    db.query(LIST, &args)?.iter().map(read).collect()
+}
+
 /// How many shares were over before a moment.
 pub(in crate::outlets) fn count_dead_shares(
     db: &mut Connection,
@@ -159,3 +168,12 @@ const FIND_BY_TOKEN: &str = "SELECT id, token, subject, life, fields, purpose, r
   made_ms, ends_ms, views_max, views, revoked_ms, mac
 FROM share
 WHERE token = $1";
+
+const LIST: &str = "SELECT id, token, subject, life, fields, purpose, recipient, made_by, made_ms,
+  ends_ms, views_max, views, revoked_ms, mac
+FROM share
+WHERE revoked_ms IS NULL AND id > $1
+ORDER BY id
+LIMIT $2";
+
+const SHARES_AT_ONCE_MAX: i64 = 500;

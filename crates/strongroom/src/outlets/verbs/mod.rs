@@ -1,11 +1,13 @@
 //! What can be done with outlets and shares.
 
 mod ask;
+mod end_all;
 mod progress;
 mod share;
 
 pub use ask::{AskInput, Asked, ask};
 pub(in crate::outlets) use ask::{field_names, waiting};
+pub use end_all::end_all;
 pub use progress::{Progress, count_waiting, progress, stop};
 pub use share::{NewShare, OpenedShare, Shared, open_share, revoke_share, share};
 

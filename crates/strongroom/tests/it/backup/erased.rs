@@ -260,6 +260,8 @@ async fn a_pair_older_than_a_day_needs_a_word_about_the_time_since() {
     assert_eq!(seen.window.until.as_ms() - seen.window.register.as_ms(), DAY_MS + 1);
     empty.start().await.unwrap();
     assert!(super::findings(&empty).await.contains(&"restored".to_owned()));
+    let found = empty.as_operator("GET", "/v1/findings", None).await.json.to_string();
+    assert!(found.contains("One person alone decided"), "there is one admin key: {found}");
 }
 
 /// Every data backup, every key backup older than N days, the key file of today.

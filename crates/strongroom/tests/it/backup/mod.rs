@@ -70,6 +70,7 @@ fn input(empty: &Shop, data: &Path, keys: &Path) -> RestoreInput {
         registers: Vec::new(),
         places: Places { data_folder: empty.data_folder(), key_file: empty.key_file() },
         register_as_of: None,
+        agreed_by: Vec::new(),
         missing_keys: MissingKeys::Refuse,
         outcome: Outcome::Keep,
     }

@@ -1,11 +1,13 @@
 //! Everything that confers access is off after a restore, and what ended a right stays.
 
 use serde_json::json;
+use strongroom::backup::Outcome;
 use strongroom::webhooks::run_once;
 
-use super::{back_up, enquirer, input, read, restore, restored};
+use super::{Pair, back_up, enquirer, input, read, restore, restored};
+use crate::support::mail::MailServer;
 use crate::support::receiver::Receiver;
-use crate::support::{POLICY, Shop};
+use crate::support::{POLICY, Shop, send};
 use crate::webhooks::{config, couriers, made, noted, url, view};
 
 #[tokio::test]
@@ -96,6 +98,76 @@ async fn every_webhook_is_off_until_somebody_switches_it_on() {
     assert_eq!(empty.as_operator("POST", &path, None).await.status, 204);
     run_once(&empty.desk(), &couriers).await.unwrap();
     assert_eq!(receiver.posts().len(), 1);
+}
+
+/// Nobody knows which links were revoked since the backup, nor whom a send reached since.
+#[tokio::test]
+async fn every_link_is_dead_and_every_send_stopped() {
+    let mut shop = Shop::open().await;
+    let id = crate::outlets::customer(&shop, "ada", 1).await;
+    let (_, secret) = crate::outlets::shared(&shop, &id).await;
+    let sending = crate::outlets::send(&shop, &[id]).await;
+    let pair = back_up(&shop).await;
+    let open = async |shop: &Shop| {
+        let body = json!({ "secret": secret });
+        send(shop.router(), "POST", "/v1/shares/open", Some(body), &[], false).await
+    };
+    assert_eq!(open(&shop).await.status, 200, "it was open");
+    shop.stop();
+    let (again, _) = restored(&shop, &pair.data, &pair.keys).await;
+    let dead = open(&again).await;
+    assert_eq!((dead.status.as_u16(), dead.code()), (404, "no_share"));
+    let mail = MailServer::start(again.folder.path(), &[]);
+    let connections = crate::outlets::connections(&again, &mail.plain());
+    crate::outlets::run(&again, &connections).await;
+    assert_eq!(mail.mails().len(), 0);
+    let stopped = crate::outlets::progress(&again, &sending).await.json;
+    assert_eq!((&stopped["state"], &stopped["why"]), (&json!("stopped"), &json!("restored")));
+    let found = again.as_operator("GET", "/v1/findings", None).await.json.to_string();
+    assert!(found.contains("Links of shares are over (1)"), "{found}");
+    assert!(found.contains("Sends were stopped (1)"), "{found}");
+}
+
+#[tokio::test]
+async fn a_window_of_unknown_erasures_is_agreed_to_by_two_people() {
+    let mut shop = Shop::open().await;
+    enquirer(&shop, 1).await;
+    let (one, two) = (shop.keys["admin"].clone(), shop.new_key("admin", &[]).await);
+    let gone = shop.new_key("admin", &[]).await;
+    let pair = back_up(&shop).await;
+    shop.keys.insert("admin", gone.clone());
+    assert_eq!(shop.call("admin", "DELETE", "/v1/keys/own", None).await.status, 204);
+    shop.clock.pass_ms(1);
+    let newer = back_up(&shop).await;
+    let desk = shop.keys["desk"].clone();
+    shop.stop();
+    let mut empty = shop.empty_beside();
+    empty.clock.pass_ms(2 * 86_400_000);
+    let mut input = input(&empty, &pair.data, &pair.keys);
+    input.register_as_of = Some("2026-11-21".to_owned());
+    input.outcome = Outcome::Discard;
+    restore(&empty, &input).unwrap();
+    input.outcome = Outcome::Keep;
+    let mut refused = |agreed: &[&String], registers: &[&Pair]| {
+        input.agreed_by = agreed.iter().map(|key| key.to_string().into()).collect();
+        input.registers = registers.iter().map(|pair| pair.keys.clone()).collect();
+        let refused = restore(&empty, &input).unwrap_err();
+        assert_eq!(refused.code, "second_person_needed");
+        assert!(!empty.keys_file().exists(), "nothing was restored");
+        refused.detail
+    };
+    assert!(refused(&[], &[]).contains("--agreed-by FILE"));
+    refused(&[&one], &[]);
+    refused(&[&one, &one], &[]);
+    assert!(refused(&[&one, &desk], &[]).contains("role"));
+    let unknown = one.replace("sr_live_", "sr_live_x");
+    refused(&[&one, &two, &unknown], &[]);
+    assert!(refused(&[&one, &gone], &[&newer]).contains("revoked"));
+    input.agreed_by = vec![one.into(), two.into()];
+    restore(&empty, &input).unwrap();
+    empty.start().await.unwrap();
+    let opening = empty.entries().await.remove(0);
+    assert_eq!(opening.reason.matches("agreed to by key").count(), 2, "{}", opening.reason);
 }
 
 #[tokio::test]
