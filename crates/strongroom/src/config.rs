@@ -61,12 +61,36 @@ pub struct Backups {
     pub keep_keys_days: u32,
     /// Days a data backup is kept, 1 to 3650.
     pub keep_data_days: u32,
+    /// A program, by its whole path, and its arguments, which take a copy of each pair to another machine;
+    /// nobody if left out.
+    pub command: Vec<String>,
 }
 
 impl Default for Backups {
     fn default() -> Self {
         let to = PathBuf::from("backups");
-        Self { to, every_minutes: 60, keep_keys_days: 14, keep_data_days: 35 }
+        let command = Vec::new();
+        Self { to, every_minutes: 60, keep_keys_days: 14, keep_data_days: 35, command }
+    }
+}
+
+impl Backups {
+    fn problem(&self) -> Option<String> {
+        let limits = [
+            ("every_minutes", self.every_minutes, 5..=1440),
+            ("keep_keys_days", self.keep_keys_days, 1..=365),
+            ("keep_data_days", self.keep_data_days, 1..=3650),
+        ];
+        for (key, value, limit) in limits {
+            if !limit.contains(&value) {
+                let (least, most) = (limit.start(), limit.end());
+                return Some(format!("`backup.{key}` is {value}; it goes from {least} to {most}"));
+            }
+        }
+        // Else which program it is depends on where the server was started.
+        let program = self.command.first()?;
+        let problem = "`backup.command` is a list: a program by its whole path, then its arguments";
+        (!Path::new(program).is_absolute()).then(|| problem.to_owned())
     }
 }
 
@@ -180,18 +204,8 @@ impl Config {
             }
             *setting = folder.join(&*setting);
         }
-        let Backups { every_minutes, keep_keys_days, keep_data_days, .. } = config.backup;
-        let limits = [
-            ("every_minutes", every_minutes, 5..=1440),
-            ("keep_keys_days", keep_keys_days, 1..=365),
-            ("keep_data_days", keep_data_days, 1..=3650),
-        ];
-        for (key, value, limit) in limits {
-            if !limit.contains(&value) {
-                let (least, most) = (limit.start(), limit.end());
-                let problem = format!("`backup.{key}` is {value}; it goes from {least} to {most}");
-                return Err(bad_config(&path, &problem));
-            }
+        if let Some(problem) = config.backup.problem() {
+            return Err(bad_config(&path, &problem));
         }
         let proxy = config.proxy.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
         let tls = config.tls.as_ref().and_then(|it| it.problem(&config.data_dir));
@@ -365,6 +379,7 @@ mod tests {
             (SMALL.replace("= \"data\"", "="), "line 1"),
             (format!("{SMALL}[backup]\nevery_minutes = 1"), "`backup.every_minutes` is 1"),
             (format!("{SMALL}[backup]\nkeep_keys_days = 0"), "`backup.keep_keys_days` is 0"),
+            (format!("{SMALL}[backup]\ncommand = [\"rclone\"]"), "by its whole path"),
             (format!("{SMALL}[backup]\nkeep = 1"), "line 5: unknown field `keep`"),
             (
                 format!("{SMALL}[metrics]\nlisten = \"0.0.0.0:9464\""),

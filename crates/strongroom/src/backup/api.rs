@@ -44,6 +44,8 @@ struct BackupView {
     folder: String,
     /// Entries of the ledger it holds.
     entries: u64,
+    /// When the whole pair had been copied to another machine by the configured command.
+    copied: Option<String>,
     data_rows: u64,
     data_size_bytes: u64,
     /// When the data backup was removed.
@@ -102,6 +104,7 @@ fn view(row: BackupRow) -> BackupView {
         made: row.made.to_rfc3339(),
         folder: row.folder,
         entries: row.entries,
+        copied: row.copied.map(|at| at.to_rfc3339()),
         data_rows: row.data_rows,
         data_size_bytes: row.data_size_bytes,
         data_removed: row.data_removed.map(|at| at.to_rfc3339()),

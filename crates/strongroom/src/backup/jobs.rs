@@ -6,7 +6,7 @@ use crate::access::{self, Desk, raise_finding};
 use crate::backup::model::{Kind, Manifest, Settings};
 use crate::backup::rules;
 use crate::backup::store::{self, CheckRow};
-use crate::backup::verbs::{Stage, load, make, open, pick, remove_old, standing};
+use crate::backup::verbs::{Stage, copy_newest, load, make, open, pick, remove_old, standing};
 use crate::ctx::{Ctx, Entry, EntryKind, SystemGrant, Time};
 use crate::db::{Connection, DATA, Durability, migrate};
 use crate::error::Error;
@@ -19,6 +19,7 @@ use crate::vault::{self, Rebuild, Rebuilt, Replay};
 #[derive(Debug, Default)]
 pub struct Attempts {
     made: Option<Time>,
+    copied: Option<Time>,
     removed: Option<Time>,
     rehearsed: Option<Time>,
 }
@@ -39,6 +40,15 @@ pub async fn run_due(
         let made = make(desk, &ctx, &settings.to, Box::new(|_, _| {})).await;
         if let Err(error) = made {
             failed(desk, &ctx, newest, every_ms, &error).await?;
+        }
+    }
+    if rules::is_due(attempts.copied, now, RETRY_MS) {
+        attempts.copied = Some(now);
+        let ctx = system(desk, "backup.copy")?;
+        if let Err(error) = copy_newest(desk, &ctx, settings).await {
+            tracing::error!(code = error.code, cause = ?error.cause(), "no backup was copied away");
+            let detail = format!("the newest backup is on this machine only: {}", error.detail);
+            raise(desk, &ctx, FindingKind::BackupNotCopied, detail).await?;
         }
     }
     if rules::is_due(attempts.removed, now, every_ms) {

@@ -20,5 +20,5 @@ pub use model::{Kind, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES, Settings,
 pub use store::{BackupRow, CheckRow};
 pub use verbs::{
     Latest, Made, MissingKeys, Outcome, RestoreInput, Restored, Standing, Told, Window, contents,
-    latest, make, remove_old, restore, standing,
+    copy_newest, latest, make, remove_old, restore, standing,
 };

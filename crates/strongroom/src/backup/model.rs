@@ -20,6 +20,8 @@ pub struct Settings {
     pub keep_keys_days: u32,
     /// Days a data backup is kept.
     pub keep_data_days: u32,
+    /// A program and its arguments that take copies to another machine; empty for none.
+    pub command: Vec<String>,
 }
 
 /// Which of the two.

@@ -23,6 +23,10 @@ pub struct BackupRow {
     pub keys_rows: u64,
     /// Its size.
     pub keys_size_bytes: u64,
+    /// When a copy began to go to another machine: something of it may be there.
+    pub copy_begun: Option<Time>,
+    /// When the whole pair had been copied to another machine.
+    pub copied: Option<Time>,
     /// When the data backup was removed.
     pub data_removed: Option<Time>,
     /// When the key backup was removed.
@@ -71,6 +75,14 @@ pub(super) fn insert(row: &BackupRow) -> Statement {
     Statement::new(INSERT, args)
 }
 
+pub(super) fn copy_begun(id: &str, at: Time) -> Statement {
+    Statement::new(COPY_BEGUN, vec![id.into(), at.as_ms().into()])
+}
+
+pub(super) fn copied(id: &str, at: Time) -> Statement {
+    Statement::new(COPIED, vec![id.into(), at.as_ms().into()])
+}
+
 pub(super) fn data_removed(id: &str, at: Time) -> Statement {
     Statement::new(DATA_REMOVED, vec![id.into(), at.as_ms().into()])
 }
@@ -103,6 +115,14 @@ pub(super) async fn newest(snapshot: &mut Snapshot) -> Result<Option<BackupRow>,
     snapshot.one(NEWEST, &[]).await?.map(|row| read(&row)).transpose()
 }
 
+/// The newest backup in a folder.
+pub(super) async fn newest_in(
+    snapshot: &mut Snapshot,
+    folder: &str,
+) -> Result<Option<BackupRow>, Error> {
+    snapshot.one(NEWEST_IN, &[folder.into()]).await?.map(|row| read(&row)).transpose()
+}
+
 pub(super) async fn newest_check(snapshot: &mut Snapshot) -> Result<Option<CheckRow>, Error> {
     snapshot.one(NEWEST_CHECK, &[]).await?.map(|row| read_check(&row)).transpose()
 }
@@ -119,6 +139,8 @@ fn read(row: &Row) -> Result<BackupRow, Error> {
         keys_size_bytes: unsigned(row, 7)?,
         data_removed: row.optional_integer(8)?.map(Time::from_ms),
         keys_removed: row.optional_integer(9)?.map(Time::from_ms),
+        copied: row.optional_integer(10)?.map(Time::from_ms),
+        copy_begun: row.optional_integer(11)?.map(Time::from_ms),
     })
 }
 
@@ -147,20 +169,35 @@ const INSERT: &str = "INSERT INTO backup
   (id, made_ms, folder, entries, data_rows, data_size_bytes, keys_rows, keys_size_bytes)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
+const COPY_BEGUN: &str = "UPDATE backup SET copy_begun_ms = $2 WHERE id = $1";
+
+const COPIED: &str = "UPDATE backup SET copied_ms = $2 WHERE id = $1";
+
 const DATA_REMOVED: &str = "UPDATE backup SET data_removed_ms = $2 WHERE id = $1";
 
 const KEYS_REMOVED: &str = "UPDATE backup SET keys_removed_ms = $2 WHERE id = $1";
 
 const LIST: &str = "SELECT id, made_ms, folder, entries, data_rows, data_size_bytes, keys_rows,
-  keys_size_bytes, data_removed_ms, keys_removed_ms
+  keys_size_bytes, data_removed_ms, keys_removed_ms, copied_ms,
+  copy_begun_ms
 FROM backup
 WHERE data_removed_ms IS NULL OR keys_removed_ms IS NULL
 ORDER BY made_ms DESC, id
 LIMIT $1";
 
 const NEWEST: &str = "SELECT id, made_ms, folder, entries, data_rows, data_size_bytes, keys_rows,
-  keys_size_bytes, data_removed_ms, keys_removed_ms
+  keys_size_bytes, data_removed_ms, keys_removed_ms, copied_ms,
+  copy_begun_ms
 FROM backup
+ORDER BY made_ms DESC, id
+LIMIT 1";
+
+const NEWEST_IN: &str =
+    "SELECT id, made_ms, folder, entries, data_rows, data_size_bytes, keys_rows,
+  keys_size_bytes, data_removed_ms, keys_removed_ms, copied_ms,
+  copy_begun_ms
+FROM backup
+WHERE folder = $1
 ORDER BY made_ms DESC, id
 LIMIT 1";
 

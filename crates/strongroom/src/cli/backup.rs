@@ -113,8 +113,14 @@ impl Backup {
         });
         let desk = app.desk()?;
         let made = backup::make(&desk, &operator(&app)?, &to, told).await;
+        let made = made.inspect_err(|_| bar.finish_and_clear())?;
+        bar.set_message("copying it to another machine");
+        let copied = match &self.to {
+            None => backup::copy_newest(&desk, &operator(&app)?, &settings(&config)).await,
+            Some(_) => Ok(false),
+        };
         bar.finish_and_clear();
-        let made = made?;
+        let copied = copied?;
         if output.is_json() {
             return output.value(&json!({
                 "data": { "folder": made.data.0, "rows": made.data.1.rows(),
@@ -122,6 +128,7 @@ impl Backup {
                 "keys": { "folder": made.keys.0, "rows": made.keys.1.rows(),
                     "size_bytes": made.keys.1.size_bytes() },
                 "entries": made.data.1.entries,
+                "copied": copied,
                 "receipt": made.receipt.index,
             }));
         }
@@ -134,7 +141,10 @@ impl Backup {
                 folder.display()
             ))?;
         }
-        output.line("Copy both away from this machine, and never beside the key file.")
+        output.line(match copied {
+            true => "Both were copied to another machine by the configured command.",
+            false => "Copy both away from this machine, and never beside the key file.",
+        })
     }
 }
 
@@ -144,7 +154,8 @@ async fn list(common: &Common, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.value(&list);
     }
-    let columns = ["made", "folder", "entries", "data_rows", "data_removed", "keys_removed"];
+    let columns =
+        ["made", "folder", "entries", "data_rows", "copied", "data_removed", "keys_removed"];
     output.list(list.get("backups").unwrap_or(&Value::Null), &columns, "There are no backups.")?;
     if let Some(minutes) = list.get("minutes_ago").and_then(Value::as_i64) {
         output.line(&format!(
@@ -319,6 +330,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         every_minutes: config.backup.every_minutes,
         keep_keys_days: config.backup.keep_keys_days,
         keep_data_days: config.backup.keep_data_days,
+        command: config.backup.command.clone(),
     }
 }
 

@@ -10,6 +10,8 @@ pub enum FindingKind {
     BackupFailed,
     /// The newest backup is older than it should be.
     BackupLate,
+    /// The newest backup could not be copied to another machine.
+    BackupNotCopied,
     /// Backups lie on the disk of the data and are lost with it.
     BackupSameDisk,
     /// A rehearsed restore did not bring back what it should.
@@ -46,9 +48,10 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BackupFailed,
         Self::BackupLate,
+        Self::BackupNotCopied,
         Self::BackupSameDisk,
         Self::BackupUnusable,
         Self::CertificateEnding,
@@ -72,6 +75,7 @@ impl FindingKind {
         match self {
             Self::BackupFailed => "backup_failed",
             Self::BackupLate => "backup_late",
+            Self::BackupNotCopied => "backup_not_copied",
             Self::BackupSameDisk => "backup_same_disk",
             Self::BackupUnusable => "backup_unusable",
             Self::CertificateEnding => "certificate_ending",

@@ -61,13 +61,15 @@ pub async fn make(desk: &Desk, ctx: &Ctx, folder: &Path, told: Told) -> Result<M
         data_size_bytes: data.size_bytes(),
         keys_rows: keys.rows(),
         keys_size_bytes: keys.size_bytes(),
+        copy_begun: None,
+        copied: None,
         data_removed: None,
         keys_removed: None,
     };
     let change = allowed(desk, ctx, entry.counting(data.rows() + keys.rows()))?;
     let closed = [FindingKind::BackupFailed, FindingKind::BackupLate].map(findings::close);
     let change = change.write(store::insert(&row)).write_all(closed);
-    let change = change.write(place.on_a_disk_of_its_own(desk, ctx));
+    let change = change.write(place.on_a_disk_of_its_own(desk, ctx).await?);
     let change = change.write_all(holding(desk, ctx, &id, data.entries)?);
     let receipt = access::commit(desk, change).await?;
     let named = |kind: Kind| folder.join(rules::folder_name(kind.as_str(), ctx.now, &id));
@@ -266,15 +268,17 @@ impl Place {
         Ok(place)
     }
 
-    /// A finding while the backups lie on the disk of the data, and its end.
-    fn on_a_disk_of_its_own(&self, desk: &Desk, ctx: &Ctx) -> Statement {
+    /// A finding while all backups lie on the disk of the data, and its end.
+    async fn on_a_disk_of_its_own(&self, desk: &Desk, ctx: &Ctx) -> Result<Statement, Error> {
         let disk = |path: &Path| path.metadata().map(|facts| facts.dev()).ok();
         let kind = FindingKind::BackupSameDisk;
-        if disk(&self.folder) != disk(desk.data.path()) {
-            return findings::close(kind);
+        let before = store::newest(&mut desk.data.snapshot().await?).await?;
+        let is_copied = before.is_some_and(|row| row.copied.is_some());
+        if is_copied || disk(&self.folder) != disk(desk.data.path()) {
+            return Ok(findings::close(kind));
         }
         let finding = Finding { kind, detail: SAME_DISK.to_owned(), customer: None };
-        findings::raise_within(&finding, ctx.now)
+        Ok(findings::raise_within(&finding, ctx.now))
     }
 
     /// Both folders are on the disk with all their files.
@@ -331,7 +335,8 @@ fn nothing_yet() -> Error {
 }
 
 const SAME_DISK: &str = "the backups lie on the disk of the data: when it breaks or is stolen both are gone. Name a folder \
-     on another disk under `[backup]` in the configuration, or copy the backups to another machine";
+     on another disk under `[backup]` in the configuration, or there a `command` that copies them to another \
+     machine";
 
 /// The place that all backups are at, wherever their folders are.
 pub(in crate::backup) const PLACE: &str = "backups";

@@ -1,5 +1,6 @@
 //! What can be done with backups, one file a verb.
 
+mod copy;
 mod list;
 mod make;
 mod parts;
@@ -7,6 +8,7 @@ mod read;
 mod remove;
 mod restore;
 
+pub use copy::copy_newest;
 pub use list::{Latest, Standing, latest, standing};
 pub use make::{Made, Told, make};
 pub use read::contents;

@@ -155,12 +155,7 @@ fn build(
         return Err(Error::unprocessable("rights_altered", detail));
     }
     let ctx = operator(window.until, random)?;
-    let agreed = match (&input.register_as_of, input.outcome) {
-        (Some(_), Outcome::Keep) => {
-            agree::two_people(&rights, &keyring, &ctx, &input.agreed_by, window.data)?
-        }
-        _ => Vec::new(),
-    };
+    let agreed = agree::two_people(input, &rights, &keyring, &ctx, window.data)?;
     let replayed = replay(stage, &mut db, &keyring, &ctx, (keys, registers))?;
     agree::refuse_revoked(&mut db, &keyring, &agreed)?;
     let number = highest(std::iter::once(data).chain([keys]).chain(registers)) + 1;

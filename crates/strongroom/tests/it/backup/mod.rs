@@ -42,7 +42,13 @@ fn vault_of(shop: &Shop) -> PathBuf {
 }
 
 fn settings(shop: &Shop) -> Settings {
-    Settings { to: vault_of(shop), every_minutes: 60, keep_keys_days: 14, keep_data_days: 35 }
+    Settings {
+        to: vault_of(shop),
+        every_minutes: 60,
+        keep_keys_days: 14,
+        keep_data_days: 35,
+        command: Vec::new(),
+    }
 }
 
 pub(crate) async fn back_up(shop: &Shop) -> Pair {

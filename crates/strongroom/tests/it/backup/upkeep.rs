@@ -1,11 +1,13 @@
 //! Hourly, rehearsed daily, removed in time; a failure is a finding, a kill leaves nothing half.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use strongroom::backup::{self, Attempts};
+use strongroom::backup::{self, Attempts, Settings};
 
 use super::{
-    DAY_MS, back_up, enquirer, erase, findings, input, operator, read, restore, settings, vault_of,
+    DAY_MS, back_up, enquirer, erase, findings, input, operator, read, restore, restored, settings,
+    vault_of,
 };
 use crate::support::Shop;
 
@@ -94,6 +96,101 @@ async fn a_backup_that_fails_is_a_finding_until_one_succeeds() {
     shop.clock.pass_ms(5 * 60_000);
     backup::run_due(&shop.desk(), &settings, &mut attempts).await.unwrap();
     assert_eq!(of_backups(&shop).await, ["backup_same_disk"]);
+}
+
+/// What takes copies away in these tests: it writes down what it was asked for, and does it in a folder.
+/// It fails for what begins as a file `broken` beside it says.
+fn taken_away(shop: &Shop) -> (Settings, PathBuf) {
+    let (script, away) = (shop.folder.path().join("take"), shop.folder.path().join("away"));
+    let text = r#"
+        set -e
+        cd "$(dirname "$0")"
+        echo "$1 $2" >>asked
+        if test -e broken; then case $2 in $(cat broken)*) exit 1;; esac; fi
+        cd away
+        case $1 in
+            put) mkdir -p "$(dirname "$2")"; cat >"$2";;
+            remove) rm -r "$2";;
+        esac"#;
+    std::fs::write(&script, text).unwrap();
+    std::fs::create_dir(&away).unwrap();
+    let command = vec!["/bin/sh".to_owned(), script.to_str().unwrap().to_owned()];
+    (Settings { command, ..settings(shop) }, away)
+}
+
+#[tokio::test]
+async fn each_pair_is_copied_away_whole_with_its_manifests_last() {
+    let mut shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let ((settings, away), mut attempts) = (taken_away(&shop), Attempts::default());
+    for _ in 0..2 {
+        backup::run_due(&shop.desk(), &settings, &mut attempts).await.unwrap();
+        backup::run_due(&shop.desk(), &settings, &mut attempts).await.unwrap();
+        shop.clock.pass_ms(3_600_000);
+    }
+    let asked = std::fs::read_to_string(shop.folder.path().join("asked")).unwrap();
+    let asked: Vec<&str> = asked.lines().collect();
+    let manifests: Vec<bool> = asked.iter().map(|it| it.ends_with("/manifest")).collect();
+    let pair = manifests.len() / 2;
+    assert!(pair >= 4, "{asked:?}");
+    for pair in manifests.chunks(pair) {
+        let (parts, manifests) = pair.split_at(pair.len() - 2);
+        assert!(manifests.iter().all(|it| *it) && !parts.iter().any(|it| *it), "{asked:?}");
+    }
+    let verbs = shop.entries().await;
+    let of = |verb: &str| verbs.iter().position(|leaf| leaf.verb == verb).unwrap();
+    assert!(of("backup.copy") < of("backup.copied"));
+    assert_eq!(of_backups(&shop).await, Vec::<String>::new(), "a copy is elsewhere");
+    let listed = shop.as_operator("GET", "/v1/backups", None).await.json;
+    assert!(listed["backups"].as_array().unwrap().iter().all(|it| it["copied"].is_string()));
+    shop.stop();
+    let (again, _) = restored(&shop, &away, &away).await;
+    assert_eq!(read(&again, &id).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_is_a_finding_until_one_succeeds() {
+    let shop = Shop::open().await;
+    let ((settings, _), mut attempts) = (taken_away(&shop), Attempts::default());
+    let broken = shop.folder.path().join("broken");
+    std::fs::write(&broken, "").unwrap();
+    backup::run_due(&shop.desk(), &settings, &mut attempts).await.unwrap();
+    assert_eq!(of_backups(&shop).await, ["backup_not_copied", "backup_same_disk"]);
+    let listed = shop.as_operator("GET", "/v1/backups", None).await.json;
+    assert!(listed["backups"][0]["copied"].is_null(), "{listed}");
+    std::fs::remove_file(broken).unwrap();
+    shop.clock.pass_ms(5 * 60_000);
+    backup::run_due(&shop.desk(), &settings, &mut attempts).await.unwrap();
+    assert_eq!(of_backups(&shop).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_copy_is_taken_back_after_n_days_and_kept_on_the_list_until_it_was() {
+    let shop = Shop::open().await;
+    let ((settings, away), mut attempts) = (taken_away(&shop), Attempts::default());
+    let broken = shop.folder.path().join("broken");
+    let kept = |kind: &str| {
+        let found = std::fs::read_dir(&away).unwrap().flatten();
+        found.filter(|it| it.file_name().to_string_lossy().starts_with(kind)).count()
+    };
+    // One whose copy broke off behind its keys lies there too.
+    std::fs::write(&broken, "data-*/manifest").unwrap();
+    backup::run_due(&shop.desk(), &settings, &mut attempts).await.unwrap();
+    assert_eq!((kept("data-"), kept("keys-")), (1, 1));
+    assert_eq!(of_backups(&shop).await, ["backup_not_copied", "backup_same_disk"]);
+    shop.clock.pass_ms(15 * DAY_MS);
+    back_up(&shop).await;
+    let remove = async || backup::remove_old(&shop.desk(), &operator(&shop), &settings).await;
+    let removed = async || {
+        let listed = shop.as_operator("GET", "/v1/backups", None).await.json;
+        listed["backups"].as_array().unwrap().last().unwrap()["keys_removed"].is_string()
+    };
+    std::fs::write(&broken, "").unwrap();
+    assert_eq!(remove().await.unwrap_err().code, "backup_not_removed");
+    assert!(kept("keys-") == 1 && !removed().await, "it is there, and said to be");
+    std::fs::remove_file(broken).unwrap();
+    remove().await.unwrap();
+    assert!(kept("keys-") == 0 && kept("data-") == 1 && removed().await);
 }
 
 async fn of_backups(shop: &Shop) -> Vec<String> {
