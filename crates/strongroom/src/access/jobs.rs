@@ -1,10 +1,10 @@
 //! Periodic work for rights: the summary of requests without a valid key, and keys that end soon.
 
 use crate::access::model::Desk;
-use crate::access::verbs::{commit, raise_finding, system_grant};
+use crate::access::verbs::{close_finding, commit, raise_finding, system_grant};
 use crate::ctx::{Ctx, Entry, EntryKind, Time};
 use crate::error::Error;
-use crate::findings::{self, Finding, FindingKind};
+use crate::findings::{Finding, FindingKind};
 use crate::staff::KeyRow;
 
 /// One entry a network, with how many requests without a valid key came from it since the last time.
@@ -24,13 +24,7 @@ pub async fn tell_ending_keys(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
     let mut ending: Vec<&KeyRow> =
         authority.keys.values().filter(|key| is_ending(key, ctx.now)).collect();
     if ending.is_empty() {
-        let raised = findings::list(&desk.data).await?;
-        if raised.iter().any(|it| it.kind == FindingKind::KeyEnding.as_str()) {
-            let entry = Entry::new(ctx, EntryKind::System, "finding.close");
-            let change = system_grant(ctx, Vec::new())?.change(entry);
-            commit(desk, change.write(findings::close(FindingKind::KeyEnding))).await?;
-        }
-        return Ok(());
+        return close_finding(desk, ctx, "auth.ending", FindingKind::KeyEnding).await;
     }
     ending.sort_by_key(|key| key.expires);
     let named = ending.iter().take(NAMED_MAX);

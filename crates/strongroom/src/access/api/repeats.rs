@@ -15,8 +15,8 @@ pub fn rebuild(desk: &Desk, call: &Repetition<'_>) -> Result<Option<Response>, E
         | "POST /v1/shares"
         | "POST /v1/webhooks"
         | "POST /v1/webhooks/{hook}/secret" => {
-            let detail = "the key was made by the first of these calls, and its secret is shown \
-                          once only; if that answer is lost, revoke the key and make another";
+            let detail = "it was made by the first of these calls, and its secret is shown once \
+                          only; if that answer is lost, end it and make another";
             Err(Error::conflict("secret_shown_once", detail))
         }
         "POST /v1/policy" => {

@@ -79,7 +79,21 @@ pub async fn run_once(desk: &Arc<Desk>, connections: &Arc<Connections>) -> Resul
             advance(desk, connections, send).await?;
         }
     }
-    Ok(())
+    close_when_reached(desk).await
+}
+
+/// No vendor keeps a send waiting any more, or whatever waited was stopped.
+async fn close_when_reached(desk: &Desk) -> Result<(), Error> {
+    let open = store::list_open(&mut desk.data.snapshot().await?).await?;
+    if open.iter().any(|send| is_unreachable(&send.why)) {
+        return Ok(());
+    }
+    access::close_finding(desk, &system_ctx(desk)?, JOB, FindingKind::OutletUnreachable).await
+}
+
+/// Whether a send waits for its vendor, and not for another day's budget.
+fn is_unreachable(why: &str) -> bool {
+    !why.is_empty() && why != "budget_spent"
 }
 
 async fn advance(
@@ -100,7 +114,7 @@ async fn advance(
         Err(error) => return Err(error),
     };
     if let End::Pause(code, _) = &end
-        && *code != "budget_spent"
+        && is_unreachable(code)
     {
         tell(desk, FindingKind::OutletUnreachable, UNREACHABLE).await?;
     }

@@ -264,6 +264,13 @@ async fn without_a_mail_server_a_send_waits_and_a_finding_says_so() {
     let findings = shop.call("shop", "GET", "/v1/findings", None).await;
     assert!(findings.json.to_string().contains("outlet_unreachable"), "{findings:?}");
     jobs::run_once(&shop.desk()).await;
+    let mail = MailServer::start(shop.folder.path(), &[]);
+    let connections = super::connections(&shop, &mail.plain());
+    shop.clock.pass_ms(3_600_000);
+    run(&shop, &connections).await;
+    assert_eq!(mail.mails().len(), 1);
+    let findings = shop.call("shop", "GET", "/v1/findings", None).await;
+    assert!(!findings.json.to_string().contains("outlet_unreachable"), "{findings:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
