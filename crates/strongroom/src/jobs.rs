@@ -35,6 +35,16 @@ pub async fn run_backups(desk: Arc<Desk>, settings: backup::Settings) {
     }
 }
 
+/// Copies backups to another machine and takes them back, beside making them.
+pub async fn run_copies(desk: Arc<Desk>, settings: backup::Settings) {
+    let mut minutes = tokio::time::interval(Duration::from_millis(COPY_MS));
+    minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        minutes.tick().await;
+        tell(&desk, "backup.copy", backup::run_due_copies(&desk, &settings).await);
+    }
+}
+
 /// Runs the jobs of a day once: those that read whole tables.
 pub async fn run_daily(desk: &Arc<Desk>) {
     tell(desk, "keys.sweep", sweep(desk).await);
@@ -141,6 +151,9 @@ const MINUTES_A_DAY: u64 = 1_440;
 
 /// Summaries are a minute wide; erasures and policies need no finer step.
 const MINUTE_MS: u64 = 60_000;
+
+/// Between two looks for a pair to copy away: what failed is tried again as often.
+const COPY_MS: u64 = 5 * MINUTE_MS;
 
 const CLOCK_SUSPECT: &str = "the machine's clock jumped by more than a day. Reads go on, but nothing is erased and no policy \
      is applied until a person has looked: set the clock, then run `strongroom doctor \

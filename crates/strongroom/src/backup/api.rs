@@ -46,6 +46,10 @@ struct BackupView {
     entries: u64,
     /// When the whole pair had been copied to another machine by the configured command.
     copied: Option<String>,
+    /// When the copy of the data was taken back.
+    data_copy_removed: Option<String>,
+    /// When the copy of the keys was taken back.
+    keys_copy_removed: Option<String>,
     data_rows: u64,
     data_size_bytes: u64,
     /// When the data backup was removed.
@@ -105,6 +109,8 @@ fn view(row: BackupRow) -> BackupView {
         folder: row.folder,
         entries: row.entries,
         copied: row.copied.map(|at| at.to_rfc3339()),
+        data_copy_removed: row.data_copy_removed.map(|at| at.to_rfc3339()),
+        keys_copy_removed: row.keys_copy_removed.map(|at| at.to_rfc3339()),
         data_rows: row.data_rows,
         data_size_bytes: row.data_size_bytes,
         data_removed: row.data_removed.map(|at| at.to_rfc3339()),

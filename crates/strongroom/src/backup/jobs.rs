@@ -6,7 +6,9 @@ use crate::access::{self, Desk, raise_finding};
 use crate::backup::model::{Kind, Manifest, Settings};
 use crate::backup::rules;
 use crate::backup::store::{self, CheckRow};
-use crate::backup::verbs::{Stage, copy_newest, load, make, open, pick, remove_old, standing};
+use crate::backup::verbs::{
+    Stage, copy_newest, load, make, open, pick, remove_old, remove_old_copies, standing,
+};
 use crate::ctx::{Ctx, Entry, EntryKind, SystemGrant, Time};
 use crate::db::{Connection, DATA, Durability, migrate};
 use crate::error::Error;
@@ -19,7 +21,6 @@ use crate::vault::{self, Rebuild, Rebuilt, Replay};
 #[derive(Debug, Default)]
 pub struct Attempts {
     made: Option<Time>,
-    copied: Option<Time>,
     removed: Option<Time>,
     rehearsed: Option<Time>,
 }
@@ -42,15 +43,6 @@ pub async fn run_due(
             failed(desk, &ctx, newest, every_ms, &error).await?;
         }
     }
-    if rules::is_due(attempts.copied, now, RETRY_MS) {
-        attempts.copied = Some(now);
-        let ctx = system(desk, "backup.copy")?;
-        if let Err(error) = copy_newest(desk, &ctx, settings).await {
-            tracing::error!(code = error.code, cause = ?error.cause(), "no backup was copied away");
-            let detail = format!("the newest backup is on this machine only: {}", error.detail);
-            raise(desk, &ctx, FindingKind::BackupNotCopied, detail).await?;
-        }
-    }
     if rules::is_due(attempts.removed, now, every_ms) {
         attempts.removed = Some(now);
         let ctx = system(desk, "backup.remove")?;
@@ -68,6 +60,31 @@ pub async fn run_due(
         }
     }
     Ok(())
+}
+
+/// Copies what is due to another machine and takes back what is past its time there. Apart from the
+/// rest: a slow line must not keep the next backup waiting.
+pub async fn run_due_copies(desk: &Desk, settings: &Settings) -> Result<(), Error> {
+    let ctx = system(desk, "backup.copy")?;
+    match copy_newest(desk, &ctx, settings).await {
+        Ok(_) if settings.command.is_empty() => {
+            access::close_finding(desk, &ctx, "backup.copy", FindingKind::BackupNotCopied).await?;
+        }
+        Ok(_) => {}
+        Err(error) => {
+            tracing::error!(code = error.code, cause = ?error.cause(), "no backup was copied away");
+            let detail = format!("the newest backup is on this machine only: {}", error.detail);
+            raise(desk, &ctx, FindingKind::BackupNotCopied, detail).await?;
+        }
+    }
+    let ctx = system(desk, "backup.remove")?;
+    match remove_old_copies(desk, &ctx, settings).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let detail = format!("old copies were not taken back: {}", error.detail);
+            raise(desk, &ctx, FindingKind::BackupFailed, detail).await
+        }
+    }
 }
 
 /// Restores the newest backup into a folder nobody opens, against the keys of today; what it saw is

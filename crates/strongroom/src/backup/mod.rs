@@ -15,10 +15,10 @@ mod tests;
 mod verbs;
 
 pub use api::routes;
-pub use jobs::{Attempts, rehearse, run_due};
+pub use jobs::{Attempts, rehearse, run_due, run_due_copies};
 pub use model::{Kind, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES, Settings, Step};
 pub use store::{BackupRow, CheckRow};
 pub use verbs::{
-    Latest, Made, MissingKeys, Outcome, RestoreInput, Restored, Standing, Told, Window, contents,
-    copy_newest, latest, make, remove_old, restore, standing,
+    Agreement, Latest, Made, MissingKeys, Outcome, RestoreInput, Restored, Standing, Told, Window,
+    contents, copy_newest, latest, make, remove_old, remove_old_copies, restore, standing,
 };

@@ -1,5 +1,6 @@
 //! Tables `backup` and `backup_check`.
 
+use crate::backup::model::Kind;
 use crate::ctx::Time;
 use crate::db::{NullOf, Row, Snapshot, Statement, Value};
 use crate::error::Error;
@@ -27,10 +28,25 @@ pub struct BackupRow {
     pub copy_begun: Option<Time>,
     /// When the whole pair had been copied to another machine.
     pub copied: Option<Time>,
+    /// When the copy of the data was taken back.
+    pub data_copy_removed: Option<Time>,
+    /// When the copy of the keys was.
+    pub keys_copy_removed: Option<Time>,
     /// When the data backup was removed.
     pub data_removed: Option<Time>,
     /// When the key backup was removed.
     pub keys_removed: Option<Time>,
+}
+
+impl BackupRow {
+    /// Whether something of it may be on another machine.
+    pub fn has_copy(&self, kind: Kind) -> bool {
+        let removed = match kind {
+            Kind::Data => self.data_copy_removed,
+            Kind::Keys => self.keys_copy_removed,
+        };
+        self.copy_begun.is_some() && removed.is_none()
+    }
 }
 
 /// What a rehearsed restore saw.
@@ -91,6 +107,14 @@ pub(super) fn keys_removed(id: &str, at: Time) -> Statement {
     Statement::new(KEYS_REMOVED, vec![id.into(), at.as_ms().into()])
 }
 
+pub(super) fn copy_removed(id: &str, kind: Kind, at: Time) -> Statement {
+    let sql = match kind {
+        Kind::Data => DATA_COPY_REMOVED,
+        Kind::Keys => KEYS_COPY_REMOVED,
+    };
+    Statement::new(sql, vec![id.into(), at.as_ms().into()])
+}
+
 pub(super) fn insert_check(row: &CheckRow) -> Statement {
     let args = vec![
         row.id.clone().into(),
@@ -141,6 +165,8 @@ fn read(row: &Row) -> Result<BackupRow, Error> {
         keys_removed: row.optional_integer(9)?.map(Time::from_ms),
         copied: row.optional_integer(10)?.map(Time::from_ms),
         copy_begun: row.optional_integer(11)?.map(Time::from_ms),
+        data_copy_removed: row.optional_integer(12)?.map(Time::from_ms),
+        keys_copy_removed: row.optional_integer(13)?.map(Time::from_ms),
     })
 }
 
@@ -173,21 +199,26 @@ const COPY_BEGUN: &str = "UPDATE backup SET copy_begun_ms = $2 WHERE id = $1";
 
 const COPIED: &str = "UPDATE backup SET copied_ms = $2 WHERE id = $1";
 
+const DATA_COPY_REMOVED: &str = "UPDATE backup SET data_copy_removed_ms = $2 WHERE id = $1";
+
+const KEYS_COPY_REMOVED: &str = "UPDATE backup SET keys_copy_removed_ms = $2 WHERE id = $1";
+
 const DATA_REMOVED: &str = "UPDATE backup SET data_removed_ms = $2 WHERE id = $1";
 
 const KEYS_REMOVED: &str = "UPDATE backup SET keys_removed_ms = $2 WHERE id = $1";
 
 const LIST: &str = "SELECT id, made_ms, folder, entries, data_rows, data_size_bytes, keys_rows,
   keys_size_bytes, data_removed_ms, keys_removed_ms, copied_ms,
-  copy_begun_ms
+  copy_begun_ms, data_copy_removed_ms, keys_copy_removed_ms
 FROM backup
-WHERE data_removed_ms IS NULL OR keys_removed_ms IS NULL
+WHERE data_removed_ms IS NULL OR keys_removed_ms IS NULL OR copy_begun_ms IS NOT NULL
+  AND (data_copy_removed_ms IS NULL OR keys_copy_removed_ms IS NULL)
 ORDER BY made_ms DESC, id
 LIMIT $1";
 
 const NEWEST: &str = "SELECT id, made_ms, folder, entries, data_rows, data_size_bytes, keys_rows,
   keys_size_bytes, data_removed_ms, keys_removed_ms, copied_ms,
-  copy_begun_ms
+  copy_begun_ms, data_copy_removed_ms, keys_copy_removed_ms
 FROM backup
 ORDER BY made_ms DESC, id
 LIMIT 1";
@@ -195,7 +226,7 @@ LIMIT 1";
 const NEWEST_IN: &str =
     "SELECT id, made_ms, folder, entries, data_rows, data_size_bytes, keys_rows,
   keys_size_bytes, data_removed_ms, keys_removed_ms, copied_ms,
-  copy_begun_ms
+  copy_begun_ms, data_copy_removed_ms, keys_copy_removed_ms
 FROM backup
 WHERE folder = $1
 ORDER BY made_ms DESC, id

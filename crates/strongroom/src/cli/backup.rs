@@ -11,7 +11,9 @@ use strongroom_crypto::{Random, SystemRandom};
 use zeroize::Zeroizing;
 
 use crate::app::{self, App};
-use crate::backup::{self, Kind, MissingKeys, Outcome, RestoreInput, Restored, Settings, Step};
+use crate::backup::{
+    self, Agreement, Kind, Made, MissingKeys, Outcome, RestoreInput, Restored, Settings, Step,
+};
 use crate::cli::Common;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, warn};
@@ -19,6 +21,7 @@ use crate::cli::serve;
 use crate::cli::transport::{Call, Transport};
 use crate::config::{Config, read_secret};
 use crate::ctx::{Actor, Ctx, SystemClock};
+use crate::error::Error;
 use crate::id::Id;
 use crate::keys::Places;
 
@@ -120,32 +123,38 @@ impl Backup {
             Some(_) => Ok(false),
         };
         bar.finish_and_clear();
-        let copied = copied?;
-        if output.is_json() {
-            return output.value(&json!({
-                "data": { "folder": made.data.0, "rows": made.data.1.rows(),
-                    "size_bytes": made.data.1.size_bytes() },
-                "keys": { "folder": made.keys.0, "rows": made.keys.1.rows(),
-                    "size_bytes": made.keys.1.size_bytes() },
-                "entries": made.data.1.entries,
-                "copied": copied,
-                "receipt": made.receipt.index,
-            }));
-        }
-        for (folder, manifest) in [&made.data, &made.keys] {
-            output.line(&format!(
-                "{} backup: {} rows, {} bytes\n  {}",
-                manifest.kind.as_str(),
-                manifest.rows(),
-                manifest.size_bytes(),
-                folder.display()
-            ))?;
-        }
-        output.line(match copied {
-            true => "Both were copied to another machine by the configured command.",
-            false => "Copy both away from this machine, and never beside the key file.",
-        })
+        tell_made(&made, &copied, output)?;
+        // The pair was made either way; whoever asked has to know that it is here only.
+        copied.map(drop).map_err(Failure::from)
     }
+}
+
+fn tell_made(made: &Made, copied: &Result<bool, Error>, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.value(&json!({
+            "data": { "folder": made.data.0, "rows": made.data.1.rows(),
+                "size_bytes": made.data.1.size_bytes() },
+            "keys": { "folder": made.keys.0, "rows": made.keys.1.rows(),
+                "size_bytes": made.keys.1.size_bytes() },
+            "entries": made.data.1.entries,
+            "copied": matches!(copied, Ok(true)),
+            "receipt": made.receipt.index,
+        }));
+    }
+    for (folder, manifest) in [&made.data, &made.keys] {
+        output.line(&format!(
+            "{} backup: {} rows, {} bytes\n  {}",
+            manifest.kind.as_str(),
+            manifest.rows(),
+            manifest.size_bytes(),
+            folder.display()
+        ))?;
+    }
+    output.line(match copied {
+        Ok(true) => "Both were copied to another machine by the configured command.",
+        Ok(false) => "Copy both away from this machine, and never beside the key file.",
+        Err(_) => "Both are on this machine only:",
+    })
 }
 
 async fn list(common: &Common, output: &Output) -> Result<(), Failure> {
@@ -313,6 +322,12 @@ fn tell(restored: &Restored, preview: bool, output: &Output) -> Result<(), Failu
             rebuilt.tampered,
             rebuilt.named.join(", ")
         ))?;
+    }
+    if restored.agreement == Agreement::Asked {
+        output.line(
+            "Two people have to agree to that time: each names the file of an API key whose role may \
+             `keys`, with `--agreed-by FILE`.",
+        )?;
     }
     if preview {
         return output.line("This was a preview; nothing was changed.");

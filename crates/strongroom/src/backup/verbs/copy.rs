@@ -14,11 +14,12 @@ use crate::access::{self, Desk};
 use crate::backup::model::{Kind, MANIFEST, Settings};
 use crate::backup::rules;
 use crate::backup::store::{self, BackupRow};
-use crate::backup::verbs::make::{allowed, kind_of};
+use crate::backup::verbs::make::{PLACE, allowed, kind_of};
 use crate::backup::verbs::read::manifest_of;
-use crate::ctx::{Ctx, Entry};
+use crate::ctx::{Ctx, Entry, Guard};
 use crate::error::Error;
 use crate::findings::{self, FindingKind};
+use crate::places::{self, PlaceName};
 
 /// Hands the newest pair to the command, where one is configured and has not had it. The manifests go
 /// last: what has none is no backup there either. The entry comes first. Gives whether it had work.
@@ -50,21 +51,51 @@ pub async fn copy_newest(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<
     Ok(true)
 }
 
-/// Takes the copy of one of a pair back.
-pub(super) async fn remove_copy(
-    settings: &Settings,
-    row: &BackupRow,
-    kind: Kind,
-) -> Result<(), Error> {
-    let name = rules::folder_name(kind.as_str(), row.made, &row.id);
+/// Takes copies back that are past their time, by their age alone: what the folder on this machine holds
+/// says nothing of them. The newest whole one stays. Only with a clock that can be trusted; the entry
+/// comes first. Gives how many.
+pub async fn remove_old_copies(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<u64, Error> {
+    let rows = store::list(&mut desk.data.snapshot().await?).await?;
+    let newest = rows.iter().find(|row| row.copied.is_some()).map(|row| row.id.as_str());
+    let days = [(Kind::Keys, settings.keep_keys_days), (Kind::Data, settings.keep_data_days)];
+    let past = |row: &BackupRow, kind: Kind, days: u32| {
+        let oldest = ctx.now.plus_days(-i64::from(days));
+        row.has_copy(kind) && row.made < oldest && newest != Some(row.id.as_str())
+    };
+    let old: Vec<(&BackupRow, Kind)> = days
+        .iter()
+        .flat_map(|(kind, days)| rows.iter().map(move |row| (row, *kind, *days)))
+        .filter(|(row, kind, days)| past(row, *kind, *days))
+        .map(|(row, kind, _)| (row, kind))
+        .collect();
+    if old.is_empty() {
+        return Ok(0);
+    }
     if settings.command.is_empty() {
         let detail = format!(
-            "the copy of `{name}` cannot be removed, so an erasure has not reached it: the command that \
-             took it away is not configured any more"
+            "{} backups lie on another machine past their time, and the command that took them there is \
+             not configured any more: an erasure has not reached them. Configure it again until they are \
+             taken back",
+            old.len()
         );
         return Err(Error::unavailable("backup_not_removed", detail));
     }
-    call(&settings.command, REMOVE, &name, Stdio::null()).await
+    let entry = Entry::new(ctx, kind_of(ctx), "backup.remove").counting(old.len() as u64);
+    access::commit(desk, allowed(desk, ctx, entry)?.guard(Guard::TrustedClock)).await?;
+    for (row, kind) in &old {
+        let name = rules::folder_name(kind.as_str(), row.made, &row.id);
+        call(&settings.command, REMOVE, &name, Stdio::null()).await?;
+        let mut writes = vec![store::copy_removed(&row.id, *kind, ctx.now)];
+        // Without its data nothing of a pair holds anyone.
+        if *kind == Kind::Data && row.data_removed.is_some() {
+            let place = PlaceName::parse(PLACE)?;
+            let ended = vec![row.id.clone()];
+            writes.extend(places::gone(desk, ctx, &place, ended, "its copy was taken back").await?);
+        }
+        let entry = Entry::new(ctx, kind_of(ctx), "backup.removed").counting(1);
+        access::commit(desk, allowed(desk, ctx, entry)?.write_all(writes)).await?;
+    }
+    Ok(old.len() as u64)
 }
 
 /// The files of a pair, as `FOLDER/FILE`, both manifests last.
@@ -84,7 +115,7 @@ fn files_of(desk: &Desk, row: &BackupRow) -> Result<Vec<String>, Error> {
     Ok(parts)
 }
 
-/// What it says of itself goes where our own log lines go.
+/// What it says on standard error goes where our own log lines go.
 async fn call(command: &[String], verb: &str, name: &str, input: Stdio) -> Result<(), Error> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Error::internal("a command without a program"));

@@ -63,6 +63,8 @@ pub async fn make(desk: &Desk, ctx: &Ctx, folder: &Path, told: Told) -> Result<M
         keys_size_bytes: keys.size_bytes(),
         copy_begun: None,
         copied: None,
+        data_copy_removed: None,
+        keys_copy_removed: None,
         data_removed: None,
         keys_removed: None,
     };

@@ -8,11 +8,11 @@ mod read;
 mod remove;
 mod restore;
 
-pub use copy::copy_newest;
+pub use copy::{copy_newest, remove_old_copies};
 pub use list::{Latest, Standing, latest, standing};
 pub use make::{Made, Told, make};
 pub use read::contents;
 pub(super) use read::{load, open, pick};
 pub use remove::remove_old;
 pub(super) use restore::Stage;
-pub use restore::{MissingKeys, Outcome, RestoreInput, Restored, Window, restore};
+pub use restore::{Agreement, MissingKeys, Outcome, RestoreInput, Restored, Window, restore};

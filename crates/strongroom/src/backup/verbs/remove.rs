@@ -9,7 +9,6 @@ use crate::access::{self, Desk};
 use crate::backup::model::{Kind, Settings};
 use crate::backup::rules;
 use crate::backup::store::{self, BackupRow};
-use crate::backup::verbs::copy::remove_copy;
 use crate::backup::verbs::make::{PLACE, allowed, kind_of, sync_folder};
 use crate::backup::verbs::read::manifest_of;
 use crate::ctx::{Ctx, Entry, Guard, Time};
@@ -51,7 +50,7 @@ pub async fn remove_old(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<u
         access::commit(desk, allowed(desk, ctx, entry)?.guard(Guard::TrustedClock)).await?;
         old.iter().try_for_each(|folder| remove(folder))?;
     }
-    mark(desk, ctx, settings, &rows).await?;
+    mark(desk, ctx, &rows).await?;
     Ok(count)
 }
 
@@ -67,47 +66,33 @@ fn remove(folder: &Path) -> Result<(), Error> {
 }
 
 /// Rows whose folder can be reached and does not have them any more. A folder that cannot be reached
-/// keeps its rows, and so does a copy on another machine that cannot be removed: they are listed as what
-/// they are, and tried again.
-async fn mark(
-    desk: &Desk,
-    ctx: &Ctx,
-    settings: &Settings,
-    rows: &[BackupRow],
-) -> Result<(), Error> {
-    let (mut writes, mut ended, mut failed) = (Vec::new(), Vec::new(), None);
+/// keeps its rows: those copies are listed as what they are.
+async fn mark(desk: &Desk, ctx: &Ctx, rows: &[BackupRow]) -> Result<(), Error> {
+    let (mut writes, mut ended) = (Vec::new(), Vec::new());
     for row in rows {
         let folder = Path::new(&row.folder);
         if !folder.is_dir() {
             continue;
         }
-        for (kind, removed) in [(Kind::Keys, row.keys_removed), (Kind::Data, row.data_removed)] {
-            let name = rules::folder_name(kind.as_str(), row.made, &row.id);
-            if removed.is_some() || folder.join(name).exists() {
-                continue;
-            }
-            if row.copy_begun.is_some()
-                && let Err(error) = remove_copy(settings, row, kind).await
-            {
-                failed = Some(error);
-                continue;
-            }
-            match kind {
-                Kind::Keys => writes.push(store::keys_removed(&row.id, ctx.now)),
-                Kind::Data => {
-                    writes.push(store::data_removed(&row.id, ctx.now));
-                    ended.push(row.id.clone());
-                }
+        let is_gone = |kind: Kind| {
+            !folder.join(rules::folder_name(kind.as_str(), row.made, &row.id)).exists()
+        };
+        if row.keys_removed.is_none() && is_gone(Kind::Keys) {
+            writes.push(store::keys_removed(&row.id, ctx.now));
+        }
+        if row.data_removed.is_none() && is_gone(Kind::Data) {
+            writes.push(store::data_removed(&row.id, ctx.now));
+            if !row.has_copy(Kind::Data) {
+                ended.push(row.id.clone());
             }
         }
     }
     if writes.is_empty() {
-        return failed.map_or(Ok(()), Err);
+        return Ok(());
     }
     // Without its data nothing of a pair holds anyone; the keys alone open nothing.
     let place = PlaceName::parse(PLACE)?;
     writes.extend(places::gone(desk, ctx, &place, ended, "the data backup was removed").await?);
     let entry = Entry::new(ctx, kind_of(ctx), "backup.removed").counting(writes.len() as u64);
-    access::commit(desk, allowed(desk, ctx, entry)?.write_all(writes)).await?;
-    failed.map_or(Ok(()), Err)
+    access::commit(desk, allowed(desk, ctx, entry)?.write_all(writes)).await.map(drop)
 }

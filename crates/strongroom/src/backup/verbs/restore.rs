@@ -27,6 +27,7 @@ use crate::ledger::{self, LogFacts, Opening};
 use crate::vault::{self, Rebuild, Rebuilt, Replay};
 use crate::{outlets, policy, staff, webhooks};
 
+pub use agree::Agreement;
 pub(in crate::backup) use stage::Stage;
 
 /// What to restore, and where to.
@@ -88,6 +89,8 @@ pub struct Restored {
     pub policy_version: u32,
     /// Entries of the log that are known to be lost.
     pub entries_lost: u64,
+    /// Who agreed to the window.
+    pub agreement: Agreement,
     /// The name the log signs under now; none in a preview.
     pub origin: Option<String>,
 }
@@ -102,6 +105,14 @@ pub struct Window {
     pub register: Time,
     /// Now.
     pub until: Time,
+}
+
+impl Window {
+    /// Whether the register reaches over the data, to a day ago at least.
+    fn is_short(&self) -> bool {
+        let age_ms = self.until.as_ms().saturating_sub(self.register.as_ms());
+        self.register >= self.data && age_ms <= REGISTER_AGE_MS_MAX
+    }
 }
 
 /// Restores an installation into an empty data folder that the caller has locked.
@@ -120,7 +131,7 @@ pub fn restore(
     }
     refuse_strangers(&data, &keys, &registers)?;
     let window = window(&data, std::iter::once(&keys).chain(&registers), now);
-    refuse_old_register(&data.manifest, &window, input.register_as_of.as_deref())?;
+    refuse_old_register(&window, input.register_as_of.as_deref())?;
     let stage = Stage::prepare(&input.places.data_folder)?;
     let restored = build(input, &stage, (&data, &keys, &registers), window, random, &mut told);
     let restored = restored.and_then(|restored| {
@@ -155,13 +166,13 @@ fn build(
         return Err(Error::unprocessable("rights_altered", detail));
     }
     let ctx = operator(window.until, random)?;
-    let agreed = agree::two_people(input, &rights, &keyring, &ctx, window.data)?;
     let replayed = replay(stage, &mut db, &keyring, &ctx, (keys, registers))?;
-    agree::refuse_revoked(&mut db, &keyring, &agreed)?;
     let number = highest(std::iter::once(data).chain([keys]).chain(registers)) + 1;
     let stamp = book.restamp(&mut db, before.stamp)?;
+    book.load(&mut db, stamp)?;
+    let agreement = agree::two_people(input, &rights, &keyring, &ctx, &window)?;
     let lost = lost_entries(&before, std::iter::once(keys).chain(registers));
-    let opening = Opening { before: &before, lost, number, stamp, agreed: &agreed };
+    let opening = Opening { before: &before, lost, number, stamp, agreed: &agreement.as_words() };
     let opened = match input.outcome {
         Outcome::Discard => None,
         Outcome::Keep => Some(ledger::open_incarnation(&mut db, &keyring, random, &ctx, &opening)?),
@@ -182,8 +193,7 @@ fn build(
     })?;
     drop(keyring);
     refuse_unopened(input, &rebuilt)?;
-    let alone = input.register_as_of.is_some() && agreed.is_empty();
-    let detail = advice(&window, &replayed, alone);
+    let detail = advice(&window, &replayed, &agreement);
     let finding = Finding { kind: FindingKind::Restored, detail, customer: None };
     db.execute(&findings::raise_within(&finding, window.until))?;
     stage.settle(db)?;
@@ -197,6 +207,7 @@ fn build(
         holds: replayed.holds,
         policy_version: replayed.policy_version,
         entries_lost: lost,
+        agreement,
         origin: opened.map(|(origin, _)| origin),
     })
 }
@@ -285,12 +296,9 @@ fn window<'a>(data: &Opened, registers: impl Iterator<Item = &'a Opened>, now: T
 
 /// A register older than the data does not know of erasures the data was copied before; one older than
 /// a day leaves a window that somebody has to look at.
-fn refuse_old_register(data: &Manifest, window: &Window, as_of: Option<&str>) -> Result<(), Error> {
-    let is_newer = window.register >= data.time();
-    let is_fresh =
-        window.until.as_ms().saturating_sub(window.register.as_ms()) <= REGISTER_AGE_MS_MAX;
+fn refuse_old_register(window: &Window, as_of: Option<&str>) -> Result<(), Error> {
     let day: String = window.register.to_rfc3339().chars().take("2026-11-21".len()).collect();
-    if (is_newer && is_fresh && as_of.is_none()) || as_of == Some(day.as_str()) {
+    if (window.is_short() && as_of.is_none()) || as_of == Some(day.as_str()) {
         return Ok(());
     }
     let detail = format!(
@@ -334,13 +342,13 @@ fn refuse_unopened(input: &RestoreInput, rebuilt: &Rebuilt) -> Result<(), Error>
     Err(Error::unprocessable("keys_missing", detail))
 }
 
-fn advice(window: &Window, replayed: &Replayed, alone: bool) -> String {
-    let alone = match alone {
-        true => {
+fn advice(window: &Window, replayed: &Replayed, agreement: &Agreement) -> String {
+    let alone = match agreement {
+        Agreement::Alone => {
             " One person alone decided that this register is good enough: fewer than two API keys may \
              `keys`."
         }
-        false => "",
+        _ => "",
     };
     let given_up = match replayed.given_up {
         true => " A policy that waited to be applied was given up: apply it again.",

@@ -14,7 +14,6 @@ use strongroom_tlog::{Hash, open_checkpoint};
 use crate::ctx::{Ctx, Entry, EntryKind, Time};
 use crate::db::{Act, Connection, Database, Durability, Stall};
 use crate::error::Error;
-use crate::id::{ApiKey, Id};
 use crate::keys::{Anchor, Keyring};
 use crate::ledger::model::Leaf;
 use crate::ledger::{
@@ -48,8 +47,8 @@ pub struct Opening<'a> {
     pub number: u64,
     /// The state of authority after the restore.
     pub stamp: StateStamp,
-    /// Who agreed to a register that does not reach far enough.
-    pub agreed: &'a [Id<ApiKey>],
+    /// Who agreed to a register that does not reach far enough, in words.
+    pub agreed: &'a str,
 }
 
 /// An earlier incarnation, readable for as long as the installation lives.
@@ -96,10 +95,7 @@ pub fn open_incarnation(
     let origin = format!("strongroom/{installation}/{}-{fresh}", opening.number);
     let LogFacts { origin: old, size, root, time, .. } = opening.before;
     let ticket = format!("{old} {size} {}", root.to_base64());
-    let mut reason = format!("UNKNOWN from {}", time.to_rfc3339());
-    for key in opening.agreed {
-        reason.push_str(&format!(", agreed to by key {key}"));
-    }
+    let reason = format!("UNKNOWN from {}{}", time.to_rfc3339(), opening.agreed);
     let entry = Entry::new(ctx, EntryKind::Admin, OPENING_VERB)
         .because(&reason, &ticket)
         .counting(opening.lost);

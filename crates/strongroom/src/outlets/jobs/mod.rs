@@ -91,9 +91,9 @@ async fn close_when_reached(desk: &Desk) -> Result<(), Error> {
     access::close_finding(desk, &system_ctx(desk)?, JOB, FindingKind::OutletUnreachable).await
 }
 
-/// Whether a send waits for its vendor, and not for another day's budget.
+/// Whether a send waits for its vendor, and not for another day's budget or the next look.
 fn is_unreachable(why: &str) -> bool {
-    !why.is_empty() && why != "budget_spent"
+    !matches!(why, "" | "budget_spent" | "changed_meanwhile")
 }
 
 async fn advance(

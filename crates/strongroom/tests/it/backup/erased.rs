@@ -262,6 +262,8 @@ async fn a_pair_older_than_a_day_needs_a_word_about_the_time_since() {
     assert!(super::findings(&empty).await.contains(&"restored".to_owned()));
     let found = empty.as_operator("GET", "/v1/findings", None).await.json.to_string();
     assert!(found.contains("One person alone decided"), "there is one admin key: {found}");
+    let opening = empty.entries().await.remove(0);
+    assert!(opening.reason.ends_with(", agreed to by one person"), "{}", opening.reason);
 }
 
 /// Every data backup, every key backup older than N days, the key file of today.

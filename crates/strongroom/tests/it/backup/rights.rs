@@ -1,7 +1,7 @@
 //! Everything that confers access is off after a restore, and what ended a right stays.
 
 use serde_json::json;
-use strongroom::backup::Outcome;
+use strongroom::backup::{Agreement, Outcome};
 use strongroom::webhooks::run_once;
 
 use super::{Pair, back_up, enquirer, input, read, restore, restored};
@@ -137,6 +137,7 @@ async fn a_window_of_unknown_erasures_is_agreed_to_by_two_people() {
     let pair = back_up(&shop).await;
     shop.keys.insert("admin", gone.clone());
     assert_eq!(shop.call("admin", "DELETE", "/v1/keys/own", None).await.status, 204);
+    let later = shop.new_key("admin", &[]).await;
     shop.clock.pass_ms(1);
     let newer = back_up(&shop).await;
     let desk = shop.keys["desk"].clone();
@@ -146,7 +147,7 @@ async fn a_window_of_unknown_erasures_is_agreed_to_by_two_people() {
     let mut input = input(&empty, &pair.data, &pair.keys);
     input.register_as_of = Some("2026-11-21".to_owned());
     input.outcome = Outcome::Discard;
-    restore(&empty, &input).unwrap();
+    assert_eq!(restore(&empty, &input).unwrap().agreement, Agreement::Asked);
     input.outcome = Outcome::Keep;
     let mut refused = |agreed: &[&String], registers: &[&Pair]| {
         input.agreed_by = agreed.iter().map(|key| key.to_string().into()).collect();
@@ -162,12 +163,16 @@ async fn a_window_of_unknown_erasures_is_agreed_to_by_two_people() {
     assert!(refused(&[&one, &desk], &[]).contains("role"));
     let unknown = one.replace("sr_live_", "sr_live_x");
     refused(&[&one, &two, &unknown], &[]);
-    assert!(refused(&[&one, &gone], &[&newer]).contains("revoked"));
-    input.agreed_by = vec![one.into(), two.into()];
-    restore(&empty, &input).unwrap();
+    refused(&[&one, &gone], &[&newer]);
+    // One made after the data was copied agrees too, if the register brings it along.
+    assert!(refused(&[&one, &later], &[]).contains("revoked"));
+    input.registers = vec![newer.keys.clone()];
+    input.agreed_by = vec![one.into(), later.into()];
+    let seen = restore(&empty, &input).unwrap();
+    assert!(matches!(seen.agreement, Agreement::Two(_)), "{:?}", seen.agreement);
     empty.start().await.unwrap();
     let opening = empty.entries().await.remove(0);
-    assert_eq!(opening.reason.matches("agreed to by key").count(), 2, "{}", opening.reason);
+    assert_eq!(opening.reason.matches(" key_").count(), 2, "{}", opening.reason);
 }
 
 #[tokio::test]

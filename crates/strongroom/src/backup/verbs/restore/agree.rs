@@ -1,70 +1,94 @@
 //! Two people for what one must not decide: whoever was erased after the newest register comes back.
 
-use super::{Outcome, RestoreInput};
+use std::collections::HashMap;
+
+use super::{Outcome, RestoreInput, Window};
 use crate::access::{Rights, may};
-use crate::ctx::{Actor, Ctx, Time};
-use crate::db::Connection;
+use crate::ctx::{Actor, Ctx};
 use crate::error::{Error, ErrorKind};
 use crate::id::{ApiKey, Id};
 use crate::keys::Keyring;
 use crate::policy::Right;
-use crate::staff;
+use crate::staff::{self, KeyRow};
 
-/// The API keys that agreed; none where nothing has to be agreed to, and where an installation has fewer
-/// than two that could.
+/// Who agreed to a register that does not reach far enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Agreement {
+    /// One person, because fewer than two API keys could agree.
+    Alone,
+    /// A preview: two people will have to.
+    Asked,
+    /// It reaches far enough: there is nothing to agree to.
+    NotNeeded,
+    /// The API keys of two people or more.
+    Two(Vec<Id<ApiKey>>),
+}
+
+impl Agreement {
+    /// As it stands in the first entry of the new incarnation.
+    pub(super) fn as_words(&self) -> String {
+        match self {
+            Self::Asked | Self::NotNeeded => String::new(),
+            Self::Alone => ", agreed to by one person".to_owned(),
+            Self::Two(keys) => {
+                let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+                format!(", agreed to by {}", keys.join(" and "))
+            }
+        }
+    }
+}
+
+/// Looks for two people, after every register had its word: a key that the newest one calls revoked was
+/// lost or stolen, or its holder left.
 ///
-/// A key counts as it stood when the data was copied, however long ago that is: the restore itself
-/// switches every key off, and the people are still the same.
+/// A key counts as it stood when the data was copied, however long ago that is, and also where it is
+/// switched off: the restore itself does that, and the people are still the same.
 pub(super) fn two_people(
     input: &RestoreInput,
     rights: &Rights,
     keyring: &Keyring,
     ctx: &Ctx,
-    copied: Time,
-) -> Result<Vec<Id<ApiKey>>, Error> {
-    if input.register_as_of.is_none() || input.outcome == Outcome::Discard {
-        return Ok(Vec::new());
+    window: &Window,
+) -> Result<Agreement, Error> {
+    if window.is_short() {
+        return Ok(Agreement::NotNeeded);
     }
     let authority = rights.now()?;
-    let may_agree = |role: &str| {
+    let may_agree = |key: &KeyRow| {
         let applied = authority.applied.as_ref();
-        applied.is_some_and(|applied| may(&applied.policy, role, Right::Keys).is_ok())
+        let is_allowed = applied.is_some_and(|it| may(&it.policy, &key.role, Right::Keys).is_ok());
+        key.revoked.is_none() && window.data <= key.expires && is_allowed
     };
-    let counts = authority.keys.values().filter(|key| key.refusal_at(copied).is_none());
-    if counts.filter(|key| may_agree(&key.role)).count() < PEOPLE {
-        return Ok(Vec::new());
+    let people: HashMap<Id<ApiKey>, KeyRow> = authority
+        .keys
+        .iter()
+        .filter(|(_, key)| may_agree(key))
+        .map(|(id, key)| (*id, KeyRow { disabled: None, ..key.clone() }))
+        .collect();
+    if people.len() < PEOPLE {
+        return Ok(Agreement::Alone);
     }
-    let then = Ctx { now: copied, ..ctx.clone() };
+    if input.outcome == Outcome::Discard {
+        return Ok(Agreement::Asked);
+    }
+    let then = Ctx { now: window.data, ..ctx.clone() };
     let mut agreed = Vec::new();
     for secret in &input.agreed_by {
-        let known = staff::authenticate(&then, keyring, secret, |id| authority.keys.get(id));
-        match known.map_err(|error| refused(&error.detail))? {
-            Actor::Key { id, role, .. } if may_agree(&role) => agreed.push(id),
+        match staff::authenticate(&then, keyring, secret, |id| people.get(id)) {
+            Ok(Actor::Key { id, .. }) => agreed.push(id),
             _ => {
-                return Err(refused("the role of one of the keys has no `keys` in its `may` list"));
+                return Err(refused(
+                    "one of those named is not of this installation, was revoked, was over when the \
+                     data was copied, or its role has no `keys` in its `may` list",
+                ));
             }
         }
     }
     agreed.sort();
     agreed.dedup();
     match agreed.len() {
-        PEOPLE.. => Ok(agreed),
-        _ => Err(refused("so many different keys were not named")),
-    }
-}
-
-/// A key that a newer register calls revoked was lost or stolen, or its holder left.
-pub(super) fn refuse_revoked(
-    db: &mut Connection,
-    keyring: &Keyring,
-    agreed: &[Id<ApiKey>],
-) -> Result<(), Error> {
-    let (rows, _) = staff::load(db, keyring)?;
-    let is_revoked =
-        |id: &Id<ApiKey>| rows.iter().any(|row| row.id == *id && row.revoked.is_some());
-    match agreed.iter().any(is_revoked) {
-        true => Err(refused("one of the keys was revoked since the data was copied")),
-        false => Ok(()),
+        PEOPLE.. => Ok(Agreement::Two(agreed)),
+        _ => Err(refused("two different keys were not named")),
     }
 }
 
