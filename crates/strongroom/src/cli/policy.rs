@@ -40,8 +40,12 @@ pub(super) enum Policy {
     },
     /// Show the policy in force
     ///
-    /// Example: strongroom policy show --json
-    Show,
+    /// Example: strongroom policy show --text > policy.toml
+    Show {
+        /// The file as it was applied, comments and all
+        #[arg(long)]
+        text: bool,
+    },
     /// Cancel a policy that waits
     ///
     /// Example: strongroom policy cancel
@@ -60,7 +64,7 @@ impl Policy {
                 };
                 apply(&text, *preview, common, output).await
             }
-            Self::Show => show(common, output).await,
+            Self::Show { text } => show(*text, common, output).await,
             Self::Cancel => {
                 let call = Call::delete("/v1/policy/pending");
                 let answer = Transport::open(common).await?.call(call).await?;
@@ -148,8 +152,16 @@ fn tell_lines(difference: &Value, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn show(common: &Common, output: &Output) -> Result<(), Failure> {
+async fn show(whole: bool, common: &Common, output: &Output) -> Result<(), Failure> {
     let shown = Transport::open(common).await?.call(Call::get("/v1/policy")).await?.json()?;
+    if whole {
+        let file = shown.get("text").and_then(Value::as_str).ok_or_else(|| {
+            let detail =
+                "the file is shown to whoever may apply one; take a key whose role may `policy`";
+            Failure::new("right_missing", detail)
+        })?;
+        return output.line(file.trim_end());
+    }
     if output.is_json() {
         return output.value(&shown);
     }

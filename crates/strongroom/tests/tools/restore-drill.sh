@@ -89,9 +89,12 @@ policy = "policy.toml"
 END
 sed 's/^/  /' "$root/there/strongroom.toml"
 
-say "7. Is it ready, and is the ledger whole"
 # shellcheck disable=SC2086
-inside doctor $at_home
+quiet=1 inside policy show --text $at_home > "$root/there/policy.toml"
+quiet=1 inside policy check /there/policy.toml >/dev/null || fail "the policy shown is no policy"
+echo '  policy.toml holds the policy in force again'
+
+say "7. Is the ledger whole"
 # shellcheck disable=SC2086
 inside ledger verify $at_home
 
@@ -127,9 +130,11 @@ if inside customer show "$gone" --fields name --purpose support $at_home --key-f
     fail "the erased customer is shown"
 fi
 
-say "The next backup, and a rehearsal of it"
+say "11. The next backup, a rehearsal of it, and whether all is as it should be"
 # shellcheck disable=SC2086
 inside backup $at_home
 # shellcheck disable=SC2086
 inside restore --verify $at_home
+# shellcheck disable=SC2086
+inside doctor $at_home
 say "The drill is done"

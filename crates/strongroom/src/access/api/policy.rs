@@ -34,6 +34,8 @@ pub(super) struct PolicyView {
     pending_until: Option<String>,
     /// Business, relations, fields, purposes, roles and grants.
     policy: Value,
+    /// The file as it was applied, comments and all; only for whoever may apply one.
+    text: Option<String>,
 }
 
 /// What a policy would change or has changed.
@@ -61,7 +63,7 @@ pub(super) struct DifferenceView {
     responses((status = 200, body = PolicyView), (status = "default", body = Problem)))]
 pub(super) async fn show(
     State(desk): State<Arc<Desk>>,
-    Caller(_ctx): Caller,
+    Caller(ctx): Caller,
 ) -> Result<Json<PolicyView>, Error> {
     let authority = desk.rights.now()?;
     let applied = authority.applied()?;
@@ -70,6 +72,7 @@ pub(super) async fn show(
         since: applied.since.to_rfc3339(),
         pending_until: authority.pending.as_ref().map(|pending| pending.due.to_rfc3339()),
         policy: describe(&applied.policy),
+        text: permit(&desk, &ctx, Right::Policy).ok().map(|_| applied.text.clone()),
     }))
 }
 

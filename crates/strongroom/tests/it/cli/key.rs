@@ -145,6 +145,9 @@ fn the_server_and_the_key_file_may_stand_on_either_side_of_the_command() {
     let server = format!("http://{address}");
     let (at, with) = (["--server", &server], ["--key-file", &key]);
     let show = ["policy", "show"];
+    let file = installation.run(&[&show[..], &["--text"], &at, &with].concat());
+    assert_eq!(file.code, Some(1), "the file may say more than the policy does: {file:?}");
+    assert!(file.err.contains("may `policy`") && file.out.is_empty(), "{file:?}");
     for arguments in [[at, with, show], [at, show, with], [with, show, at], [show, at, with]] {
         let told = installation.run(&arguments.concat());
         assert_eq!(told.code, Some(0), "{arguments:?}: {told:?}");

@@ -36,6 +36,9 @@ fn what_widens_is_shown_waits_and_can_be_cancelled() {
     assert!(preview.contains("Nothing was changed"), "{preview}");
     assert!(!installation.must(&["policy", "show"]).contains("waits"));
 
+    let file = installation.must(&["policy", "show", "--text"]);
+    assert_eq!(file.trim_end(), POLICY.trim_end(), "the file can be had back");
+
     let waits = installation.must(&["policy", "apply"]);
     assert!(waits.contains("waits until"), "{waits}");
     let shown = installation.must(&["policy", "show"]);
