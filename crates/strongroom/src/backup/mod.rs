@@ -16,9 +16,9 @@ mod verbs;
 
 pub use api::routes;
 pub use jobs::{Attempts, rehearse, run_due, run_due_copies};
-pub use model::{Kind, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES, Settings, Step};
+pub use model::{Kind, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES, Settings, Step, Told};
 pub use store::{BackupRow, CheckRow};
 pub use verbs::{
-    Agreement, Latest, Made, MissingKeys, Outcome, RestoreInput, Restored, Standing, Told, Window,
+    Agreement, Latest, Made, MissingKeys, Outcome, RestoreInput, Restored, Standing, Window,
     contents, copy_newest, latest, make, remove_old, remove_old_copies, restore, standing,
 };

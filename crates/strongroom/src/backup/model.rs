@@ -24,6 +24,9 @@ pub struct Settings {
     pub command: Vec<String>,
 }
 
+/// Hears how many rows of which backup are written.
+pub type Told = Box<dyn FnMut(Kind, u64) + Send>;
+
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -14,7 +14,7 @@ use strongroom_crypto::random_array;
 
 use crate::access::{self, Desk, system_grant};
 use crate::backup::model::{
-    FORMAT, Kind, MANIFEST, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES,
+    FORMAT, Kind, MANIFEST, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES, Told,
 };
 use crate::backup::rules;
 use crate::backup::store::{self, BackupRow};
@@ -27,9 +27,6 @@ use crate::keys::{self, DEK_TABLE};
 use crate::ledger::{self, LogFacts};
 use crate::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
 use crate::policy::Right;
-
-/// Hears how many rows of which backup are written.
-pub type Told = Box<dyn FnMut(Kind, u64) + Send>;
 
 /// A pair of backups.
 pub struct Made {

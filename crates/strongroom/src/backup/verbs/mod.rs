@@ -10,7 +10,7 @@ mod restore;
 
 pub use copy::{copy_newest, remove_old_copies};
 pub use list::{Latest, Standing, latest, standing};
-pub use make::{Made, Told, make};
+pub use make::{Made, make};
 pub use read::contents;
 pub(super) use read::{load, open, pick};
 pub use remove::remove_old;

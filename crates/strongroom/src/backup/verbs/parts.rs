@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use strongroom_crypto::Sha256;
 
-use crate::backup::model::{Kind, Part};
+use crate::backup::model::{Kind, Part, Told};
 use crate::backup::rules::{self, Frame, PART_SIZE_BYTES};
-use crate::backup::verbs::make::Told;
 use crate::db::{TableShape, Value};
 use crate::error::Error;
 use crate::keys::{BackupKey, BackupWriter};
