@@ -217,6 +217,8 @@ fn what_a_kind_strips_does_not_hide_a_card_number() {
         // Nor the noughts at its end, without which this is one of 13 digits.
         ("number", "5770898.5091640"),
         ("number", "0005770898.509164"),
+        ("number", "-5770898509164.0"),
+        ("number", "-5770898.5091640"),
         ("national_id", "4111     1111     1111     1111"),
     ] {
         assert_eq!(refused(word, json!(text)).code, ValueProblemCode::CardNumber, "{word}");
