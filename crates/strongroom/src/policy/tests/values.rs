@@ -213,12 +213,12 @@ fn what_a_kind_strips_does_not_hide_a_card_number() {
     for (word, text) in [
         // A number keeps no plus sign, which would make 13 digits a telephone number.
         ("number", "+4222222222222"),
-        // More blanks than a card number has between its digits, all of them ignored.
-        // Nor the noughts at its end, without which this is one of 13 digits.
+        // Nor noughts before or after it, without which this is one of 13 digits.
         ("number", "5770898.5091640"),
         ("number", "0005770898.509164"),
         ("number", "-5770898509164.0"),
         ("number", "-5770898.5091640"),
+        // More blanks than a card number has between its digits, all of them ignored.
         ("national_id", "4111     1111     1111     1111"),
     ] {
         assert_eq!(refused(word, json!(text)).code, ValueProblemCode::CardNumber, "{word}");
