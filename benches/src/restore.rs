@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use strongroom::app::{self, App, Surroundings};
 use strongroom::backup::{self, MissingKeys, Outcome, RestoreInput};
 use strongroom::ctx::SystemClock;
-use strongroom::keys::Places;
+use strongroom::keys::{Places, Seal};
 use strongroom_crypto::{Random, SystemRandom};
 use tokio::time::Instant;
 
@@ -112,7 +112,8 @@ fn step(name: &str, folder: &Path) -> anyhow::Result<Value> {
 }
 
 async fn back_up(folder: &Path) -> anyhow::Result<(u64, u64)> {
-    let places = Places { data_folder: folder.join("data"), key_file: folder.join("seal.key") };
+    let places =
+        Places { data_folder: folder.join("data"), seal: Seal::KeyFile(folder.join("seal.key")) };
     let clock = Arc::new(SystemClock::new());
     let app = App::open(Surroundings { places, clock, random: Arc::new(SystemRandom) }).await?;
     let desk = app.desk()?;
@@ -129,7 +130,8 @@ fn restore(folder: &Path) -> anyhow::Result<(u64, u64)> {
         data: backups.clone(),
         keys: backups,
         registers: Vec::new(),
-        places: Places { data_folder: again.clone(), key_file: folder.join("seal.key") },
+        places: Places { data_folder: again.clone(), seal: Seal::KeyFile(folder.join("seal.key")) },
+        unseal: None,
         register_as_of: None,
         agreed_by: Vec::new(),
         missing_keys: MissingKeys::Refuse,

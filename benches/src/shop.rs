@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use strongroom::access::AsOperator;
 use strongroom::app::{App, Surroundings, initialise};
 use strongroom::ctx::SystemClock;
-use strongroom::keys::Places;
+use strongroom::keys::{Places, Seal};
 use strongroom::router::router;
 use strongroom_crypto::SystemRandom;
 use tokio::task::JoinSet;
@@ -97,7 +97,8 @@ async fn imported(folder: &Path, customers: usize) -> anyhow::Result<(App, Route
 }
 
 fn surroundings(folder: &Path) -> Surroundings {
-    let places = Places { data_folder: folder.join("data"), key_file: folder.join("seal.key") };
+    let places =
+        Places { data_folder: folder.join("data"), seal: Seal::KeyFile(folder.join("seal.key")) };
     Surroundings { places, clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
 }
 

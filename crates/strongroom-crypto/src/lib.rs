@@ -1,7 +1,7 @@
 //! The sealed room: bytes and keys, and nothing else.
 //!
-//! Every cipher, hash and signature of Strongroom is reached through this crate, and every one of
-//! them is computed by `aws-lc-rs`; what is written here is how they are put together
+//! Every cipher, hash and signature of Strongroom is reached through this crate, and all but one
+//! are computed by `aws-lc-rs` (Argon2id comes from `argon2`); what is written here is how they are put together
 //! (`specs/crypto.md`, sections "Keys" and "Sealed record"). It does no I/O, reads no clock, knows
 //! no database, and gets its randomness as an argument.
 //!
@@ -22,7 +22,9 @@ mod plain;
 mod random;
 mod record;
 mod shared;
+mod shares;
 mod sign;
+mod stretch;
 #[cfg(test)]
 mod vectors;
 mod wrap;
@@ -38,5 +40,7 @@ pub use record::{
     seal_record,
 };
 pub use shared::SharedSecret;
+pub use shares::{SHARES_COUNT, Share, ShareError, combine_shares, split_key};
 pub use sign::{SigningKey, VerifyingKey};
+pub use stretch::Stretch;
 pub use wrap::{WRAP_SIZE_BYTES_MAX, unwrap_key, wrap};

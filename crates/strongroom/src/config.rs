@@ -2,6 +2,7 @@
 //! changes a setting, and a key nobody knows is an error, because a misspelt safeguard is none.
 
 mod roads;
+mod seal;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use crate::error::Error;
 
 pub use roads::{Acme, OwnCa, Proxy, Tls, TlsFiles};
+pub use seal::{SealKind, Sealing};
 pub use secrets::read_secret;
 
 /// How this installation runs. Every path is absolute.
@@ -23,8 +25,10 @@ pub use secrets::read_secret;
 pub struct Config {
     /// The folder of `strongroom.db` and `keys.db`.
     pub data_dir: PathBuf,
-    /// The file that the seal of the root key is read from.
-    pub key_file: PathBuf,
+    /// The file that the seal of the root key is read from, unless `seal` says how else.
+    pub key_file: Option<PathBuf>,
+    /// What opens the installation instead of a key file.
+    pub seal: Option<Sealing>,
     /// The data policy that `policy apply` reads.
     pub policy: PathBuf,
     /// Where to serve; beyond the loopback only with `tls`.
@@ -204,7 +208,8 @@ impl Config {
             }
             *setting = folder.join(&*setting);
         }
-        if let Some(problem) = config.backup.problem() {
+        let seal = seal::problem(config.key_file.as_deref(), config.seal.as_ref());
+        if let Some(problem) = config.backup.problem().or(seal.map(str::to_owned)) {
             return Err(bad_config(&path, &problem));
         }
         let proxy = config.proxy.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
@@ -219,10 +224,12 @@ impl Config {
     fn paths(&mut self) -> Vec<(&'static str, &mut PathBuf)> {
         let mut paths = vec![
             ("data_dir", &mut self.data_dir),
-            ("key_file", &mut self.key_file),
             ("policy", &mut self.policy),
             ("backup.to", &mut self.backup.to),
         ];
+        paths.extend(self.key_file.as_mut().map(|path| ("key_file", path)));
+        let sealing = self.seal.as_mut().and_then(|seal| seal.file.as_mut());
+        paths.extend(sealing.map(|path| ("seal.file", path)));
         if let Some(tls) = &mut self.tls {
             paths.extend(tls.paths());
         }
@@ -313,7 +320,7 @@ mod tests {
     fn a_small_file_is_enough() {
         let config = read(SMALL).unwrap();
         assert_eq!(config.listen, "127.0.0.1:8720".parse().unwrap());
-        assert_eq!(config.key_file, Path::new("/etc/strongroom/key"));
+        assert_eq!(config.key_file.as_deref(), Some(Path::new("/etc/strongroom/key")));
         assert_eq!(config.tls, None);
         assert!(config.backup.to.is_absolute() && config.backup.to.ends_with("backups"));
         assert_eq!(config.backup.every_minutes, 60);

@@ -11,13 +11,16 @@ use std::thread::JoinHandle;
 
 use strongroom_crypto::Random;
 
-use crate::access::{Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, raise_finding};
+use crate::access::{
+    Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, announce_seal, close_finding,
+    raise_finding,
+};
 use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, Stall, migrate};
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
-use crate::keys::{self, Places};
+use crate::keys::{self, Places, Rehearsed, Seal};
 use crate::ledger::{Published, Verifications};
 use crate::meter::Meter;
 use crate::{ledger, vault};
@@ -72,10 +75,32 @@ pub fn restore(
     backup::restore(input, clock.now(), random, told)
 }
 
+/// Looks whether two shares open every key of an installation, and changes nothing.
+pub fn rehearse_recovery(places: &Places) -> Result<Rehearsed, Error> {
+    let _lock = lock(&places.data_folder)?;
+    keys::rehearse(places)
+}
+
+/// Puts another seal in place of the one that opens an installation. Who did it, and by what, stands in
+/// the log first.
+pub async fn reseal(surroundings: Surroundings, to: &Seal, ctx: &Ctx) -> Result<(), Error> {
+    let (places, random) = (surroundings.places.clone(), Arc::clone(&surroundings.random));
+    let verb = match places.seal {
+        Seal::Shares(_) => "recovery.use",
+        _ => "seal.change",
+    };
+    let app = App::open(surroundings).await?;
+    announce_seal(&*app.desk()?, ctx, verb).await?;
+    drop(app);
+    let _lock = lock(&places.data_folder)?;
+    keys::reseal(&places, to, random.as_ref())
+}
+
 impl App {
     /// Opens an installation, finishes what a crash left half done, and is ready to serve.
     pub async fn open(surroundings: Surroundings) -> Result<Self, Error> {
         let Surroundings { places, clock, random } = surroundings;
+        let is_key_file = matches!(places.seal, Seal::KeyFile(_));
         let folder = places.data_folder.clone();
         if !folder.is_dir() {
             let detail = "the data folder is not there; `strongroom init` makes a new installation";
@@ -129,7 +154,7 @@ impl App {
             data_folder: folder,
             _lock: lock,
         };
-        app.start_up().await?;
+        app.start_up(is_key_file).await?;
         Ok(app)
     }
 
@@ -148,7 +173,7 @@ impl App {
         Ctx::system(job, desk.now(), Arc::clone(&desk.random))
     }
 
-    async fn start_up(&self) -> Result<(), Error> {
+    async fn start_up(&self, is_key_file: bool) -> Result<(), Error> {
         let desk = self.desk()?;
         vault::refuse_returned_keys(&desk).await?;
         let ctx = Self::job_ctx(&desk, "start")?;
@@ -157,7 +182,21 @@ impl App {
             return raise(&desk, &ctx, kind, RIGHTS_ALTERED).await;
         }
         vault::finish_begun(&desk, &ctx).await?;
-        raise(&desk, &ctx, FindingKind::KeyFileOnly, KEY_FILE_ONLY).await
+        let stands = |holds: bool, kind, detail| (holds, kind, detail);
+        for (holds, kind, detail) in [
+            stands(is_key_file, FindingKind::KeyFileOnly, KEY_FILE_ONLY),
+            stands(
+                desk.keyring.recovery_set()?.is_none(),
+                FindingKind::RecoveryMissing,
+                RECOVERY_MISSING,
+            ),
+        ] {
+            match holds {
+                true => raise(&desk, &ctx, kind, detail).await?,
+                false => close_finding(&desk, &ctx, "start", kind).await?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -217,9 +256,12 @@ fn folder_unusable(_folder: &Path, cause: std::io::Error) -> Error {
     Error::unavailable("data_folder_unusable", detail).caused_by(cause)
 }
 
-const KEY_FILE_ONLY: &str = "everything is sealed under one key file: whoever loses it loses every customer's data, and \
-     whoever copies it together with the data can read all of it. Keep a copy of the key file in a \
-     safe place, away from the backups of the data";
+const KEY_FILE_ONLY: &str = "what opens the data lies in the clear on this machine: whoever steals the whole disk, or copies \
+     the key file together with the data, reads every customer. `strongroom recover seal` puts a \
+     passphrase or a credential of systemd in its place";
+const RECOVERY_MISSING: &str = "there are no recovery shares: whoever loses the key file, the credential or the passphrase loses \
+     every customer's data, and nobody can bring it back. `strongroom recover shares --shares-to DIR` \
+     makes three; any two of them are the way back";
 const RIGHTS_ALTERED: &str = "rows that confer or limit rights were changed in the database by other hands: a key, a policy, \
      a hold or the register of erasures. No right is honoured until the data is restored; find out \
      who can write to the database";

@@ -175,8 +175,8 @@ fn in_stage(
     random: &dyn strongroom_crypto::Random,
     grant: &SystemGrant,
 ) -> Result<Seen, Error> {
-    let data = open(&pick(to, Kind::Data)?, Kind::Data, |_, _| keyring.backup_key())?;
-    let keys = open(&pick(to, Kind::Keys)?, Kind::Keys, |_, _| keyring.backup_key())?;
+    let data = open(&pick(to, Kind::Data)?, Kind::Data, |_, wrapped| keyring.backup_keys(wrapped))?;
+    let keys = open(&pick(to, Kind::Keys)?, Kind::Keys, |_, wrapped| keyring.backup_keys(wrapped))?;
     let mut deks = 0;
     load(&keys, "keys", |table, _| {
         deks += u64::from(table.name == DEK_TABLE);

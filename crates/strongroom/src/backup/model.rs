@@ -146,9 +146,16 @@ pub(super) struct Unverified {
 }
 
 impl Unverified {
-    /// The manifest, if we wrote it.
-    pub(super) fn verify(self, key: &BackupKey) -> Option<Manifest> {
-        key.is_ours(self.body.as_bytes(), &self.mac).then_some(self.manifest)
+    /// The manifest, if we wrote it, and which of the keys it was written with.
+    pub(super) fn verify(self, keys: Vec<BackupKey>) -> Option<(Manifest, BackupKey)> {
+        let mut keys = keys.into_iter();
+        let key = keys.find(|key| key.is_ours(self.body.as_bytes(), &self.mac))?;
+        Some((self.manifest, key))
+    }
+
+    /// The root key as the manifest carries it; not believed yet.
+    pub(super) fn wrapped_root(&self) -> Option<Vec<u8>> {
+        data_encoding::BASE64.decode(self.manifest.wrapped_root.as_bytes()).ok()
     }
 }
 

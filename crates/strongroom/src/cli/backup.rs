@@ -17,13 +17,15 @@ use crate::backup::{
 use crate::cli::Common;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, warn};
+use crate::cli::recover::refuse_taken;
+use crate::cli::seal;
 use crate::cli::serve;
 use crate::cli::transport::{Call, Transport};
 use crate::config::{Config, read_secret};
-use crate::ctx::{Actor, Ctx, SystemClock};
+use crate::ctx::{Actor, Ctx, SystemClock, Time};
 use crate::error::Error;
 use crate::id::Id;
-use crate::keys::Places;
+use crate::keys::{Places, Seal};
 
 /// Make a pair of backups: one of the data, one of the keys, both sealed
 ///
@@ -50,7 +52,7 @@ enum BackupCommand {
     List,
 }
 
-/// Bring an installation back from its two backups and its key file
+/// Bring an installation back from its two backups and what opens it, or two recovery shares
 ///
 /// Into the data folder that the configuration names, or `--to`; it must be empty. What any register of
 /// erasures that can be reached calls erased stays erased, every API key is off until it is switched on
@@ -68,9 +70,13 @@ pub(super) struct Restore {
     /// The empty data folder, instead of the one in the configuration
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
-    /// The key file of the installation, instead of the one in the configuration
+    /// The key file of the installation, instead of what the configuration names; with `--share`, the
+    /// new one to be made
     #[arg(long, value_name = "FILE")]
     seal_key: Option<PathBuf>,
+    /// A recovery share, twice for two of them, where what opened the installation is lost
+    #[arg(long, value_name = "FILE")]
+    share: Vec<PathBuf>,
     /// Another key backup whose register of erasures counts too; several times for several
     #[arg(long, value_name = "DIR")]
     register: Vec<PathBuf>,
@@ -91,7 +97,7 @@ pub(super) struct Restore {
     #[arg(long)]
     preview: bool,
     /// Rehearse: restore the newest backup beside the installation on this machine, look, throw it away
-    #[arg(long, conflicts_with_all = ["data", "keys", "to", "preview"])]
+    #[arg(long, conflicts_with_all = ["data", "keys", "to", "preview", "share"])]
     verify: bool,
 }
 
@@ -207,17 +213,16 @@ impl Restore {
 
     fn input(&self, common: &Common) -> Result<RestoreInput, Failure> {
         let needed = || Failure::usage("`restore` needs `--data` and `--keys`");
-        // An empty machine may have no configuration yet.
-        let (to, key_file) = match (&self.to, &self.seal_key) {
-            (Some(to), Some(key_file)) => (to.clone(), key_file.clone()),
-            _ => {
-                let config = Config::read(&common.config)?;
-                let to = self.to.clone().unwrap_or(config.data_dir);
-                (to, self.seal_key.clone().unwrap_or(config.key_file))
-            }
+        let unseal = match self.share.as_slice() {
+            [] => None,
+            files => Some(seal::shares(files)?),
         };
-        let places = Places { data_folder: std::path::absolute(to)?, key_file };
+        let places = self.places(common)?;
+        if unseal.is_some() && !self.preview {
+            refuse_taken(&places.seal)?;
+        }
         Ok(RestoreInput {
+            unseal,
             data: self.data.clone().ok_or_else(needed)?,
             keys: self.keys.clone().ok_or_else(needed)?,
             registers: self.register.clone(),
@@ -230,6 +235,26 @@ impl Restore {
             },
             outcome: if self.preview { Outcome::Discard } else { Outcome::Keep },
         })
+    }
+
+    /// The folder to fill, and what opens the installation afterwards. An empty machine may have no
+    /// configuration yet.
+    fn places(&self, common: &Common) -> Result<Places, Failure> {
+        if let (Some(to), Some(key_file)) = (&self.to, &self.seal_key) {
+            let seal = Seal::KeyFile(key_file.clone());
+            return Ok(Places { data_folder: std::path::absolute(to)?, seal });
+        }
+        let config = Config::read(&common.config)?;
+        let mut places = match &self.seal_key {
+            Some(path) => {
+                Places { data_folder: config.data_dir, seal: Seal::KeyFile(path.clone()) }
+            }
+            None => seal::places(&config)?,
+        };
+        if let Some(to) = &self.to {
+            places.data_folder = std::path::absolute(to)?;
+        }
+        Ok(places)
     }
 
     fn agreements(&self) -> Result<Vec<Zeroizing<String>>, Failure> {
@@ -349,18 +374,15 @@ pub(super) fn settings(config: &Config) -> Settings {
     }
 }
 
-fn operator(app: &App) -> Result<Ctx, Failure> {
+pub(super) fn operator(app: &App) -> Result<Ctx, Failure> {
     let desk = app.desk()?;
-    let now = desk.now();
-    let request = Id::time_ordered(now, desk.random.as_ref()).map_err(crate::error::Error::from)?;
-    Ok(Ctx {
-        actor: Actor::Operator,
-        network: None,
-        now,
-        request,
-        rng: Arc::clone(&desk.random),
-        claim: None,
-    })
+    operator_at(desk.now(), Arc::clone(&desk.random))
+}
+
+/// The same where nothing is open yet.
+pub(super) fn operator_at(now: Time, rng: Arc<dyn Random>) -> Result<Ctx, Failure> {
+    let request = Id::time_ordered(now, rng.as_ref()).map_err(Error::from)?;
+    Ok(Ctx { actor: Actor::Operator, network: None, now, request, rng, claim: None })
 }
 
 /// Moves on a terminal; elsewhere, and for programs, there is nothing to see.

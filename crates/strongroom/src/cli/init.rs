@@ -15,10 +15,10 @@ use strongroom_crypto::SystemRandom;
 use crate::app::{Surroundings, initialise};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
-use crate::cli::tls;
-use crate::config::OwnCa;
+use crate::cli::{recover, serve, tls};
+use crate::config::{Config, OwnCa};
 use crate::ctx::SystemClock;
-use crate::keys::Places;
+use crate::keys::{Places, Seal};
 use crate::web::HostName;
 
 use answers::{Answers, Flags, RoadTo};
@@ -34,6 +34,9 @@ pub(super) struct Init {
     /// Where to make it; made if it is not there
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+    /// The folder of the three recovery shares, one file for each holder; asked for on a terminal
+    #[arg(long, value_name = "DIR")]
+    shares_to: Option<PathBuf>,
     #[command(flatten)]
     flags: Flags,
 }
@@ -44,14 +47,16 @@ pub(super) struct Made {
     pub(super) config: PathBuf,
     /// The data policy.
     pub(super) policy: PathBuf,
-    /// The data folder and the key file.
+    /// The data folder and what opens it.
     pub(super) places: Places,
+    /// The key file.
+    pub(super) key_file: PathBuf,
     /// Whether the policy was there before.
     kept_policy: bool,
 }
 
 impl Init {
-    pub(super) fn run(&self, output: &Output) -> Result<(), Failure> {
+    pub(super) async fn run(&self, output: &Output) -> Result<(), Failure> {
         let dir = std::path::absolute(&self.dir)?;
         refuse_taken(&Made::at(&self.dir))?;
         let is_asked = self.flags.may_ask()
@@ -65,24 +70,50 @@ impl Init {
         };
         let made = make_as(&self.dir, &answers)?;
         if output.is_json() {
-            return output.value(&json!({
+            output.value(&json!({
                 "config": made.config,
                 "data_dir": made.places.data_folder,
-                "key_file": made.places.key_file,
+                "key_file": made.key_file,
                 "policy": made.policy,
-            }));
+            }))?;
+        } else {
+            tell(&made, &answers, self.dir == Path::new("."), output)?;
+            tell_road(&dir, &answers.road, output)?;
         }
-        tell(&made, &answers, self.dir == Path::new("."), output)?;
-        tell_road(&dir, &answers.road, output)
+        self.shares(&made, is_asked, output).await
+    }
+}
+
+impl Init {
+    /// The way back, where there is somebody to take it.
+    async fn shares(&self, made: &Made, is_asked: bool, output: &Output) -> Result<(), Failure> {
+        if !is_asked && self.shares_to.is_none() {
+            return output
+                .words(&format!("\nThere is no way back yet if the key file is lost: {LATER}"));
+        }
+        let app = serve::open(&Config::read(&made.config)?).await?;
+        output.words("")?;
+        // A program has read its one answer already.
+        let told = (!output.is_json()).then_some(output);
+        match recover::hand_out(&app, self.shares_to.as_deref(), told).await {
+            // The installation is there; who went away in between makes them later.
+            Err(unseen) if self.shares_to.is_none() => {
+                output.words(&format!("\n\n{}: {LATER}", unseen.sentence()))
+            }
+            handed => handed,
+        }
     }
 }
 
 impl Made {
     fn at(dir: &Path) -> Self {
+        let key_file = dir.join("strongroom.key");
+        let seal = Seal::KeyFile(key_file.clone());
         Self {
             config: dir.join("strongroom.toml"),
             policy: dir.join("policy.toml"),
-            places: Places { data_folder: dir.join("data"), key_file: dir.join("strongroom.key") },
+            places: Places { data_folder: dir.join("data"), seal },
+            key_file,
             kept_policy: dir.join("policy.toml").exists(),
         }
     }
@@ -94,7 +125,7 @@ pub(super) fn make(dir: &Path) -> Result<Made, Failure> {
 }
 
 fn refuse_taken(made: &Made) -> Result<(), Failure> {
-    for path in [&made.config, &made.places.data_folder, &made.places.key_file] {
+    for path in [&made.config, &made.places.data_folder, &made.key_file] {
         if path.exists() {
             let sentence = format!(
                 "`{}` is there already; nothing was changed. Choose another folder with `--dir`",
@@ -217,11 +248,11 @@ fn tell(made: &Made, answers: &Answers, is_here: bool, output: &Output) -> Resul
         row(&made.config, "how it runs"),
         row(&made.policy, &format!("what is kept about customers and who may look: {policy}")),
         row(&made.places.data_folder, "the data, sealed"),
-        row(&made.places.key_file, "the key that opens it"),
+        row(&made.key_file, "the key that opens it"),
     ])?;
     output.line(&format!(
-        "\nWhoever loses the key file loses every customer's data; nobody can bring it back. Copy it\n\
-         to a safe place now, away from the copies of the data folder.\n\n\
+        "\nWhoever has the key file and the data reads every customer. Keep a copy of it in a safe place,\n\
+         away from the copies of the data folder.\n\n\
          Next:\n\
          \x20 1. Look through the policy and apply it:  strongroom policy apply{option}\n\
          \x20 2. Make a key for your first program:     strongroom key new --name {name} --role {role} \
@@ -253,6 +284,8 @@ pub(super) fn create_new(path: &Path) -> Result<File, Failure> {
 fn cannot(path: &Path, what: &str, cause: &std::io::Error) -> Failure {
     Failure::new("input_output", format!("`{}` {what}: {cause}", path.display()))
 }
+
+const LATER: &str = "make three recovery shares with\nstrongroom recover shares --shares-to DIR";
 
 const LOCAL: &str = "127.0.0.1:8720";
 

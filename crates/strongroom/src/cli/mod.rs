@@ -19,7 +19,9 @@ mod log;
 mod output;
 mod places;
 mod policy;
+mod recover;
 mod road;
+mod seal;
 mod send;
 mod serve;
 mod share;
@@ -33,6 +35,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use self::failure::Failure;
 use self::output::Output;
@@ -46,6 +49,7 @@ pub fn run() -> ExitCode {
         Err(told) => return refuse(&told),
     };
     log::start(&arguments);
+    harden();
     let output = Output::new(arguments.common.json);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -54,6 +58,20 @@ pub fn run() -> ExitCode {
     match runtime.block_on(dispatch(&arguments, &output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output::tell(&failure, &output),
+    }
+}
+
+/// Keys and values are in this process's memory: no other process of the same user reads it, and a crash
+/// writes none of it to a file.
+fn harden() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = setrlimit(Resource::Core, none);
+    let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if limited.and(hidden).is_err() {
+        tracing::warn!(
+            "this system does not let a program keep its memory out of core dumps: turn them off \
+             (`ulimit -c 0`)"
+        );
     }
 }
 
@@ -134,6 +152,7 @@ enum Command {
     Serve(serve::Serve),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Recover(recover::Recover),
     #[command(subcommand)]
     Tls(tls::Tls),
     #[command(subcommand)]
@@ -190,10 +209,11 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
     common.check()?;
     match &arguments.command {
         Command::Demo(demo) => demo.run(output).await,
-        Command::Init(init) => init.run(output),
+        Command::Init(init) => init.run(output).await,
         Command::Serve(serve) => serve.run(common, output).await,
         Command::Backup(backup) => backup.run(common, output).await,
         Command::Restore(restore) => restore.run(common, output).await,
+        Command::Recover(recover) => recover.run(common, output).await,
         Command::Tls(tls) => tls.run(common, output),
         Command::Policy(policy) => policy.run(common, output).await,
         Command::Key(key) => key.run(common, output).await,

@@ -19,10 +19,10 @@ use crate::cli::backup;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::road::{Road, Watch};
+use crate::cli::seal;
 use crate::config::Config;
 use crate::ctx::SystemClock;
 use crate::error::Error;
-use crate::keys::Places;
 use crate::outlets::Connections;
 use crate::web::{self, Listen, Numbers};
 use crate::webhooks::Couriers;
@@ -76,7 +76,7 @@ impl Serve {
 
 /// Opens the installation that a configuration names.
 pub(super) async fn open(config: &Config) -> Result<App, Failure> {
-    let places = Places { data_folder: config.data_dir.clone(), key_file: config.key_file.clone() };
+    let places = seal::places(config)?;
     let clock = Arc::new(SystemClock::new());
     Ok(App::open(Surroundings { places, clock, random: Arc::new(SystemRandom) }).await?)
 }

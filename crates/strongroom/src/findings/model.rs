@@ -24,12 +24,14 @@ pub enum FindingKind {
     HoldingOverdue,
     /// An API key ends soon, and its program with it.
     KeyEnding,
-    /// Losing the key file loses everything.
+    /// What opens the installation lies in the clear on its machine.
     KeyFileOnly,
     /// A customer's key is not there although nobody erased it.
     KeyMissing,
     /// `ledger verify` saw something that does not fit.
     LedgerFlaw,
+    /// There are no recovery shares: who loses what opens the installation loses everything.
+    RecoveryMissing,
     /// The data was restored: what a person has to look at before all is as before.
     Restored,
     /// An outlet cannot reach its vendor.
@@ -48,7 +50,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -61,6 +63,7 @@ impl FindingKind {
         Self::KeyFileOnly,
         Self::KeyMissing,
         Self::LedgerFlaw,
+        Self::RecoveryMissing,
         Self::Restored,
         Self::OutletUnreachable,
         Self::RightsAltered,
@@ -85,6 +88,7 @@ impl FindingKind {
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",
+            Self::RecoveryMissing => "recovery_missing",
             Self::Restored => "restored",
             Self::OutletUnreachable => "outlet_unreachable",
             Self::RightsAltered => "rights_altered",

@@ -10,7 +10,6 @@ mod store;
 mod tests;
 mod verbs;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,16 +19,16 @@ use strongroom_crypto::{
 };
 
 use crate::ctx::{Destruction, NewKey, Time};
-use crate::db::{
-    CHECKPOINT_BUSY, Checkpointer, Connection, Database, Durability, Snapshot, Stall, migrate,
-};
+use crate::db::{CHECKPOINT_BUSY, Checkpointer, Connection, Database, Durability, Snapshot};
 use crate::error::Error;
 
 use model::Unsealed;
-pub use model::{ABOUT, CORE, KeyBinding, KeyHandle, Permit, Source, Versions};
+pub use model::{ABOUT, CORE, Credential, KeyBinding, KeyHandle, Permit, Seal, Source, Versions};
 pub use store::{Anchor, DEK_TABLE, newest_schema};
+use verbs::write_key;
 pub use verbs::{
-    BackupKey, BackupReader, BackupWriter, KeyReader, backup_key, empty_store, settle,
+    BackupKey, BackupReader, BackupWriter, KeyReader, MadeShares, Rehearsed, backup_keys, create,
+    empty_store, open, rehearse, reseal, settle,
 };
 
 /// Every key of an installation, and the file they live in.
@@ -44,12 +43,13 @@ pub struct Keyring {
     random: Arc<dyn Random>,
 }
 
-/// Where the keys are, and what unseals them.
+/// Where the keys are, and what opens them.
+#[derive(Clone)]
 pub struct Places {
     /// The data folder, which holds keys.db.
     pub data_folder: PathBuf,
-    /// The key file, outside of it.
-    pub key_file: PathBuf,
+    /// What opens them.
+    pub seal: Seal,
 }
 
 /// Whether a data key was found.
@@ -58,52 +58,6 @@ pub enum Found {
     Key(KeyHandle),
     /// keys.db does not have it. Whether that is an erasure only the register can say.
     Missing,
-}
-
-/// Makes everything fresh: the key file, keys.db, and every key of the installation.
-pub fn create(places: &Places, random: Arc<dyn Random>) -> Result<(), Error> {
-    store::key_file::create(&places.key_file, random.as_ref())?;
-    let provider = store::key_file::read(&places.key_file, &places.data_folder)?;
-    let mut db = Connection::open(&keys_path(&places.data_folder), Durability::Durable)?;
-    migrate(&mut db, store::MIGRATIONS)?;
-    let installation = strongroom_crypto::random_array(random.as_ref())?;
-    db.begin()?;
-    store::write_installation(&mut db, &installation)?;
-    let root = SecretKey::generate(random.as_ref())?;
-    write_key(&mut db, random.as_ref(), &installation, &provider, ROOT, &root)?;
-    for name in [KEK_1, ROW, INDEX, SUBJECT, SETS, SIGNING] {
-        let key = SecretKey::generate(random.as_ref())?;
-        write_key(&mut db, random.as_ref(), &installation, &root, name, &key)?;
-    }
-    db.commit()
-}
-
-/// Opens keys.db and unseals it.
-pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> {
-    let path = keys_path(&places.data_folder);
-    if !path.exists() {
-        let detail = "there is no keys.db in the data folder; `strongroom init` makes a new \
-                      installation, a restore brings an old one back";
-        return Err(Error::unavailable("not_initialised", detail));
-    }
-    let mut db = Connection::open(&path, Durability::Durable)?;
-    migrate(&mut db, store::MIGRATIONS)?;
-    let installation = store::read_installation(&mut db)?
-        .ok_or_else(|| Error::unavailable("not_initialised", "keys.db is empty"))?;
-    let provider = store::key_file::read(&places.key_file, &places.data_folder)?;
-    let unsealed = unseal(&mut db, installation, &provider)?;
-    let first = || (1, rules::first_origin(&installation));
-    Ok(Keyring {
-        incarnation: store::read_incarnation(&mut db)?.unwrap_or_else(first),
-        installation,
-        unsealed: RwLock::new(Some(Arc::new(unsealed))),
-        writer: Mutex::new(db),
-        // Nothing reads keys.db for long.
-        readers: Database::over(&path, Stall::default()),
-        checkpointer: Checkpointer::start(path.clone())?,
-        path,
-        random,
-    })
 }
 
 impl Keyring {
@@ -243,16 +197,12 @@ impl Keyring {
         anchor: Option<&Anchor>,
         now: Time,
     ) -> Result<(), Error> {
-        let mut db = self.writer();
-        db.begin()?;
-        let written = store::put_pending(&mut db, keys, now)
-            .and_then(|()| anchor.map_or(Ok(()), |anchor| store::write_anchor(&mut db, anchor)))
-            .and_then(|()| db.commit());
-        match written {
-            Ok(()) => self.checkpointer.batch_written(),
-            Err(_) => self.reopen(&mut db)?,
-        }
-        written
+        self.write(&mut self.writer(), |db| {
+            store::put_pending(db, keys, now)?;
+            anchor.map_or(Ok(()), |anchor| store::write_anchor(db, anchor))
+        })?;
+        self.checkpointer.batch_written();
+        Ok(())
     }
 
     /// The newest checkpoint this store has seen.
@@ -277,17 +227,9 @@ impl Keyring {
     }
 
     fn delete(&self, destruction: &Destruction) -> Result<u64, Error> {
-        let mut db = self.writer();
-        db.begin()?;
-        let deks = destruction.deks().iter();
-        let deleted = deks
-            .map(|dek| store::destroy(&mut db, dek))
-            .sum::<Result<u64, Error>>()
-            .and_then(|rows| db.commit().map(|()| rows));
-        if deleted.is_err() {
-            self.reopen(&mut db)?;
-        }
-        deleted
+        self.write(&mut self.writer(), |db| {
+            destruction.deks().iter().map(|dek| store::destroy(db, dek)).sum()
+        })
     }
 
     /// Cuts the write-ahead log to nothing, on a connection of its own: whoever cuts keeps every writer
@@ -319,6 +261,20 @@ impl Keyring {
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Several writes that count together or not at all.
+    fn write<T>(
+        &self,
+        db: &mut Connection,
+        writes: impl FnOnce(&mut Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        db.begin()?;
+        let written = writes(db).and_then(|done| db.commit().map(|()| done));
+        if written.is_err() {
+            self.reopen(db)?;
+        }
+        written
     }
 
     /// After a write that failed, a fresh connection and a log file copied whole: what the old
@@ -353,69 +309,11 @@ impl Keyring {
         let key = SecretKey::generate(self.random.as_ref())?;
         let name = format!("{MONTH}{month}");
         let random = self.random.as_ref();
-        write_key(&mut self.writer(), random, &self.installation, &keys.root, &name, &key)?;
+        write_key(&mut self.writer(), random, &self.installation, (&keys.root, &name), &key)?;
         let key = Arc::new(key);
         months.insert(month.to_owned(), Arc::clone(&key));
         Ok(key)
     }
-}
-
-fn unseal(
-    db: &mut Connection,
-    installation: [u8; 16],
-    provider: &SecretKey,
-) -> Result<Unsealed, Error> {
-    let mut wrapped: BTreeMap<String, Vec<u8>> = store::read_named(db)?.into_iter().collect();
-    let mut take = |under: &SecretKey, name: &str| -> Result<SecretKey, Error> {
-        let bytes = wrapped.remove(name).ok_or_else(wrong_key_file)?;
-        unwrap_named(&installation, under, name, &bytes)
-    };
-    let root = take(provider, ROOT)?;
-    let signing = SigningKey::from_seed(&take(&root, SIGNING)?)?;
-    let mut keys = Unsealed {
-        keks: BTreeMap::from([(1, take(&root, KEK_1)?)]),
-        row: take(&root, ROW)?,
-        index: take(&root, INDEX)?,
-        subject: take(&root, SUBJECT)?,
-        sets: take(&root, SETS)?,
-        signing,
-        months: Mutex::default(),
-        root,
-    };
-    let mut months = BTreeMap::new();
-    for (name, bytes) in &wrapped {
-        if let Some(month) = name.strip_prefix(MONTH) {
-            let key = unwrap_named(&installation, &keys.root, name, bytes)?;
-            months.insert(month.to_owned(), Arc::new(key));
-        }
-    }
-    keys.months = Mutex::new(months);
-    Ok(keys)
-}
-
-fn unwrap_named(
-    installation: &[u8; 16],
-    under: &SecretKey,
-    name: &str,
-    wrapped: &[u8],
-) -> Result<SecretKey, Error> {
-    let aad = rules::name_binding(installation, name);
-    let plain =
-        strongroom_crypto::unwrap_key(under, &aad, wrapped).map_err(|_| wrong_key_file())?;
-    Ok(SecretKey::from_plain(&plain)?)
-}
-
-fn write_key(
-    db: &mut Connection,
-    random: &dyn Random,
-    installation: &[u8; 16],
-    under: &SecretKey,
-    name: &str,
-    key: &SecretKey,
-) -> Result<(), Error> {
-    let aad = rules::name_binding(installation, name);
-    let plain = Plain::copy_of(key.expose_bytes());
-    store::write_named(db, name, strongroom_crypto::wrap(under, random, &aad, &plain)?)
 }
 
 /// 128 bits of a MAC: enough that no two values meet by chance, half the index.
@@ -433,12 +331,6 @@ fn no_kek() -> Error {
     Error::unavailable("tampered", "a data key names a wrapping key that this installation lacks")
 }
 
-fn wrong_key_file() -> Error {
-    let detail = "the key file does not open this keys.db: it belongs to another installation, or \
-                  keys.db is damaged; put back the right one";
-    Error::unavailable("wrong_key_file", detail)
-}
-
 /// How long the anchor in keys.db may lag behind the log, in ms.
 pub const ANCHOR_AGE_MS_MAX: i64 = 60_000;
 
@@ -448,13 +340,6 @@ const CUTS_MAX: usize = 60;
 /// Room for the writers that a cut keeps out.
 const CUT_PAUSE: Duration = Duration::from_millis(60);
 
-const ROOT: &str = "root";
-const KEK_1: &str = "kek/1";
-const ROW: &str = "row";
-const INDEX: &str = "index";
-const SUBJECT: &str = "subject";
-const SETS: &str = "sets";
-const SIGNING: &str = "signing";
 const MONTH: &str = "month/";
 const ROW_LABEL: &str = "strongroom/row/v1";
 const INDEX_LABEL: &str = "strongroom/index/v1";

@@ -1,5 +1,7 @@
 //! Keys as the rooms above may hold them: handles that do, and never show.
 
+mod seal;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,10 +12,18 @@ use strongroom_crypto::{
 use crate::ctx::{Grant, SystemGrant};
 use crate::error::Error;
 
+pub use seal::{Credential, Seal};
+pub(super) use seal::{Recovery, SealedRoot};
+
 /// Every key of an installation, while it is unsealed. Dropping it wipes them.
 pub(super) struct Unsealed {
     /// Key-encryption keys by version; the last one wraps new keys.
     pub(super) keks: BTreeMap<u32, SecretKey>,
+    /// What opens the root: kept to seal a new root, and to open backups made under an older
+    /// one. None where two shares opened it.
+    pub(super) provider: Option<SecretKey>,
+    /// What opened it before: backups from then are opened with it.
+    pub(super) formers: Vec<SecretKey>,
     /// Root: wraps all keys below, kept to wrap keys that are made later.
     pub(super) root: SecretKey,
     /// MACs rows of authority, budgets, and API keys.

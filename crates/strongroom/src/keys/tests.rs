@@ -27,7 +27,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let data_folder = folder.path().join("data");
         std::fs::create_dir(&data_folder).unwrap();
-        let places = Places { data_folder, key_file: folder.path().join("seal.key") };
+        let places = Places { data_folder, seal: Seal::KeyFile(folder.path().join("seal.key")) };
         create(&places, Arc::new(SystemRandom)).unwrap();
         let keyring = Arc::new(open(&places, random).unwrap());
         Self { places, keyring, _folder: folder }
@@ -48,6 +48,13 @@ impl House {
             Ok(Found::Missing) => "missing".to_owned(),
             Err(error) => error.code.to_owned(),
         }
+    }
+}
+
+fn key_file_of(places: &Places) -> &Path {
+    match &places.seal {
+        Seal::KeyFile(path) => path,
+        _ => panic!("it has no key file"),
     }
 }
 
@@ -203,7 +210,7 @@ fn a_key_file_that_others_can_read_or_that_lies_among_the_data_is_refused() {
     };
     let set_mode = |mode| {
         let permissions = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(&places.key_file, permissions).unwrap();
+        std::fs::set_permissions(key_file_of(places), permissions).unwrap();
     };
     assert_eq!(code(places), "");
     for mode in [0o440, 0o404, 0o444, 0o410] {
@@ -212,10 +219,10 @@ fn a_key_file_that_others_can_read_or_that_lies_among_the_data_is_refused() {
     }
     set_mode(0o600);
     let data_folder = places.data_folder.clone();
-    let inside = Places { key_file: data_folder.join("seal.key"), data_folder };
-    std::fs::copy(&places.key_file, &inside.key_file).unwrap();
+    let inside = Places { seal: Seal::KeyFile(data_folder.join("seal.key")), data_folder };
+    std::fs::copy(key_file_of(places), key_file_of(&inside)).unwrap();
     assert_eq!(code(&inside), "key_file_among_data");
-    let text = std::fs::read_to_string(&places.key_file).unwrap();
+    let text = std::fs::read_to_string(key_file_of(places)).unwrap();
     for wrong in [
         "",
         "secret",
@@ -224,21 +231,21 @@ fn a_key_file_that_others_can_read_or_that_lies_among_the_data_is_refused() {
         &text.repeat(9),
         text.get(1..).unwrap(),
     ] {
-        std::fs::write(&places.key_file, wrong).unwrap();
+        std::fs::write(key_file_of(places), wrong).unwrap();
         assert_eq!(code(places), "key_file_malformed", "{}", wrong.len());
     }
     let (first, key) = text.split_once('\n').unwrap();
     let other = format!("{first}\n{}", key.replace(['0', '1', '2', '3'], "4"));
-    std::fs::write(&places.key_file, other).unwrap();
+    std::fs::write(key_file_of(places), other).unwrap();
     assert_eq!(code(places), "wrong_key_file");
 }
 
 #[test]
 fn a_key_file_is_never_replaced() {
     let house = House::open();
-    let before = std::fs::read(&house.places.key_file).unwrap();
+    let before = std::fs::read(key_file_of(&house.places)).unwrap();
     assert!(create(&house.places, Arc::new(SystemRandom)).is_err());
-    assert_eq!(std::fs::read(&house.places.key_file).unwrap(), before);
-    let mode = std::fs::metadata(&house.places.key_file).unwrap().permissions().mode();
+    assert_eq!(std::fs::read(key_file_of(&house.places)).unwrap(), before);
+    let mode = std::fs::metadata(key_file_of(&house.places)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o400);
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Outcome, Written};
 use crate::db::{DATA, Durability, migrate};
 use crate::id::Id;
-use crate::keys::{Places, create, open};
+use crate::keys::{Places, Seal, create, open};
 
 fn subjects() -> impl Strategy<Value = LeafSubjects> {
     prop_oneof![
@@ -152,7 +152,7 @@ impl House {
         std::fs::create_dir(&data_folder).unwrap();
         let mut db = Connection::open(&data_folder.join("t.db"), Durability::Durable).unwrap();
         migrate(&mut db, DATA).unwrap();
-        let places = Places { data_folder, key_file: folder.path().join("seal.key") };
+        let places = Places { data_folder, seal: Seal::KeyFile(folder.path().join("seal.key")) };
         create(&places, Arc::new(SystemRandom)).unwrap();
         let keyring = Arc::new(open(&places, Arc::new(SystemRandom)).unwrap());
         let published = Published::default();

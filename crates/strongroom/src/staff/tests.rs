@@ -9,7 +9,7 @@ use super::model::Presented;
 use super::*;
 use crate::ctx::Time;
 use crate::id::{ApiKey, Id};
-use crate::keys::{Places, create, open};
+use crate::keys::{Places, Seal, create, open};
 
 struct House {
     keyring: Keyring,
@@ -22,7 +22,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let data_folder = folder.path().join("data");
         std::fs::create_dir(&data_folder).unwrap();
-        let places = Places { data_folder, key_file: folder.path().join("seal.key") };
+        let places = Places { data_folder, seal: Seal::KeyFile(folder.path().join("seal.key")) };
         create(&places, Arc::new(SystemRandom)).unwrap();
         let keyring = open(&places, Arc::new(SystemRandom)).unwrap();
         let now = Time::from_ms(1_795_255_200_000);

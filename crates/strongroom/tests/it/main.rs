@@ -17,6 +17,7 @@ mod ledger;
 mod metrics;
 mod outlets;
 mod places;
+mod recovery;
 mod roads;
 mod support;
 mod vault;

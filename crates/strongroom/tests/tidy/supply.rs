@@ -117,7 +117,7 @@ fn reason(banned: &str) -> &'static str {
 
 const PACKAGES_MAX: usize = 400;
 
-const CIPHERS: &[&str] = &["aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys"];
+const CIPHERS: &[&str] = &["argon2", "aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys"];
 
 /// Who may use the ciphers directly, reviewed one by one; the same list stands in deny.toml.
 const CIPHER_USERS: &[(&str, &str)] = &[

@@ -100,14 +100,14 @@ pub async fn remove_old_copies(desk: &Desk, ctx: &Ctx, settings: &Settings) -> R
 
 /// The files of a pair, as `FOLDER/FILE`, both manifests last.
 fn files_of(desk: &Desk, row: &BackupRow) -> Result<Vec<String>, Error> {
-    let key = desk.keyring.backup_key()?;
     let (mut parts, mut manifests) = (Vec::new(), Vec::new());
     for kind in [Kind::Data, Kind::Keys] {
         let name = rules::folder_name(kind.as_str(), row.made, &row.id);
-        let manifest = manifest_of(&Path::new(&row.folder).join(&name), &key).ok_or_else(|| {
-            let detail = format!("the newest backup `{name}` is not in its folder any more");
-            Error::unavailable("backup_not_copied", detail)
-        })?;
+        let manifest =
+            manifest_of(&Path::new(&row.folder).join(&name), &desk.keyring).ok_or_else(|| {
+                let detail = format!("the newest backup `{name}` is not in its folder any more");
+                Error::unavailable("backup_not_copied", detail)
+            })?;
         parts.extend(manifest.parts.iter().map(|part| format!("{name}/{}", part.name)));
         manifests.push(format!("{name}/{MANIFEST}"));
     }

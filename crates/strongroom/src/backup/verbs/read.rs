@@ -12,7 +12,7 @@ use crate::backup::model::{FORMAT, Kind, MANIFEST, Manifest, Part};
 use crate::backup::rules::{self, FRAME_SIZE_BYTES_MAX, Frame};
 use crate::db::{TableShape, Value};
 use crate::error::Error;
-use crate::keys::{self, BackupKey, Keyring};
+use crate::keys::{self, BackupKey, Keyring, Places};
 
 /// A backup whose manifest is ours and whose parts are the ones it names.
 pub(in crate::backup) struct Opened {
@@ -47,11 +47,11 @@ pub(in crate::backup) fn pick(path: &Path, kind: Kind) -> Result<PathBuf, Error>
     })
 }
 
-/// Opens a backup with what unseals the installation: a key file, or the keys of the one that runs.
+/// Opens a backup with what unseals the installation: whatever opens it, or the keys of the one that runs.
 pub(in crate::backup) fn open(
     folder: &Path,
     kind: Kind,
-    unseal: impl FnOnce(&[u8; 16], &[u8]) -> Result<BackupKey, Error>,
+    unseal: impl FnOnce(&[u8; 16], &[u8]) -> Result<Vec<BackupKey>, Error>,
 ) -> Result<Opened, Error> {
     let unverified = read_manifest(folder)?;
     let claimed = &unverified.manifest;
@@ -75,25 +75,25 @@ pub(in crate::backup) fn open(
     }
     let bad = || manifest_bad(folder);
     let installation = claimed.installation_id().ok_or_else(bad)?;
-    let wrapped =
-        data_encoding::BASE64.decode(claimed.wrapped_root.as_bytes()).map_err(|_| bad())?;
-    let key = unseal(&installation, &wrapped)?;
-    let manifest = unverified.verify(&key).ok_or_else(bad)?;
+    let wrapped = unverified.wrapped_root().ok_or_else(bad)?;
+    let keys = unseal(&installation, &wrapped)?;
+    let (manifest, key) = unverified.verify(keys).ok_or_else(bad)?;
     check_parts(folder, &manifest)?;
     Ok(Opened { folder: folder.to_owned(), manifest, key })
 }
 
 /// The manifest of a folder, if it is one of ours; its parts are not looked at.
-pub(in crate::backup) fn manifest_of(folder: &Path, key: &BackupKey) -> Option<Manifest> {
-    read_manifest(folder).ok()?.verify(key)
+pub(in crate::backup) fn manifest_of(folder: &Path, keyring: &Keyring) -> Option<Manifest> {
+    let unverified = read_manifest(folder).ok()?;
+    let keys = keyring.backup_keys(&unverified.wrapped_root()?).ok()?;
+    unverified.verify(keys).map(|(manifest, _)| manifest)
 }
 
-/// Unseals with a key file, on a machine that has nothing else.
-pub(in crate::backup) fn by_key_file(
-    key_file: &Path,
-    data_folder: &Path,
-) -> impl Fn(&[u8; 16], &[u8]) -> Result<BackupKey, Error> {
-    move |installation, wrapped| keys::backup_key(key_file, data_folder, installation, wrapped)
+/// Unseals with what opens the installation, on a machine that has nothing else.
+pub(in crate::backup) fn by_seal(
+    places: &Places,
+) -> impl Fn(&[u8; 16], &[u8]) -> Result<Vec<BackupKey>, Error> {
+    move |installation, wrapped| keys::backup_keys(places, installation, wrapped)
 }
 
 /// Every row of the parts that hold `holds`, in the order it was written.
@@ -116,7 +116,7 @@ pub(in crate::backup) fn load(
 /// The tables of a backup of this installation with the number of their rows: what left the machine.
 pub fn contents(folder: &Path, keyring: &Keyring) -> Result<BTreeMap<String, u64>, Error> {
     let kind = read_manifest(folder)?.manifest.kind;
-    let opened = open(folder, kind, |_, _| keyring.backup_key())?;
+    let opened = open(folder, kind, |_, wrapped| keyring.backup_keys(wrapped))?;
     let mut rows = BTreeMap::new();
     for part in &opened.manifest.parts {
         load_part(&opened, part, &mut |table: &TableShape, _: Vec<Value>| {

@@ -22,7 +22,6 @@ pub async fn remove_old(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<u
     let rows = store::list(&mut desk.data.snapshot().await?).await?;
     let mut folders: BTreeSet<PathBuf> = rows.iter().map(|row| row.folder.clone().into()).collect();
     folders.insert(settings.to.clone());
-    let key = desk.keyring.backup_key()?;
     let mut old = Vec::new();
     for (kind, days) in
         [(Kind::Keys, settings.keep_keys_days), (Kind::Data, settings.keep_data_days)]
@@ -33,7 +32,7 @@ pub async fn remove_old(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<u
             let prefix = format!("{}-", kind.as_str());
             for found in found.flatten() {
                 if found.file_name().to_string_lossy().starts_with(&prefix)
-                    && let Some(manifest) = manifest_of(&found.path(), &key)
+                    && let Some(manifest) = manifest_of(&found.path(), &desk.keyring)
                 {
                     there.push((manifest.time(), found.path()));
                 }

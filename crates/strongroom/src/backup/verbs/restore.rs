@@ -16,13 +16,13 @@ use zeroize::Zeroizing;
 
 use crate::access::{self, Book, Rights};
 use crate::backup::model::{Kind, Manifest, Step};
-use crate::backup::verbs::read::{self, Opened, by_key_file, pick};
+use crate::backup::verbs::read::{self, Opened, by_seal, pick};
 use crate::ctx::{Actor, Ctx, Time};
 use crate::db::{Connection, DATA, migrate};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
 use crate::id::Id;
-use crate::keys::{self, Keyring, Places};
+use crate::keys::{self, Keyring, Places, Seal};
 use crate::ledger::{self, LogFacts, Opening};
 use crate::vault::{self, Rebuild, Rebuilt, Replay};
 use crate::{outlets, policy, staff, webhooks};
@@ -38,8 +38,11 @@ pub struct RestoreInput {
     pub keys: PathBuf,
     /// More key backups, of which only the register is used.
     pub registers: Vec<PathBuf>,
-    /// The empty data folder and the key file.
+    /// The empty data folder, and what opens the installation from then on.
     pub places: Places,
+    /// What opens the backups, where it is something else: another key file, or two recovery shares. What
+    /// opens the installation afterwards is then made anew.
+    pub unseal: Option<Seal>,
     /// The day the newest register was made, as `2026-11-21`, where it does not reach far enough.
     pub register_as_of: Option<String>,
     /// The secrets of the API keys of two people who agree to that.
@@ -48,6 +51,14 @@ pub struct RestoreInput {
     pub missing_keys: MissingKeys,
     /// Whether it is only looked at what would come back.
     pub outcome: Outcome,
+}
+
+impl RestoreInput {
+    /// The data folder, and what opens the backups.
+    fn unsealing(&self) -> Places {
+        let data_folder = self.places.data_folder.clone();
+        Places { data_folder, seal: self.unseal.as_ref().unwrap_or(&self.places.seal).clone() }
+    }
 }
 
 /// What to do about customers whose keys are not there.
@@ -122,7 +133,8 @@ pub fn restore(
     random: &Arc<dyn Random>,
     mut told: impl FnMut(Step),
 ) -> Result<Restored, Error> {
-    let unseal = || by_key_file(&input.places.key_file, &input.places.data_folder);
+    let unsealing = input.unsealing();
+    let unseal = || by_seal(&unsealing);
     let data = read::open(&pick(&input.data, Kind::Data)?, Kind::Data, unseal())?;
     let keys = read::open(&pick(&input.keys, Kind::Keys)?, Kind::Keys, unseal())?;
     let mut registers = Vec::new();
@@ -136,6 +148,7 @@ pub fn restore(
     let restored = build(input, &stage, (&data, &keys, &registers), window, random, &mut told);
     let restored = restored.and_then(|restored| {
         if input.outcome == Outcome::Keep {
+            seal_anew(input, &stage, random.as_ref())?;
             stage.publish()?;
         }
         Ok(restored)
@@ -153,7 +166,8 @@ fn build(
     told: &mut dyn FnMut(Step),
 ) -> Result<Restored, Error> {
     let mut db = stage.load_data(data, told)?;
-    let keyring = Arc::new(stage.open_small_keys(keys, &input.places.key_file, random)?);
+    let unsealing = input.unsealing();
+    let keyring = Arc::new(stage.open_small_keys(keys, &unsealing.seal, random)?);
     ledger::pair(&mut db, &keyring.installation())?;
     let before = stage.verify_log(data, &keyring)?;
     let rights = Rights::default();
@@ -179,7 +193,7 @@ fn build(
     };
     drop((book, keyring));
     let left_out = stage.load_keys(keys, &replayed.replay, opened.as_ref(), number, told)?;
-    let places = Places { data_folder: stage.folder(), key_file: input.places.key_file.clone() };
+    let places = Places { data_folder: stage.folder(), seal: unsealing.seal };
     let keyring = keys::open(&places, Arc::clone(random))?;
     let task = Rebuild {
         keyring: &keyring,
@@ -210,6 +224,13 @@ fn build(
         agreement,
         origin: opened.map(|(origin, _)| origin),
     })
+}
+
+/// Where something else opened the backups, what opens the installation from now on is made.
+fn seal_anew(input: &RestoreInput, stage: &Stage, random: &dyn Random) -> Result<(), Error> {
+    let Some(seal) = &input.unseal else { return Ok(()) };
+    let places = Places { data_folder: stage.folder(), seal: seal.clone() };
+    keys::reseal(&places, &input.places.seal, random)
 }
 
 /// Whoever restores unseals, and is the operator.

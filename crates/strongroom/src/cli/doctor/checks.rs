@@ -8,13 +8,20 @@ use serde_json::Value;
 
 use super::{Check, Verdict, applied};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, SealKind};
 use crate::ctx::Time;
 use crate::policy;
 
 /// Files and the disk they lie on.
 pub(super) fn of_files(config: &Config) -> Vec<Check> {
-    vec![data_folder(config), key_file(config), key_apart(config), disk(config)]
+    let mut checks = vec![data_folder(config)];
+    match (&config.key_file, &config.seal) {
+        (Some(path), _) => checks.extend([key_file(config, path), key_apart(config, path)]),
+        (None, Some(sealing)) => checks.push(sealed(sealing.by)),
+        (None, None) => {}
+    }
+    checks.push(disk(config));
+    checks
 }
 
 fn data_folder(config: &Config) -> Check {
@@ -46,9 +53,19 @@ fn data_folder(config: &Config) -> Check {
     Check::fail(name, saw, risk, format!("chmod -R go= {}", folder.display()))
 }
 
-fn key_file(config: &Config) -> Check {
+/// Nothing on this machine opens the data without a person or systemd.
+fn sealed(by: SealKind) -> Check {
+    let saw = match by {
+        SealKind::Credential => {
+            "a credential opens it, which systemd decrypts on this machine only"
+        }
+        SealKind::Passphrase => "a passphrase opens it, which is on no disk",
+    };
+    Check::pass("seal", saw)
+}
+
+fn key_file(config: &Config, path: &Path) -> Check {
     let name = "key file";
-    let path = &config.key_file;
     let facts = match fs::metadata(path) {
         Ok(facts) => facts,
         Err(cause) => {
@@ -85,11 +102,11 @@ fn is_inside(path: &Path, folder: &Path) -> bool {
     path.starts_with(folder)
 }
 
-fn key_apart(config: &Config) -> Check {
+fn key_apart(config: &Config, path: &Path) -> Check {
     let name = "key apart";
     let disk = |path: &Path| fs::metadata(path).map(|facts| facts.dev());
-    let (Ok(key), Ok(data)) = (disk(&config.key_file), disk(&config.data_dir)) else {
-        let look = format!("df {} {}", config.key_file.display(), config.data_dir.display());
+    let (Ok(key), Ok(data)) = (disk(path), disk(&config.data_dir)) else {
+        let look = format!("df {} {}", path.display(), config.data_dir.display());
         return Check::unknown(name, "where key file and data lie could not be seen", look);
     };
     if key != data {

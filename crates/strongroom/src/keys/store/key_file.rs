@@ -10,11 +10,19 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 
-/// Makes a new key file, readable by its owner only. Refuses to replace one.
-pub(in crate::keys) fn create(path: &Path, random: &dyn Random) -> Result<(), Error> {
+/// A new key, and the text of a file that holds it.
+pub(in crate::keys) fn generate(
+    random: &dyn Random,
+) -> Result<(SecretKey, Zeroizing<String>), Error> {
     let key = SecretKey::generate(random)?;
     let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(key.expose_bytes()));
     let text = Zeroizing::new(format!("{FIRST_LINE}\n{}\n", hex.as_str()));
+    Ok((key, text))
+}
+
+/// Makes a new key file, readable by its owner only. Refuses to replace one.
+pub(in crate::keys) fn create(path: &Path, random: &dyn Random) -> Result<(), Error> {
+    let (_, text) = generate(random)?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -41,6 +49,11 @@ pub(in crate::keys) fn read(path: &Path, data_folder: &Path) -> Result<SecretKey
     }
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text).map_err(|cause| unusable("cannot be read", cause))?;
+    parse(&text)
+}
+
+/// The key in the text of a key file.
+pub(in crate::keys) fn parse(text: &str) -> Result<SecretKey, Error> {
     let hex = text
         .strip_prefix(FIRST_LINE)
         .and_then(|rest| rest.strip_prefix('\n'))
@@ -78,4 +91,4 @@ fn malformed() -> Error {
 const FIRST_LINE: &str = "strongroom key file 1: keep it secret, keep a copy in a safe place";
 
 /// The file has two short lines.
-const FILE_SIZE_BYTES_MAX: u64 = 1024;
+pub(in crate::keys) const FILE_SIZE_BYTES_MAX: u64 = 1024;

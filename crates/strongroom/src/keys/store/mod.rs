@@ -1,5 +1,6 @@
 //! keys.db: wrapped keys, and the anchor of the log. No other room reads or writes it.
 
+pub(super) mod credential;
 pub(super) mod key_file;
 
 use crate::ctx::{NewKey, Time};
@@ -43,8 +44,9 @@ pub(super) fn read_named(db: &mut Connection) -> Result<Vec<(String, Vec<u8>)>, 
     rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.bytes(1)?.to_vec()))).collect()
 }
 
-pub(super) fn write_named(db: &mut Connection, name: &str, wrapped: Vec<u8>) -> Result<(), Error> {
-    db.execute(&Statement::new(WRITE_NAMED, vec![name.into(), wrapped.into()])).map(drop)
+/// Puts a wrapped key under its name, in place of the one that had it.
+pub(super) fn put_named(db: &mut Connection, name: &str, wrapped: Vec<u8>) -> Result<(), Error> {
+    db.execute(&Statement::new(PUT_NAMED, vec![name.into(), wrapped.into()])).map(drop)
 }
 
 pub(super) fn put_pending(db: &mut Connection, keys: &[NewKey], now: Time) -> Result<(), Error> {
@@ -119,7 +121,9 @@ const WRITE_INSTALLATION: &str = "INSERT INTO installation (id, installation) VA
 
 const READ_NAMED: &str = "SELECT name, wrapped FROM named_key ORDER BY name LIMIT $1";
 
-const WRITE_NAMED: &str = "INSERT INTO named_key (name, wrapped) VALUES ($1, $2)";
+const PUT_NAMED: &str = "INSERT INTO named_key (name, wrapped)
+VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET wrapped = excluded.wrapped";
 
 const PUT_PENDING: &str = "INSERT INTO dek (id, kek_version, state, created_ms, wrapped)
 VALUES ($1, $2, 'pending', $3, $4)";

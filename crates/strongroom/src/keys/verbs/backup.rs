@@ -15,7 +15,10 @@ use crate::db::{
     Connection, Durability, TableShape, Value, list_tables, migrate, migrate_to, rows_after,
 };
 use crate::error::Error;
-use crate::keys::{Found, Keyring, ROOT, store, unwrap_named};
+use crate::keys::model::SealedRoot;
+use crate::keys::verbs::recovery::read_root;
+use crate::keys::verbs::unseal::{ROOT, open_root, unwrap_named};
+use crate::keys::{Found, Keyring, Places, store};
 
 /// Seals backups and opens them again.
 pub struct BackupKey {
@@ -42,20 +45,24 @@ impl KeyReader {
     }
 }
 
-/// The key of a backup of this installation, with what unseals it.
-pub fn backup_key(
-    key_file: &Path,
-    data_folder: &Path,
+/// The key of a backup of this installation, by whatever opens it: its root stands in its manifest.
+pub fn backup_keys(
+    places: &Places,
     installation: &[u8; 16],
     wrapped_root: &[u8],
-) -> Result<BackupKey, Error> {
-    let provider = store::key_file::read(key_file, data_folder)?;
-    let root = unwrap_named(installation, &provider, ROOT, wrapped_root).map_err(|_| {
-        let detail = "the key file does not open this backup: it belongs to another installation. \
-                      Name the key file that was in use when the backup was made";
-        Error::unavailable("wrong_key_file", detail)
+) -> Result<Vec<BackupKey>, Error> {
+    let sealed = SealedRoot::decode(wrapped_root)?;
+    let opened = open_root(&places.seal, &places.data_folder, installation, &sealed);
+    let root = opened.map_err(|error| match error.code {
+        "wrong_key_file" => {
+            let detail = "the key file or credential does not open this backup: it belongs to another \
+                          installation, or was replaced since the backup was made. Name the one that was \
+                          in use then with `--seal-key`, or two recovery shares with `--share`";
+            Error::unavailable("wrong_key_file", detail)
+        }
+        _ => error,
     })?;
-    BackupKey::of(&root, installation)
+    Ok(vec![BackupKey::of(&root.root, installation)?])
 }
 
 /// An empty keys.db of the version a backup was made with, to be filled.
@@ -118,11 +125,23 @@ impl Keyring {
         BackupKey::of(&self.keys()?.root, &self.installation)
     }
 
+    /// Keys that may be those of a backup of this installation: of the root there is now, and of the one
+    /// its manifest carries if a seal there is or was opens it.
+    pub fn backup_keys(&self, wrapped_root: &[u8]) -> Result<Vec<BackupKey>, Error> {
+        let keys = self.keys()?;
+        let mut found = vec![self.backup_key()?];
+        let Ok(sealed) = SealedRoot::decode(wrapped_root) else { return Ok(found) };
+        for seal in keys.provider.iter().chain(&keys.formers) {
+            if let Ok(root) = unwrap_named(&self.installation, seal, ROOT, &sealed.wrapped) {
+                found.push(BackupKey::of(&root, &self.installation)?);
+            }
+        }
+        Ok(found)
+    }
+
     /// The root key as it is wrapped, for the manifest of a backup.
     pub fn wrapped_root(&self) -> Result<Vec<u8>, Error> {
-        let named = store::read_named(&mut self.writer())?;
-        let root = named.into_iter().find(|(name, _)| name == ROOT);
-        root.map(|(_, wrapped)| wrapped).ok_or_else(|| Error::internal("keys.db has no root"))
+        Ok(read_root(&mut self.writer())?.encode())
     }
 
     /// Every row of keys.db, data keys last. Many short reads: a key that is made meanwhile may be

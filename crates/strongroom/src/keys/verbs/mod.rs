@@ -1,8 +1,15 @@
-//! What the key store does for backups, and what it seals beside records.
+//! What the key store does beyond single keys: unsealing, the way back, backups, and what it seals beside
+//! records.
 
 mod backup;
 mod beside;
+mod locked;
+mod recovery;
+mod unseal;
 
 pub use backup::{
-    BackupKey, BackupReader, BackupWriter, KeyReader, backup_key, empty_store, settle,
+    BackupKey, BackupReader, BackupWriter, KeyReader, backup_keys, empty_store, settle,
 };
+pub use recovery::{MadeShares, Rehearsed, rehearse, reseal};
+pub(super) use unseal::write_key;
+pub use unseal::{create, open};

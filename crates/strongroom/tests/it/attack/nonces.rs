@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use strongroom::app::{App, Surroundings};
-use strongroom::keys::Places;
+use strongroom::keys::{Places, Seal};
 use strongroom::router::router;
 use strongroom_crypto::{CryptoError, Decoder, Random, SystemRandom};
 
@@ -73,7 +73,7 @@ fn sealing_of(data: &[u8]) -> Sealing {
 
 /// Changes the e-mail at a broken machine and gives the answer.
 async fn patch(shop: &Shop, id: &str, version: u64, email: &str) -> Answer {
-    let places = Places { data_folder: shop.data_folder(), key_file: shop.key_file() };
+    let places = Places { data_folder: shop.data_folder(), seal: Seal::KeyFile(shop.key_file()) };
     let clock = Arc::clone(&shop.clock);
     let random = Arc::new(Breaking(AtomicBool::new(false)));
     let surroundings = Surroundings { places, clock, random: Arc::<Breaking>::clone(&random) };

@@ -17,7 +17,7 @@ use strongroom::ctx::{Actor, Ctx};
 use strongroom::error::Error;
 use strongroom::id::Id;
 use strongroom::jobs;
-use strongroom::keys::Places;
+use strongroom::keys::{Places, Seal};
 use strongroom_crypto::{Random, SystemRandom};
 
 use crate::support::{Answer, Shop};
@@ -25,12 +25,12 @@ use crate::support::{Answer, Shop};
 /// A pair of backups.
 #[derive(Clone)]
 pub(crate) struct Pair {
-    data: PathBuf,
-    keys: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) keys: PathBuf,
 }
 
 /// What an operator does at the command line.
-fn operator(shop: &Shop) -> Ctx {
+pub(crate) fn operator(shop: &Shop) -> Ctx {
     let desk = shop.desk();
     let request = Id::time_ordered(desk.now(), desk.random.as_ref()).unwrap();
     let rng = Arc::clone(&desk.random);
@@ -74,7 +74,8 @@ fn input(empty: &Shop, data: &Path, keys: &Path) -> RestoreInput {
         data: data.to_owned(),
         keys: keys.to_owned(),
         registers: Vec::new(),
-        places: Places { data_folder: empty.data_folder(), key_file: empty.key_file() },
+        places: Places { data_folder: empty.data_folder(), seal: Seal::KeyFile(empty.key_file()) },
+        unseal: None,
         register_as_of: None,
         agreed_by: Vec::new(),
         missing_keys: MissingKeys::Refuse,
@@ -96,7 +97,7 @@ async fn restored(shop: &Shop, data: &Path, keys: &Path) -> (Shop, Restored) {
     (empty, seen)
 }
 
-async fn enable_all(shop: &Shop) {
+pub(crate) async fn enable_all(shop: &Shop) {
     let keys = shop.as_operator("GET", "/v1/keys", None).await;
     for key in keys.json["keys"].as_array().unwrap() {
         if key["revoked"].is_null() {

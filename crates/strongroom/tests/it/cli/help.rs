@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 56] = [
+const COMMANDS: [&str; 59] = [
     "demo",
     "init",
     "serve",
@@ -32,6 +32,9 @@ const COMMANDS: [&str; 56] = [
     "backup",
     "backup list",
     "restore",
+    "recover",
+    "recover shares",
+    "recover seal",
     "policy check",
     "policy apply",
     "policy show",

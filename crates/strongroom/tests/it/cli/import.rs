@@ -10,7 +10,7 @@ use axum::Router;
 use serde_json::{Value, json};
 use strongroom::app::{App, Surroundings};
 use strongroom::ctx::{Clock, SystemClock};
-use strongroom::keys::Places;
+use strongroom::keys::{Places, Seal};
 use strongroom::router::router;
 use strongroom_crypto::{SystemRandom, random_array};
 use tokio::task::JoinSet;
@@ -230,7 +230,7 @@ fn assert_each_row_once(installation: &Installation, list: &List) {
     let key = format!("Bearer {}", key.trim());
     let places = Places {
         data_folder: installation.path().join("data"),
-        key_file: installation.path().join("strongroom.key"),
+        seal: Seal::KeyFile(installation.path().join("strongroom.key")),
     };
     let clock = Arc::new(SystemClock::new());
     let runtime = tokio::runtime::Runtime::new().unwrap();

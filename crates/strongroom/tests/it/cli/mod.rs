@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod key;
 mod policy;
+mod recover;
 mod send;
 mod serve;
 mod webhook;

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use strongroom::access::{AsOperator, Desk};
 use strongroom::app::{App, Surroundings, initialise};
 use strongroom::ctx::{Clock, SystemClock, TestClock, Time};
-use strongroom::keys::Places;
+use strongroom::keys::{Places, Seal};
 use strongroom::router::router;
 use strongroom_crypto::SystemRandom;
 use tempfile::TempDir;
@@ -245,7 +245,8 @@ impl Shop {
     }
 
     pub(crate) fn surroundings(&self) -> Surroundings {
-        let places = Places { data_folder: self.data_folder(), key_file: self.key_file() };
+        let places =
+            Places { data_folder: self.data_folder(), seal: Seal::KeyFile(self.key_file()) };
         let clock = Arc::clone(&self.clock);
         Surroundings { places, clock, random: Arc::new(SystemRandom) }
     }

@@ -15,7 +15,7 @@ use crate::db::{
     Connection, DATA, Durability, TableShape, Value, insert_row, list_tables, migrate, migrate_to,
 };
 use crate::error::Error;
-use crate::keys::{self, Anchor, DEK_TABLE, Keyring, Places};
+use crate::keys::{self, Anchor, DEK_TABLE, Keyring, Places, Seal};
 use crate::ledger::{self, LogFacts};
 use crate::vault::Replay;
 
@@ -128,7 +128,7 @@ impl Stage {
     pub(in crate::backup) fn open_small_keys(
         &self,
         keys: &Opened,
-        key_file: &Path,
+        seal: &Seal,
         random: &Arc<dyn Random>,
     ) -> Result<Keyring, Error> {
         let path = self.small().join("keys.db");
@@ -138,7 +138,7 @@ impl Stage {
             _ => loader.put(table, &row),
         })?;
         drop(loader);
-        let places = Places { data_folder: self.small(), key_file: key_file.to_owned() };
+        let places = Places { data_folder: self.small(), seal: seal.clone() };
         keys::open(&places, Arc::clone(random))
     }
 

@@ -1,0 +1,87 @@
+//! Keys in memory: locked, and out of reach of other processes and of core dumps.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::Shop;
+
+/// Somebody without rights: who may do everything may read everything, and that is not what is tested.
+const NOBODY: &str = "65534";
+
+/// A command of that user, or of ours where we are nobody special either.
+fn command(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]).arg(program);
+    command
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// Whether another process of the same user can open the memory of this one.
+fn can_read(id: u32) -> bool {
+    let open = format!("exec 3</proc/{id}/mem");
+    let told = command(Path::new("/bin/sh")).arg("-c").arg(open).stderr(Stdio::null()).status();
+    told.unwrap().success()
+}
+
+/// The line of a file in `/proc` that begins so.
+fn line(id: u32, file: &str, start: &str) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap();
+    text.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned()
+}
+
+/// The program, served by that user, and answering.
+fn serve(folder: &Path) -> Child {
+    let program = folder.join("strongroom");
+    std::fs::copy(env!("CARGO_BIN_EXE_strongroom"), &program).unwrap();
+    let config = folder.join("strongroom.toml");
+    let text = "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
+                listen = \"127.0.0.1:0\"\n";
+    std::fs::write(&config, text).unwrap();
+    if is_root() {
+        let owner = format!("{NOBODY}:{NOBODY}");
+        assert!(Command::new("chown").arg("-R").arg(owner).arg(folder).status().unwrap().success());
+    }
+    let mut child = command(&program)
+        .args(["serve", "--config"])
+        .arg(&config)
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap().starts_with("Strongroom answers at")));
+    child
+}
+
+#[tokio::test]
+async fn core_dump_and_proc_mem_are_denied_and_long_lived_keys_are_locked() {
+    let mut shop = Shop::open_today().await;
+    shop.stop();
+    let mut server = serve(shop.folder.path());
+    let id = server.id();
+
+    assert!(!can_read(id), "another process of the same user opened /proc/{id}/mem");
+    let mut other = command(Path::new("/bin/sleep")).arg("600").spawn().unwrap();
+    assert!(can_read(other.id()), "this test cannot see what it looks for");
+    other.kill().unwrap();
+    other.wait().unwrap();
+
+    let locked = line(id, "status", "VmLck");
+    let kib: u64 = locked.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kib >= 4, "no page is locked: {locked}");
+
+    let core = line(id, "limits", "Max core file size");
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    let aborted = Command::new("kill").args(["-s", "ABRT", &id.to_string()]).status();
+    assert!(aborted.unwrap().success());
+    let ended = server.wait().unwrap();
+    let dumped = std::os::unix::process::ExitStatusExt::core_dumped(&ended);
+    assert!(!dumped && !ended.success(), "{ended:?}");
+}
