@@ -21,6 +21,7 @@ mod places;
 mod policy;
 mod recover;
 mod road;
+mod rotate;
 mod seal;
 mod send;
 mod serve;
@@ -153,6 +154,7 @@ enum Command {
     Backup(backup::Backup),
     Restore(backup::Restore),
     Recover(recover::Recover),
+    Rotate(rotate::Rotate),
     #[command(subcommand)]
     Tls(tls::Tls),
     #[command(subcommand)]
@@ -214,6 +216,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Backup(backup) => backup.run(common, output).await,
         Command::Restore(restore) => restore.run(common, output).await,
         Command::Recover(recover) => recover.run(common, output).await,
+        Command::Rotate(rotate) => rotate.run(common, output).await,
         Command::Tls(tls) => tls.run(common, output),
         Command::Policy(policy) => policy.run(common, output).await,
         Command::Key(key) => key.run(common, output).await,

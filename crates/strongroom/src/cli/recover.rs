@@ -116,8 +116,8 @@ impl Recover {
         replace_seal(places, &to).await?;
         output.done(
             None,
-            "Recovered: the installation opens again as the configuration says. If the lost key may be in \
-             other hands, read \"After a leak\" in docs/operating.md.",
+            "Recovered: the installation opens again as the configuration says. If what was lost may be in \
+             other hands, `strongroom rotate` makes new keys; it opens backups made until now all the same.",
         )
     }
 }
@@ -158,7 +158,7 @@ async fn change_seal(
         &format!(
             "Done. In the configuration, put this in place of `key_file` or `[seal]`:\n\n{lines}\n\n\
              What opened it before opens backups made until now, and nothing else. Keep it until they are \
-             gone, then destroy it; if it leaked, see `strongroom rotate --after-leak`."
+             gone, then destroy it; if others may have it, `strongroom rotate` too."
         ),
     )
 }

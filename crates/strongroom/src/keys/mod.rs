@@ -23,7 +23,10 @@ use crate::db::{CHECKPOINT_BUSY, Checkpointer, Connection, Database, Durability,
 use crate::error::Error;
 
 use model::Unsealed;
-pub use model::{ABOUT, CORE, Credential, KeyBinding, KeyHandle, Permit, Seal, Source, Versions};
+pub use model::{
+    ABOUT, CORE, Credential, KeyBinding, KeyHandle, Permit, Placed, Rotation, Seal, Source,
+    Versions,
+};
 pub use store::{Anchor, DEK_TABLE, newest_schema};
 use verbs::write_key;
 pub use verbs::{
@@ -41,6 +44,7 @@ pub struct Keyring {
     path: PathBuf,
     checkpointer: Checkpointer,
     random: Arc<dyn Random>,
+    rotating: tokio::sync::Mutex<()>,
 }
 
 /// Where the keys are, and what opens them.
@@ -138,7 +142,7 @@ impl Keyring {
     ) -> Result<Found, Error> {
         let version = u32::try_from(row.integer(0)?).map_err(Error::internal)?;
         let keys = self.keys()?;
-        let kek = keys.keks.get(&version).ok_or_else(no_kek)?;
+        let kek = keys.kek(version).ok_or_else(no_kek)?;
         let binding = self.binding(customer, compartment, dek);
         let aad = rules::dek_binding(&binding, version);
         let plain = strongroom_crypto::unwrap_key(kek, &aad, row.bytes(1)?)?;
@@ -197,7 +201,18 @@ impl Keyring {
         anchor: Option<&Anchor>,
         now: Time,
     ) -> Result<(), Error> {
-        self.write(&mut self.writer(), |db| {
+        let mut db = self.writer();
+        // INVARIANT: no data key stands in keys.db whose wrapping key is destroyed. One that was made
+        // before a rotation ended comes too late, and its change is made again.
+        if !keys.is_empty() {
+            let held = self.keys()?;
+            if keys.iter().any(|key| !held.keks.contains_key(&key.kek_version)) {
+                let detail =
+                    "the wrapping key was rotated meanwhile; nothing was changed, try again";
+                return Err(Error::unavailable("key_rotated", detail).retry_after(1));
+            }
+        }
+        self.write(&mut db, |db| {
             store::put_pending(db, keys, now)?;
             anchor.map_or(Ok(()), |anchor| store::write_anchor(db, anchor))
         })?;
@@ -217,13 +232,17 @@ impl Keyring {
         let keyring = Arc::clone(self);
         let deleting = tokio::task::spawn_blocking(move || keyring.delete(&destruction));
         let destroyed = deleting.await.map_err(Error::internal)??;
+        self.cut_log_patiently().await.map(|()| destroyed)
+    }
+
+    async fn cut_log_patiently(&self) -> Result<(), Error> {
         for _ in 1..CUTS_MAX {
             match self.cut_log().await {
                 Err(busy) if busy.code == CHECKPOINT_BUSY => tokio::time::sleep(CUT_PAUSE).await,
-                cut => return cut.map(|()| destroyed),
+                cut => return cut,
             }
         }
-        self.cut_log().await.map(|()| destroyed)
+        self.cut_log().await
     }
 
     fn delete(&self, destruction: &Destruction) -> Result<u64, Error> {
@@ -301,16 +320,23 @@ impl Keyring {
     }
 
     fn month_key(&self, month: &str) -> Result<Arc<SecretKey>, Error> {
-        let keys = self.keys()?;
-        let mut months = keys.months.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = months.get(month) {
-            return Ok(Arc::clone(key));
+        let known = |keys: &Unsealed| {
+            keys.months.lock().unwrap_or_else(PoisonError::into_inner).get(month).map(Arc::clone)
+        };
+        if let Some(key) = known(&*self.keys()?) {
+            return Ok(key);
         }
-        let key = SecretKey::generate(self.random.as_ref())?;
-        let name = format!("{MONTH}{month}");
+        // Under the lock of the writer the root cannot be another one meanwhile.
+        let mut db = self.writer();
+        let keys = self.keys()?;
+        if let Some(key) = known(&keys) {
+            return Ok(key);
+        }
+        let (key, name) = (SecretKey::generate(self.random.as_ref())?, format!("{MONTH}{month}"));
         let random = self.random.as_ref();
-        write_key(&mut self.writer(), random, &self.installation, (&keys.root, &name), &key)?;
+        write_key(&mut db, random, &self.installation, (&keys.root, &name), &key)?;
         let key = Arc::new(key);
+        let mut months = keys.months.lock().unwrap_or_else(PoisonError::into_inner);
         months.insert(month.to_owned(), Arc::clone(&key));
         Ok(key)
     }

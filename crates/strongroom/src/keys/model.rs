@@ -1,5 +1,6 @@
 //! Keys as the rooms above may hold them: handles that do, and never show.
 
+mod rotation;
 mod seal;
 
 use std::collections::BTreeMap;
@@ -9,9 +10,10 @@ use strongroom_crypto::{
     Binding, Cell, CryptoError, Plain, Random, SecretKey, SigningKey, Wanted, constant_time_eq,
 };
 
-use crate::ctx::{Grant, SystemGrant};
+use crate::ctx::{Grant, SystemGrant, Time};
 use crate::error::Error;
 
+pub use rotation::{Placed, Rotation};
 pub use seal::{Credential, Seal};
 pub(super) use seal::{Recovery, SealedRoot};
 
@@ -19,6 +21,8 @@ pub(super) use seal::{Recovery, SealedRoot};
 pub(super) struct Unsealed {
     /// Key-encryption keys by version; the last one wraps new keys.
     pub(super) keks: BTreeMap<u32, SecretKey>,
+    /// Those that are destroyed, and since when: whoever read a row a moment ago still needs them.
+    pub(super) faded: Option<(Time, BTreeMap<u32, SecretKey>)>,
     /// What opens the root: kept to seal a new root, and to open backups made under an older
     /// one. None where two shares opened it.
     pub(super) provider: Option<SecretKey>,
@@ -38,6 +42,14 @@ pub(super) struct Unsealed {
     pub(super) signing: SigningKey,
     /// Network addresses of one month, by `2026-11`.
     pub(super) months: std::sync::Mutex<BTreeMap<String, Arc<SecretKey>>>,
+}
+
+impl Unsealed {
+    /// The key that wraps, or wrapped a moment ago, under this version.
+    pub(super) fn kek(&self, version: u32) -> Option<&SecretKey> {
+        let faded = self.faded.as_ref().and_then(|(_, keks)| keks.get(&version));
+        self.keks.get(&version).or(faded)
+    }
 }
 
 /// The data key of one customer and compartment, unwrapped for one act.

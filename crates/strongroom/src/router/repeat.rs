@@ -242,6 +242,8 @@ const QUESTIONS: &[&str] = &[
     "POST /v1/ledger/scope",
     "POST /v1/ledger/verify",
     "POST /v1/policy/check",
+    // A rotation that runs is joined, and another root harms nothing.
+    "POST /v1/rotations",
     // Each opening is a view of its own.
     "POST /share/{secret}",
     "POST /v1/shares/open",

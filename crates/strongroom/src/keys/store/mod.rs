@@ -2,6 +2,7 @@
 
 pub(super) mod credential;
 pub(super) mod key_file;
+pub(super) mod rotations;
 
 use crate::ctx::{NewKey, Time};
 use crate::db::{Connection, Migration, Statement, Value, newest};
@@ -10,6 +11,7 @@ use crate::error::Error;
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, text: include_str!("../../db/migrations/keys_0001.sql") },
     Migration { version: 2, text: include_str!("../../db/migrations/keys_0002.sql") },
+    Migration { version: 3, text: include_str!("../../db/migrations/keys_0003.sql") },
 ];
 
 /// The table of data keys: the one a restore does not take over whole.

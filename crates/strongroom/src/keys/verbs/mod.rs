@@ -5,6 +5,7 @@ mod backup;
 mod beside;
 mod locked;
 mod recovery;
+mod rotate;
 mod unseal;
 
 pub use backup::{

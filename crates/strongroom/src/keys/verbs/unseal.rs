@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::keys::model::{Seal, SealedRoot, Unsealed};
 use crate::keys::store::{credential, key_file};
 use crate::keys::verbs::locked;
+use crate::keys::verbs::recovery::read_root;
 use crate::keys::{Keyring, MONTH, Places, keys_path, rules, store};
 
 /// Makes everything fresh: what opens the installation, keys.db, and every key in it.
@@ -50,6 +51,7 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         checkpointer: Checkpointer::start(path.clone())?,
         path,
         random,
+        rotating: tokio::sync::Mutex::default(),
     })
 }
 
@@ -131,19 +133,27 @@ pub(super) fn establish(
 }
 
 fn unseal(db: &mut Connection, installation: [u8; 16], places: &Places) -> Result<Unsealed, Error> {
+    let sealed = read_root(db)?;
+    let opened = open_root(&places.seal, &places.data_folder, &installation, &sealed)?;
+    read_keys(db, &installation, opened)
+}
+
+/// Every key there is, opened by its root.
+pub(super) fn read_keys(
+    db: &mut Connection,
+    installation: &[u8; 16],
+    Opened { provider, root }: Opened,
+) -> Result<Unsealed, Error> {
     let mut wrapped: BTreeMap<String, Vec<u8>> = store::read_named(db)?.into_iter().collect();
-    let sealed = SealedRoot::decode(&wrapped.remove(ROOT).ok_or_else(incomplete)?)?;
-    let Opened { provider, root } =
-        open_root(&places.seal, &places.data_folder, &installation, &sealed)?;
     let mut take = |name: &str| -> Result<SecretKey, Error> {
         let bytes = wrapped.remove(name).ok_or_else(incomplete)?;
-        unwrap_named(&installation, &root, name, &bytes)
+        unwrap_named(installation, &root, name, &bytes)
     };
     let signing = SigningKey::from_seed(&take(SIGNING)?)?;
     let (row, index, subject, sets) = (take(ROW)?, take(INDEX)?, take(SUBJECT)?, take(SETS)?);
     let (mut keks, mut months, mut formers) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, bytes) in &wrapped {
-        let key = || unwrap_named(&installation, &root, name, bytes);
+        let key = || unwrap_named(installation, &root, name, bytes);
         if let Some(version) = name.strip_prefix(KEK) {
             keks.insert(version.parse().map_err(|_| incomplete())?, key()?);
         } else if let Some(month) = name.strip_prefix(MONTH) {
@@ -156,8 +166,20 @@ fn unseal(db: &mut Connection, installation: [u8; 16], places: &Places) -> Resul
         return Err(incomplete());
     }
     let months = Mutex::new(months);
-    let unsealed =
-        Unsealed { provider, formers, keks, root, row, index, subject, sets, signing, months };
+    let faded = None;
+    let unsealed = Unsealed {
+        provider,
+        formers,
+        keks,
+        faded,
+        root,
+        row,
+        index,
+        subject,
+        sets,
+        signing,
+        months,
+    };
     locked::lock(&unsealed);
     Ok(unsealed)
 }

@@ -12,6 +12,7 @@ mod maps;
 mod merges;
 mod records;
 mod repeats;
+mod rotations;
 mod shown;
 mod tokens;
 
@@ -54,6 +55,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(imports::rows))
         .routes(routes!(imports::dry_run))
         .routes(routes!(maps::save, maps::read))
+        .routes(routes!(rotations::rotate, rotations::list_rotations))
 }
 
 fn read_time(text: &str, field: &str) -> Result<Time, Error> {

@@ -3,11 +3,13 @@
 mod erase;
 mod rebuild;
 mod replay;
+mod rewrap;
 mod sweep;
 mod walk;
 
 pub use erase::{Erased, erase_due, finish_begun, refuse_returned_keys, register_macs};
 pub use rebuild::{NAMED_MAX, Rebuild, Rebuilt, rebuild_indexes};
 pub use replay::{Replay, gather, replay};
+pub use rewrap::rewrap_due;
 pub use sweep::{Swept, sweep_pending_keys};
 pub use walk::{Walked, walk};

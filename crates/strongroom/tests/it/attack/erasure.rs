@@ -70,7 +70,7 @@ async fn a_clock_that_jumped_erases_nobody_until_a_person_confirms_it() {
     shop.clock.step_ms(10 * DAY_MS);
     jobs::run_once(&shop.desk()).await;
     assert_eq!(keys_of(&shop), keys, "a step of the clock is not ten days");
-    assert_eq!(findings(&shop).await, ["clock_suspect", "key_file_only"]);
+    assert_eq!(findings(&shop).await, ["clock_suspect", "key_file_only", "recovery_missing"]);
     assert_eq!(read(&shop, &other).await.status, 200, "reads go on");
     let back = shop.as_operator("POST", "/v1/clock/confirm", None).await;
     assert_eq!(back.status, 204, "{:?}", back.json);
@@ -215,7 +215,7 @@ async fn a_customer_who_cannot_be_erased_keeps_nobody_else_waiting() {
     let keys = keys_of(&shop);
     pass_days(&shop, 8).await;
     assert!(keys_of(&shop) < keys, "the other one is erased");
-    assert_eq!(findings(&shop).await, ["key_file_only", "tampered"]);
+    assert_eq!(findings(&shop).await, ["key_file_only", "recovery_missing", "tampered"]);
 }
 
 /// Row, core and records of one customer from before they asked to be forgotten fit together; the job
@@ -233,9 +233,9 @@ async fn a_customer_put_back_to_before_they_asked_to_be_forgotten_is_noticed_whe
         DELETE FROM sealed_record; INSERT INTO sealed_record SELECT * FROM old.sealed_record;";
     intrude(&shop.data_file(), &before.attached(old));
     shop.start().await.unwrap();
-    assert_eq!(findings(&shop).await, ["key_file_only"]);
+    assert_eq!(findings(&shop).await, ["key_file_only", "recovery_missing"]);
     pass_days(&shop, 8).await;
-    assert_eq!(findings(&shop).await, ["key_file_only", "tampered"]);
+    assert_eq!(findings(&shop).await, ["key_file_only", "recovery_missing", "tampered"]);
     let keys = keys_of(&shop);
     ask(&shop, &id).await;
     pass_days(&shop, 8).await;

@@ -145,7 +145,7 @@ async fn keys_db_put_back_within_the_minute_misses_keys_and_deletes_nothing() {
     shop.start().await.unwrap();
     assert_eq!(read(&shop, &old).await.status, 200);
     assert_code(&read(&shop, &new).await, 503, "key_missing");
-    assert_eq!(super::findings(&shop).await, ["key_file_only", "key_missing"]);
+    assert_eq!(super::findings(&shop).await, ["key_file_only", "key_missing", "recovery_missing"]);
     assert_eq!(one::<i64>(&shop.data_file(), "SELECT COUNT(*) FROM customer"), 2);
 }
 
@@ -202,17 +202,27 @@ async fn named_keys_exchanged_by_sql_do_not_unseal() {
     let mut shop = Shop::open().await;
     shop.stop();
     let kept = Kept::of(&shop);
-    for attack in [
-        "UPDATE named_key SET wrapped = (SELECT wrapped FROM named_key WHERE name = 'row')
-         WHERE name = 'index'",
-        "UPDATE named_key SET wrapped = (SELECT wrapped FROM named_key WHERE name = 'signing')
-         WHERE name = 'kek/1'",
-        "DELETE FROM named_key WHERE name = 'sets'",
-        "UPDATE installation SET installation = x'00112233445566778899aabbccddeeff'",
+    for (attack, code) in [
+        (
+            "UPDATE named_key SET wrapped = (SELECT wrapped FROM named_key WHERE name = 'row')
+             WHERE name = 'index'",
+            "keys_damaged",
+        ),
+        (
+            "UPDATE named_key SET wrapped = (SELECT wrapped FROM named_key WHERE name = 'signing')
+             WHERE name = 'kek/1'",
+            "keys_damaged",
+        ),
+        ("DELETE FROM named_key WHERE name = 'sets'", "keys_incomplete"),
+        ("DELETE FROM named_key WHERE name = 'kek/1'", "keys_incomplete"),
+        (
+            "UPDATE installation SET installation = x'00112233445566778899aabbccddeeff'",
+            "wrong_key_file",
+        ),
     ] {
         kept.put_back(&shop);
         intrude(&shop.keys_file(), attack);
-        assert_eq!(shop.start().await.unwrap_err().code, "wrong_key_file", "{attack}");
+        assert_eq!(shop.start().await.unwrap_err().code, code, "{attack}");
     }
 }
 

@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 59] = [
+const COMMANDS: [&str; 60] = [
     "demo",
     "init",
     "serve",
@@ -35,6 +35,7 @@ const COMMANDS: [&str; 59] = [
     "recover",
     "recover shares",
     "recover seal",
+    "rotate",
     "policy check",
     "policy apply",
     "policy show",

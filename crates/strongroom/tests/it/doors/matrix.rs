@@ -352,6 +352,7 @@ impl Scene {
             ("POST", "/v1/webhooks") => json!({ "url": "https://shop.example/hooks" }),
             (_, "/v1/webhooks/{hook}/replay") => json!({ "since": "2026-11-21T10:00:00Z" }),
             ("POST", "/v1/policy/check") => json!({ "policy": POLICY }),
+            ("POST", "/v1/rotations") => json!({ "what": "root" }),
             (_, "/v1/access/why") => {
                 json!({ "role": "desk", "purpose": "support", "field": "email", "wish": "read" })
             }

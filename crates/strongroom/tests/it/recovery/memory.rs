@@ -1,5 +1,6 @@
 //! Keys in memory: locked, and out of reach of other processes and of core dumps.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -36,8 +37,28 @@ fn line(id: u32, file: &str, start: &str) -> String {
     text.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned()
 }
 
+/// A process that ends with the test, however that ends.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Started and at work, as its first line says.
+fn start(command: &mut Command, first: &str) -> Ending {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = Ending(piped.spawn().unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with(first)), "`{first}` did not come");
+    child
+}
+
 /// The program, served by that user, and answering.
-fn serve(folder: &Path) -> Child {
+fn serve(folder: &Path) -> Ending {
     let program = folder.join("strongroom");
     std::fs::copy(env!("CARGO_BIN_EXE_strongroom"), &program).unwrap();
     let config = folder.join("strongroom.toml");
@@ -48,16 +69,9 @@ fn serve(folder: &Path) -> Child {
         let owner = format!("{NOBODY}:{NOBODY}");
         assert!(Command::new("chown").arg("-R").arg(owner).arg(folder).status().unwrap().success());
     }
-    let mut child = command(&program)
-        .args(["serve", "--config"])
-        .arg(&config)
-        .current_dir(folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-    assert!(lines.any(|line| line.unwrap().starts_with("Strongroom answers at")));
-    child
+    let mut serve = command(&program);
+    serve.args(["serve", "--config"]).arg(&config).current_dir(folder);
+    start(&mut serve, "Strongroom answers at")
 }
 
 #[tokio::test]
@@ -65,13 +79,12 @@ async fn core_dump_and_proc_mem_are_denied_and_long_lived_keys_are_locked() {
     let mut shop = Shop::open_today().await;
     shop.stop();
     let mut server = serve(shop.folder.path());
-    let id = server.id();
+    let id = server.0.id();
 
     assert!(!can_read(id), "another process of the same user opened /proc/{id}/mem");
-    let mut other = command(Path::new("/bin/sleep")).arg("600").spawn().unwrap();
-    assert!(can_read(other.id()), "this test cannot see what it looks for");
-    other.kill().unwrap();
-    other.wait().unwrap();
+    let mut waits = command(Path::new("/bin/sh"));
+    let other = start(waits.args(["-c", "echo waits; read line"]), "waits");
+    assert!(can_read(other.0.id()), "this test cannot see what it looks for");
 
     let locked = line(id, "status", "VmLck");
     let kib: u64 = locked.split_whitespace().nth(1).unwrap().parse().unwrap();
@@ -81,7 +94,7 @@ async fn core_dump_and_proc_mem_are_denied_and_long_lived_keys_are_locked() {
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
     let aborted = Command::new("kill").args(["-s", "ABRT", &id.to_string()]).status();
     assert!(aborted.unwrap().success());
-    let ended = server.wait().unwrap();
+    let ended = server.0.wait().unwrap();
     let dumped = std::os::unix::process::ExitStatusExt::core_dumped(&ended);
     assert!(!dumped && !ended.success(), "{ended:?}");
 }

@@ -393,7 +393,7 @@ async fn a_merge_survives_a_power_cut_between_its_steps() {
     jobs::run_once(&shop.desk()).await;
     assert!(keys_of(&shop) < keys);
     assert_eq!(shop.call("shop", "GET", &path, None).await.status, 200);
-    assert_eq!(findings(&shop).await, ["key_file_only"]);
+    assert_eq!(findings(&shop).await, ["key_file_only", "recovery_missing"]);
 }
 
 /// Rows and keys of who went, put back under the running server.

@@ -218,6 +218,7 @@ POST   /v1/keys/{id}/enable                    operator done
 DELETE /v1/keys/own                            desk     key_ended
 POST   /v1/clock/confirm                       admin    done
 POST   /v1/consents/confirm                    admin    done
+POST   /v1/rotations                           admin    asks
 POST   /v1/seal                                admin    sealed
 ";
 

@@ -61,7 +61,11 @@ async fn every_customer_is_walked_once_in_thirty_days() {
     assert_eq!(seen, 60);
     let (first, last) = part(0);
     assert_eq!(walk(&shop).await, [keys_from(&shop, first, last)], "and then again from the front");
-    assert_eq!(findings(&shop).await, ["key_file_only"], "nothing is wrong with them");
+    assert_eq!(
+        findings(&shop).await,
+        ["key_file_only", "recovery_missing"],
+        "nothing is wrong with them"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +79,11 @@ async fn what_was_changed_by_sql_is_found_within_thirty_days_and_named() {
         intrude(&shop.data_file(), &sql);
         shop.start().await.unwrap();
         assert_eq!(walk_thirty_days(&shop).await, 8, "{attack}");
-        assert_eq!(findings(&shop).await, ["key_file_only", "tampered"], "{attack}");
+        assert_eq!(
+            findings(&shop).await,
+            ["key_file_only", "recovery_missing", "tampered"],
+            "{attack}"
+        );
         assert_eq!(named(&shop, "tampered"), [bytes_of(&ids[3])], "{attack}");
         let rows: i64 = one(&shop.data_file(), "SELECT COUNT(*) FROM customer");
         assert_eq!(rows, 8, "nothing is deleted: {attack}");
@@ -94,7 +102,11 @@ async fn a_row_that_was_deleted_or_moved_away_is_found_by_its_records() {
         let key = key_of(&shop, &ids[2]);
         intrude(&shop.data_file(), &attack.replace("@A", &key.to_string()));
         walk_thirty_days(&shop).await;
-        assert_eq!(findings(&shop).await, ["key_file_only", "tampered"], "{attack}");
+        assert_eq!(
+            findings(&shop).await,
+            ["key_file_only", "recovery_missing", "tampered"],
+            "{attack}"
+        );
         let records = format!("SELECT COUNT(*) FROM sealed_record WHERE customer = {key}");
         assert!(one::<i64>(&shop.data_file(), &records) > 1, "nothing is deleted: {attack}");
     }
@@ -112,7 +124,7 @@ async fn a_key_that_is_missing_is_found_and_nothing_is_deleted() {
     );
     intrude(&shop.keys_file(), &newer);
     assert_eq!(walk_thirty_days(&shop).await, 3);
-    assert_eq!(findings(&shop).await, ["key_file_only", "key_missing"]);
+    assert_eq!(findings(&shop).await, ["key_file_only", "key_missing", "recovery_missing"]);
     assert_eq!(named(&shop, "key_missing"), [bytes_of(&last)]);
     assert_eq!(one::<i64>(&shop.data_file(), "SELECT COUNT(*) FROM customer"), 3);
     let path = format!("/v1/customers/{}?fields=name", ids[0]);
@@ -177,7 +189,7 @@ async fn due_days_follow_the_policy_that_is_in_force() {
         let path = format!("/v1/customers/{id}?fields=name");
         assert_eq!(shop.call("desk", "GET", &path, None).await.status, 200, "its MAC holds");
     }
-    assert_eq!(findings(&shop).await, ["key_file_only"]);
+    assert_eq!(findings(&shop).await, ["key_file_only", "recovery_missing"]);
 }
 
 /// A run of which no entry can be read, because the server is sealed.

@@ -151,6 +151,7 @@ fn doors(watched: &Watched) -> Vec<Door> {
             "/v1/keys",
             json!({ "name": "till", "role": "desk", "purposes": ["support"], "days": 7 }),
         ),
+        door("admin", "POST", "/v1/rotations", json!({ "what": "root" })),
         door("admin", "POST", "/v1/access/why", why),
     ]
 }

@@ -377,6 +377,7 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("admin", "POST", "/v1/policy/check".to_owned()),
         ("admin", "POST", "/v1/keys".to_owned()),
         ("admin", "POST", "/v1/access/why".to_owned()),
+        ("admin", "POST", "/v1/rotations".to_owned()),
         ("admin", "PUT", format!("/v1/customers/{id}/hold")),
         ("admin", "PUT", "/v1/places/laptop-7".to_owned()),
         ("shop", "POST", "/v1/outlets/parcel-news/send".to_owned()),

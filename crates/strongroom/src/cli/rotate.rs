@@ -1,0 +1,106 @@
+//! `strongroom rotate`: new keys in place of old ones, while everything goes on.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::cli::Common;
+use crate::cli::failure::Failure;
+use crate::cli::import::Progress;
+use crate::cli::output::Output;
+use crate::cli::transport::{Call, Transport};
+
+/// Put new keys in place of old ones: the root key and the key that wraps each customer's keys
+///
+/// Everything goes on meanwhile; stopped, it goes on where it was when the program is served again. What
+/// opens the installation and the recovery shares stay as they are. This is housekeeping, once a year, and
+/// not what helps after a leak: whoever copied the data and its keys still reads that copy.
+///
+/// Example: strongroom rotate --server http://127.0.0.1:8720 --key-file admin.key
+#[derive(Args)]
+pub(super) struct Rotate {
+    /// Only this one
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+    /// Say how far the rotations there were are, and begin none
+    #[arg(long, conflicts_with = "only")]
+    status: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Only {
+    /// The key that wraps all others
+    Root,
+    /// The key that wraps each customer's keys
+    WrappingKey,
+}
+
+impl Rotate {
+    pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
+        let mut transport = Transport::open(common).await?;
+        if self.status {
+            let told = transport.call(Call::get("/v1/rotations")).await?.json()?;
+            return show(&told, output);
+        }
+        if self.only != Some(Only::WrappingKey) {
+            transport.call(asked("root")).await?;
+            output
+                .words("The root key is a new one; what opens the installation stays the same.")?;
+        }
+        if self.only != Some(Only::Root) {
+            transport.call(asked("wrapping_key")).await?;
+        }
+        let told = wait_for(&mut transport, output).await?;
+        show(&told, output)
+    }
+}
+
+fn asked(what: &str) -> Call {
+    Call::post("/v1/rotations").json(&json!({ "what": what }))
+}
+
+/// Until the newest is done, or another pass would not help.
+async fn wait_for(transport: &mut Transport, output: &Output) -> Result<Value, Failure> {
+    let mut progress =
+        if output.is_json() { Progress::Quiet } else { Progress::for_people("keys") };
+    let mut whole = 0;
+    loop {
+        let told = transport.call(Call::get("/v1/rotations")).await?.json()?;
+        let newest = told.pointer("/rotations/0").cloned().unwrap_or_default();
+        let number = |name: &str| newest.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let is_running = newest.get("state").and_then(Value::as_str) == Some("running");
+        if !is_running || number("passes") >= PASSES_MAX {
+            progress.end();
+            return Ok(told);
+        }
+        if whole == 0 {
+            whole = number("rewrapped") + number("left");
+            progress.begin(number("rewrapped"), whole);
+        }
+        progress.at(number("rewrapped"));
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
+fn show(told: &Value, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.value(told);
+    }
+    let rotations = told.get("rotations").unwrap_or(&Value::Null);
+    let columns = ["version", "state", "rewrapped", "left", "passes", "begun", "ended"];
+    output.list(rotations, &columns, "The wrapping key was never rotated.")?;
+    if told.pointer("/rotations/0/left").and_then(Value::as_u64).is_some_and(|left| left > 0) {
+        output.line(
+            "Keys are left under the older one, so it is not destroyed: of customers that do not open (see \
+             `strongroom findings`), or of changes that were never done. It is tried again every day.",
+        )?;
+    }
+    Ok(())
+}
+
+/// Each asking is an entry of the ledger.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// As many as the server makes in a row.
+const PASSES_MAX: u64 = 3;

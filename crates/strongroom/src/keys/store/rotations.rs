@@ -1,0 +1,84 @@
+//! Table `rotation`, and what a rotation does to wrapped data keys.
+
+use crate::ctx::Time;
+use crate::db::{Connection, Row, Statement, Value};
+use crate::error::Error;
+use crate::keys::model::Rotation;
+
+/// Newest first.
+pub(in crate::keys) fn list(db: &mut Connection) -> Result<Vec<Rotation>, Error> {
+    db.query(LIST, &[Value::from(LISTED_MAX)])?.iter().map(read).collect()
+}
+
+pub(in crate::keys) fn put(db: &mut Connection, rotation: &Rotation) -> Result<(), Error> {
+    let signed = |number: u64| i64::try_from(number).map_err(Error::internal);
+    let args = vec![
+        rotation.id.into(),
+        i64::from(rotation.kek_version).into(),
+        rotation.position.into(),
+        i64::from(rotation.passes).into(),
+        signed(rotation.rewrapped)?.into(),
+        signed(rotation.left_over)?.into(),
+        rotation.begun.as_ms().into(),
+        rotation.ended.map(Time::as_ms).into(),
+    ];
+    db.execute(&Statement::new(PUT, args)).map(drop)
+}
+
+/// Puts a data key under another wrapping key, if it is still under the one it was read with.
+pub(in crate::keys) fn rewrap(
+    db: &mut Connection,
+    dek: &[u8; 16],
+    (from, to): (u32, u32),
+    wrapped: Vec<u8>,
+) -> Result<u64, Error> {
+    let args = vec![dek.into(), i64::from(from).into(), i64::from(to).into(), wrapped.into()];
+    db.execute(&Statement::new(REWRAP, args))
+}
+
+/// Data keys under a wrapping key that is older than this one.
+pub(in crate::keys) fn count_older(db: &mut Connection, kek_version: u32) -> Result<u64, Error> {
+    let row = db.one(COUNT_OLDER, &[i64::from(kek_version).into()])?;
+    let count = row.map_or(Ok(0), |row| row.integer(0))?;
+    u64::try_from(count).map_err(Error::internal)
+}
+
+pub(in crate::keys) fn delete_named(db: &mut Connection, name: &str) -> Result<(), Error> {
+    db.execute(&Statement::new(DELETE_NAMED, vec![name.into()])).map(drop)
+}
+
+fn read(row: &Row) -> Result<Rotation, Error> {
+    let unsigned = |at| u64::try_from(row.integer(at)?).map_err(Error::internal);
+    Ok(Rotation {
+        id: row.array(0)?,
+        kek_version: u32::try_from(row.integer(1)?).map_err(Error::internal)?,
+        position: row.optional_integer(2)?,
+        passes: u32::try_from(row.integer(3)?).map_err(Error::internal)?,
+        rewrapped: unsigned(4)?,
+        left_over: unsigned(5)?,
+        begun: Time::from_ms(row.integer(6)?),
+        ended: row.optional_integer(7)?.map(Time::from_ms),
+    })
+}
+
+const LIST: &str =
+    "SELECT id, kek_version, position, passes, rewrapped, left_over, begun_ms, ended_ms
+FROM rotation
+ORDER BY begun_ms DESC, kek_version DESC
+LIMIT $1";
+
+const PUT: &str = "INSERT INTO rotation
+  (id, kek_version, position, passes, rewrapped, left_over, begun_ms, ended_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (id) DO UPDATE SET position = excluded.position, passes = excluded.passes,
+  rewrapped = excluded.rewrapped, left_over = excluded.left_over, ended_ms = excluded.ended_ms";
+
+const REWRAP: &str = "UPDATE dek SET kek_version = $3, wrapped = $4
+WHERE id = $1 AND kek_version = $2";
+
+const COUNT_OLDER: &str = "SELECT count(*) FROM dek WHERE kek_version < $1";
+
+const DELETE_NAMED: &str = "DELETE FROM named_key WHERE name = $1";
+
+/// Years of them.
+const LISTED_MAX: i64 = 50;

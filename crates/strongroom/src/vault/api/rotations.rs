@@ -1,0 +1,131 @@
+//! Rotations: new keys in place of old ones.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::{Caller, Desk, commit, permit, refuse};
+use crate::ctx::{Ctx, Entry, EntryKind, Receipt};
+use crate::error::Error;
+use crate::keys::Rotation;
+use crate::policy::Right;
+use crate::vault::rewrap_due;
+use crate::web::{Body, Problem, Receipted};
+
+/// What to rotate.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotateRequest {
+    what: What,
+}
+
+/// A key that others are wrapped by.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum What {
+    /// Wraps a handful of keys: done with the answer.
+    Root,
+    /// Wraps each customer's keys: goes on in the background.
+    WrappingKey,
+}
+
+/// Rotations of the wrapping key, the newest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RotationsView {
+    rotations: Vec<RotationView>,
+}
+
+/// One rotation of the wrapping key.
+#[derive(Serialize, ToSchema)]
+struct RotationView {
+    /// The version that wraps from then on.
+    version: u32,
+    /// `running` or `done`.
+    state: &'static str,
+    /// Data keys that were put under it.
+    rewrapped: u64,
+    /// Data keys still under an older one; 0 when it is done, and then the older one is destroyed.
+    left: u64,
+    /// How often all customers were gone over.
+    passes: u32,
+    begun: String,
+    ended: Option<String>,
+}
+
+/// Rotates the root key, or begins to rotate the wrapping key
+#[utoipa::path(post, path = "/v1/rotations", tag = "upkeep", request_body = RotateRequest,
+    responses((status = 202, body = RotationsView), (status = "default", body = Problem)))]
+pub(super) async fn rotate(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+    Body(request): Body<RotateRequest>,
+) -> Result<Receipted<(StatusCode, Json<RotationsView>)>, Error> {
+    match begin(&desk, &ctx, request.what).await {
+        Ok(receipt) => {
+            let view = view(&desk.keyring.rotations()?, &desk)?;
+            Ok(Receipted(receipt, (StatusCode::ACCEPTED, Json(view))))
+        }
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "rotate.begin", error).await),
+    }
+}
+
+async fn begin(desk: &Arc<Desk>, ctx: &Ctx, what: What) -> Result<Receipt, Error> {
+    let verb = match what {
+        What::Root => "rotate.root",
+        What::WrappingKey => "rotate.begin",
+    };
+    let entry = Entry::new(ctx, EntryKind::Admin, verb);
+    let receipt = commit(desk, permit(desk, ctx, Right::Keys)?.change(entry)).await?;
+    match what {
+        What::Root => desk.keyring.rotate_root().await?,
+        What::WrappingKey => {
+            desk.keyring.begin_rewrap(ctx.now)?;
+            let (own, job) = (Arc::clone(desk), Ctx::system(JOB, ctx.now, Arc::clone(&ctx.rng))?);
+            // Broken off with the process; the job of a minute goes on with it.
+            tokio::spawn(async move { rewrap_due(&own, &job, PASSES_MAX).await });
+        }
+    }
+    Ok(receipt)
+}
+
+/// How far rotations of the wrapping key are
+#[utoipa::path(get, path = "/v1/rotations", tag = "upkeep",
+    responses((status = 200, body = RotationsView), (status = "default", body = Problem)))]
+pub(super) async fn list_rotations(
+    State(desk): State<Arc<Desk>>,
+    Caller(ctx): Caller,
+) -> Result<Receipted<Json<RotationsView>>, Error> {
+    let listed = async {
+        let entry = Entry::new(&ctx, EntryKind::Admin, "rotate.list");
+        let receipt = commit(&desk, permit(&desk, &ctx, Right::Keys)?.change(entry)).await?;
+        Ok((receipt, view(&desk.keyring.rotations()?, &desk)?))
+    };
+    match listed.await {
+        Ok((receipt, view)) => Ok(Receipted(receipt, Json(view))),
+        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Admin, "rotate.list", error).await),
+    }
+}
+
+fn view(rotations: &[Rotation], desk: &Desk) -> Result<RotationsView, Error> {
+    let one = |it: &Rotation| {
+        Ok(RotationView {
+            version: it.kek_version,
+            state: if it.ended.is_some() { "done" } else { "running" },
+            rewrapped: it.rewrapped,
+            left: if it.ended.is_some() { 0 } else { desk.keyring.count_left(it)? },
+            passes: it.passes,
+            begun: it.begun.to_rfc3339(),
+            ended: it.ended.map(|at| at.to_rfc3339()),
+        })
+    };
+    Ok(RotationsView { rotations: rotations.iter().map(one).collect::<Result<_, Error>>()? })
+}
+
+const JOB: &str = "rotate";
+
+/// Whoever was made while all were gone over is met by the next pass.
+const PASSES_MAX: u32 = 3;
