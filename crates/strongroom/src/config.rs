@@ -3,6 +3,7 @@
 
 mod roads;
 mod secrets;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,6 +17,7 @@ use crate::error::Error;
 
 pub use roads::{Acme, OwnCa, Proxy, Tls, TlsFiles};
 pub use secrets::read_secret;
+pub use watched::Watched;
 
 /// How this installation runs. Every path is absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -47,6 +49,8 @@ pub struct Config {
     /// How the receivers of webhooks are reached.
     #[serde(default)]
     pub webhooks: Webhooks,
+    /// Who cosigns the ledger; nobody if left out.
+    pub witness: Option<Watched>,
 }
 
 /// How a server makes its backups.
@@ -210,7 +214,8 @@ impl Config {
         let proxy = config.proxy.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
         let tls = config.tls.as_ref().and_then(|it| it.problem(&config.data_dir));
         let metrics = config.metrics.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
-        if let Some(problem) = tls.or(proxy.or(metrics).map(str::to_owned)) {
+        let witness = config.witness.as_ref().and_then(Watched::problem);
+        if let Some(problem) = tls.or(proxy.or(metrics).map(str::to_owned)).or(witness) {
             return Err(bad_config(&path, &problem));
         }
         Ok(config)
@@ -234,6 +239,8 @@ impl Config {
             paths.extend(outlet.token_file.as_mut().map(|path| ("outlets.token_file", path)));
             paths.extend(outlet.ca.as_mut().map(|path| ("outlets.ca", path)));
         }
+        let witness_ca = self.witness.as_mut().and_then(|it| it.ca.as_mut());
+        paths.extend(witness_ca.map(|path| ("witness.ca", path)));
         paths.extend(self.webhooks.ca.as_mut().map(|path| ("webhooks.ca", path)));
         let token = self.metrics.as_mut().and_then(|metrics| metrics.token_file.as_mut());
         paths.extend(token.map(|path| ("metrics.token_file", path)));

@@ -20,6 +20,7 @@ use crate::findings::{Finding, FindingKind};
 use crate::keys::{self, Places};
 use crate::ledger::{Published, Verifications};
 use crate::meter::Meter;
+use crate::witness::{self, Outlook, Witness};
 use crate::{ledger, vault};
 
 use keeper::AppKeeper;
@@ -73,8 +74,17 @@ pub fn restore(
 }
 
 impl App {
-    /// Opens an installation, finishes what a crash left half done, and is ready to serve.
+    /// Opens an installation that nobody cosigns.
     pub async fn open(surroundings: Surroundings) -> Result<Self, Error> {
+        Self::open_watched(surroundings, None).await
+    }
+
+    /// Opens an installation, finishes what a crash left half done, and is ready to serve. Its witness
+    /// is asked before anything is written: a ledger it contradicts is refused as it lies there.
+    pub async fn open_watched(
+        surroundings: Surroundings,
+        witness: Option<&Witness>,
+    ) -> Result<Self, Error> {
         let Surroundings { places, clock, random } = surroundings;
         let folder = places.data_folder.clone();
         if !folder.is_dir() {
@@ -89,6 +99,13 @@ impl App {
             migrate(&mut db, DATA)?;
             ledger::pair(&mut db, &keyring.installation())?;
             Arc::new(ledger::open_archives(&mut db, &keyring, &folder)?)
+        };
+        let outlook = match witness {
+            Some(witness) => {
+                let data = Database::over(&path, Stall::default());
+                witness::refuse_contradicted(witness, &data, &keyring, &folder).await?
+            }
+            None => Outlook::Empty,
         };
         let (rights, published) = (Rights::default(), Published::default());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
@@ -129,7 +146,7 @@ impl App {
             data_folder: folder,
             _lock: lock,
         };
-        app.start_up().await?;
+        app.start_up(outlook).await?;
         Ok(app)
     }
 
@@ -148,7 +165,7 @@ impl App {
         Ctx::system(job, desk.now(), Arc::clone(&desk.random))
     }
 
-    async fn start_up(&self) -> Result<(), Error> {
+    async fn start_up(&self, outlook: Outlook) -> Result<(), Error> {
         let desk = self.desk()?;
         vault::refuse_returned_keys(&desk).await?;
         let ctx = Self::job_ctx(&desk, "start")?;
@@ -157,7 +174,8 @@ impl App {
             return raise(&desk, &ctx, kind, RIGHTS_ALTERED).await;
         }
         vault::finish_begun(&desk, &ctx).await?;
-        raise(&desk, &ctx, FindingKind::KeyFileOnly, KEY_FILE_ONLY).await
+        raise(&desk, &ctx, FindingKind::KeyFileOnly, KEY_FILE_ONLY).await?;
+        witness::tell_outlook(&desk, &ctx, outlook).await
     }
 }
 

@@ -21,3 +21,4 @@ mod roads;
 mod support;
 mod vault;
 mod webhooks;
+mod witness;

@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 56] = [
+const COMMANDS: [&str; 59] = [
     "demo",
     "init",
     "serve",
@@ -75,6 +75,9 @@ const COMMANDS: [&str; 56] = [
     "send stop",
     "share new",
     "share end",
+    "witness init",
+    "witness trust",
+    "witness serve",
     "hold place",
     "hold release",
     "findings",
