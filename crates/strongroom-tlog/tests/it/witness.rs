@@ -149,7 +149,10 @@ fn only_logs_the_witness_was_told_of_are_cosigned() {
     let asked = request(&Log::numbered(9), 0, 9);
     let other_log = VerifierKey::new("example.com/other", key(1).verifying_key()).unwrap();
     assert_eq!(judge(&asked, &[], None), Err(WitnessRefusal::UnknownLog));
-    assert_eq!(judge(&asked, &[other_log.clone()], None), Err(WitnessRefusal::UnknownLog));
+    assert_eq!(
+        judge(&asked, std::slice::from_ref(&other_log), None),
+        Err(WitnessRefusal::UnknownLog)
+    );
     assert_eq!(judge(&asked, &[other_log.clone(), vkey(2)], None), Err(WitnessRefusal::Unsigned));
     assert!(
         judge(&asked, &[other_log, vkey(2), vkey(1)], None).is_ok(),

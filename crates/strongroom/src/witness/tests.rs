@@ -196,7 +196,9 @@ fn a_log_is_cosigned_once_it_is_trusted_and_its_name_is_not_repeated_before() {
     );
     let log = VerifierKey::new(ORIGIN, key(1).verifying_key()).unwrap().to_string();
     assert!(!trust(&home.path(), &log, Time::from_ms(9)).unwrap().is_new);
-    for bad in ["", "x", &log[1..], &home.vkey.to_string(), "a\u{1b}[2J+00000000+AAAA"] {
+    for bad in
+        ["", "x", log.trim_start_matches('e'), &home.vkey.to_string(), "a\u{1b}[2J+00000000+AAAA"]
+    {
         assert_eq!(trust(&home.path(), bad, Time::from_ms(0)).unwrap_err().code, "bad_log_key");
     }
 }

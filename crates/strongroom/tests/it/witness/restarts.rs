@@ -4,10 +4,11 @@ use std::process::Command;
 
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::Value;
-use strongroom_tlog::{Hash, leaf_hash, open_cosigned, verify_inclusion};
+use strongroom_tlog::{Hash, VerifierKey, leaf_hash, open_cosigned, verify_inclusion};
 
-use super::{Pair, get, refused};
+use super::{Pair, get, refused, strongroom, text};
 use crate::attack::one;
+use crate::backup::back_up_and_restore_beside;
 use crate::support::receiver::Certificate;
 use crate::support::server::Server;
 
@@ -66,6 +67,34 @@ async fn a_ledger_the_witness_was_not_told_of_names_the_command_that_tells_it() 
     pair.change_rights(&server);
     pair.wait(|| pair.finding(&server, "witness_unreachable").is_none().then_some(()));
     assert!(pair.witness.said().contains("cosigned"), "{}", pair.witness.said());
+}
+
+/// A restore begins a ledger under a new name, which nobody but a person can vouch for.
+#[tokio::test]
+async fn a_restored_ledger_is_told_to_the_witness_by_a_person() {
+    let mut pair = Pair::new().await;
+    let server = pair.serve();
+    pair.change_rights(&server);
+    drop(server);
+    pair.shop.start().await.unwrap();
+    back_up_and_restore_beside(&pair.shop).await;
+    pair.shop.stop();
+    let folder = pair.folder();
+    std::fs::rename(folder.join("data"), folder.join("lost")).unwrap();
+    std::fs::rename(folder.join("restored"), folder.join("data")).unwrap();
+    let required = format!("{}required = true\n", pair.witness.config());
+    let said = refused(folder, &required);
+    let restored = said.split_once("trust --folder DIR '").unwrap().1.split_once('\'').unwrap().0;
+    let restored = VerifierKey::parse(restored).unwrap();
+    assert!(restored.name().contains("/2-"), "it has a name of its own: {restored}");
+    assert_ne!(restored.name(), pair.log.name());
+    pair.witness.trust(&restored);
+    let config = folder.join("refused.toml");
+    let told = strongroom(&["ledger", "checkpoint", "--config", text(&config)]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.out.starts_with(restored.name()), "{told:?}");
+    let record = pair.witness.folder.join("witness.db");
+    assert_eq!(one::<i64>(&record, "SELECT COUNT(*) FROM cosigned"), 2, "both are remembered");
 }
 
 /// Another witness at the same address, however willing, is not the one that was named.
