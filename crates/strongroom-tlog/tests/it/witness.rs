@@ -229,5 +229,9 @@ proptest! {
             prop_assert_eq!(known, checkpoint.root);
             last = Some(Witnessed { size: checkpoint.size, root: checkpoint.root });
         }
+        let holds_all = |log: &Log| {
+            cosigned.iter().all(|(size, root)| root_of(*size, log).unwrap() == *root)
+        };
+        prop_assert!(histories.iter().any(holds_all), "they are of more than one history");
     }
 }
