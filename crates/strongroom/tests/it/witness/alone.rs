@@ -1,5 +1,7 @@
 //! A witness by itself: what it answers to whom.
 
+use std::process::Command;
+
 use super::kills::{Face, TwoFaced};
 use super::{Witness, http, strongroom, text};
 
@@ -91,9 +93,15 @@ fn a_witness_is_not_served_readable_beyond_this_machine() {
     let folder = tempfile::tempdir().unwrap();
     let witness = Witness::make(folder.path());
     let at = text(&witness.folder);
-    let told = strongroom(&["witness", "serve", "--folder", at, "--listen", "0.0.0.0:0"]);
-    assert_eq!(told.code, Some(1), "{told:?}");
-    assert!(told.err.contains("refusing plain HTTP beyond this machine"), "{told:?}");
+    // One that is not refused would serve until it is ended.
+    let told = Command::new("timeout")
+        .args(["20", env!("CARGO_BIN_EXE_strongroom"), "witness", "serve", "--folder", at])
+        .args(["--listen", "0.0.0.0:0"])
+        .output()
+        .unwrap();
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert!(said.contains("refusing plain HTTP beyond this machine"), "{said}");
     for half in [&["--certificate", "a.pem"][..], &["--certificate-key", "a.key"]] {
         let told = strongroom(&[&["witness", "serve", "--folder", at], half].concat());
         assert_eq!(told.code, Some(2), "{told:?}");
