@@ -231,14 +231,20 @@ fn get(server: &Server, key: &str, path: &str) -> Option<Answered> {
     http(&server.address, "GET", path, &format!("authorization: Bearer {key}\r\n"), "")
 }
 
-/// A start that ends by itself, with what it said.
-fn refused(folder: &Path, more: &str) -> String {
+/// A configuration beside the one of the server.
+fn configure(folder: &Path, more: &str) -> PathBuf {
     let config = folder.join("refused.toml");
     let settings = format!(
         "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
          listen = \"127.0.0.1:0\"\n{more}"
     );
     std::fs::write(&config, settings).unwrap();
+    config
+}
+
+/// A start that ends by itself, with what it said.
+fn refused(folder: &Path, more: &str) -> String {
+    let config = configure(folder, more);
     // A start that is not refused would serve until the test is ended from outside.
     let told = strongroom(&["ledger", "checkpoint", "--config", text(&config)]);
     assert_eq!(told.code, Some(1), "it was opened: {told:?}");
