@@ -61,13 +61,17 @@ impl Checkpoint {
 /// as an origin or extension with a line break in it. Whether an earlier checkpoint contradicts
 /// this one, only the caller can know.
 pub fn sign_checkpoint(checkpoint: &Checkpoint, key: &SigningKey) -> Result<String, TlogError> {
+    sign_note(&readable_body(checkpoint)?, &checkpoint.origin, key)
+}
+
+/// The text of a checkpoint that reads back as it is. One comparison instead of a rule for each
+/// field: nothing can be injected into a text that reads back as the value it was made from.
+pub(crate) fn readable_body(checkpoint: &Checkpoint) -> Result<String, TlogError> {
     let body = checkpoint.body();
-    // One comparison instead of a rule for each field: nothing can be injected into a text that
-    // reads back as the value it was made from.
     if Checkpoint::parse(&body)? != *checkpoint {
         return Err(TlogError::CheckpointMalformed("a line break stands in a line"));
     }
-    sign_note(&body, &checkpoint.origin, key)
+    Ok(body)
 }
 
 /// The checkpoint in a note which `vkey` signed, for the log of that name. A key that also signs

@@ -37,6 +37,8 @@ pub enum TlogError {
     OriginWrong,
     /// A tile path is not in the one form that tlog-tiles allows.
     PathMalformed,
+    /// A request to a witness breaks its format; the text says how.
+    RequestMalformed(&'static str),
     /// A proof is too short, too long, or leads to another root.
     ProofWrong,
     /// The key signed this note according to its name and id, but the signature does not hold.
@@ -71,6 +73,7 @@ impl fmt::Display for TlogError {
             Self::NoteMalformed(how) => write!(out, "signed note is malformed: {how}"),
             Self::OriginWrong => out.write_str("checkpoint is of another log than the key"),
             Self::PathMalformed => out.write_str("tile path is malformed"),
+            Self::RequestMalformed(how) => write!(out, "request is malformed: {how}"),
             Self::ProofWrong => out.write_str("proof does not lead to the root"),
             Self::SignatureWrong => out.write_str("signature does not hold for this note"),
             Self::SizesWrong { old, new } => {

@@ -7,22 +7,26 @@
 //!
 //! Specifications: RFC 6962 and RFC 9162 section 2.1; <https://c2sp.org/tlog-tiles>,
 //! <https://c2sp.org/signed-note>, <https://c2sp.org/tlog-checkpoint>,
-//! <https://c2sp.org/tlog-proof>.
+//! <https://c2sp.org/tlog-proof>, <https://c2sp.org/tlog-cosignature>,
+//! <https://c2sp.org/tlog-witness>.
 
 #![forbid(unsafe_code)]
 
 mod base64;
 mod bundle;
 mod checkpoint;
+mod cosignature;
 mod error;
 mod note;
 mod proof;
 mod tile;
 mod tree;
 mod verify;
+mod witness;
 
 pub use bundle::{BUNDLE_SIZE_BYTES_MAX, ProofBundle};
 pub use checkpoint::{Checkpoint, open_checkpoint, sign_checkpoint};
+pub use cosignature::{Cosignature, WitnessKey, cosign, open_cosignature, open_cosigned};
 pub use error::TlogError;
 pub use note::{NOTE_SIZE_BYTES_MAX, SIGNATURES_MAX, VerifierKey, open_note, sign_note};
 pub use proof::{
@@ -35,3 +39,7 @@ pub use tile::{
 };
 pub use tree::{Frontier, Hash, SIZE_MAX, TileRoot, leaf_hash, node_hash};
 pub use verify::{verify_consistency, verify_inclusion};
+pub use witness::{
+    ADD_CHECKPOINT_SIZE_BYTES_MAX, AddCheckpoint, PROOF_LINES_MAX, WitnessRefusal, Witnessed,
+    judge, parse_size_answer, size_answer,
+};

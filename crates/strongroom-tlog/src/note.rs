@@ -22,31 +22,15 @@ pub struct VerifierKey {
 impl VerifierKey {
     /// Refuses a name that is empty or holds a space, a plus sign or a control character.
     pub fn new(name: &str, key: VerifyingKey) -> Result<Self, TlogError> {
-        if !is_key_name(name) {
-            return Err(TlogError::KeyMalformed("a name is without spaces, `+` and controls"));
-        }
+        refuse_key_name(name)?;
         Ok(Self { name: name.to_owned(), key })
     }
 
     /// Reads a vkey. Refuses other algorithms than Ed25519, and an id which the name and key do
     /// not give: a wrong id means that the string was mistyped or put together from two.
     pub fn parse(vkey: &str) -> Result<Self, TlogError> {
-        let parts = vkey.split_once('+').and_then(|(name, rest)| {
-            let (id, key) = rest.split_once('+')?;
-            Some((name, id, key))
-        });
-        let (name, id, key) =
-            parts.ok_or(TlogError::KeyMalformed("not of the form name+id+key"))?;
-        let bytes = base64::decode(key).ok_or(TlogError::KeyMalformed("the key is not base64"))?;
-        let public = bytes
-            .strip_prefix(&[ALGORITHM_ED25519])
-            .and_then(|public| <[u8; 32]>::try_from(public).ok())
-            .ok_or(TlogError::KeyMalformed("the key is not an Ed25519 key"))?;
-        let parsed = Self::new(name, VerifyingKey::from_bytes(public))?;
-        if HEXLOWER.encode(&parsed.id()) != id {
-            return Err(TlogError::KeyMalformed("the id is not that of this name and key"));
-        }
-        Ok(parsed)
+        let (name, key) = parse_vkey(vkey, ALGORITHM_ED25519, "the key is not an Ed25519 key")?;
+        Ok(Self { name, key })
     }
 
     /// The name that stands in signature lines; for a log, its origin.
@@ -57,18 +41,52 @@ impl VerifierKey {
     /// First four bytes of SHA-256(name, newline, 0x01, public key). Tells keys apart, proves
     /// nothing: anyone can make another key with the same id.
     pub fn id(&self) -> [u8; 4] {
-        let key: &[u8; 32] = self.key.as_bytes();
-        let [a, b, c, d, ..] = sha256(&[self.name.as_bytes(), b"\n", &[ALGORITHM_ED25519], key]);
-        [a, b, c, d]
+        key_id(&self.name, ALGORITHM_ED25519, &self.key)
     }
 }
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ALGORITHM_ED25519];
-        key.extend_from_slice(self.key.as_bytes());
-        write!(out, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id()), base64::encode(&key))
+        out.write_str(&write_vkey(&self.name, ALGORITHM_ED25519, &self.key))
     }
+}
+
+/// The name and key of a vkey of one signature type; `otherwise` says that it is of another.
+pub(crate) fn parse_vkey(
+    vkey: &str,
+    algorithm: u8,
+    otherwise: &'static str,
+) -> Result<(String, VerifyingKey), TlogError> {
+    let parts = vkey.split_once('+').and_then(|(name, rest)| {
+        let (id, key) = rest.split_once('+')?;
+        Some((name, id, key))
+    });
+    let (name, id, key) = parts.ok_or(TlogError::KeyMalformed("not of the form name+id+key"))?;
+    let bytes = base64::decode(key).ok_or(TlogError::KeyMalformed("the key is not base64"))?;
+    let public = bytes
+        .strip_prefix(&[algorithm])
+        .and_then(|public| <[u8; 32]>::try_from(public).ok())
+        .ok_or(TlogError::KeyMalformed(otherwise))?;
+    refuse_key_name(name)?;
+    let key = VerifyingKey::from_bytes(public);
+    if HEXLOWER.encode(&key_id(name, algorithm, &key)) != id {
+        return Err(TlogError::KeyMalformed("the id is not that of this name and key"));
+    }
+    Ok((name.to_owned(), key))
+}
+
+pub(crate) fn write_vkey(name: &str, algorithm: u8, key: &VerifyingKey) -> String {
+    let mut bytes = vec![algorithm];
+    bytes.extend_from_slice(key.as_bytes());
+    let id = HEXLOWER.encode(&key_id(name, algorithm, key));
+    format!("{name}+{id}+{}", base64::encode(&bytes))
+}
+
+/// signed-note, "Signatures": the same key under another name or type has another id.
+pub(crate) fn key_id(name: &str, algorithm: u8, key: &VerifyingKey) -> [u8; 4] {
+    let key: &[u8; 32] = key.as_bytes();
+    let [a, b, c, d, ..] = sha256(&[name.as_bytes(), b"\n", &[algorithm], key]);
+    [a, b, c, d]
 }
 
 /// Signs `text`, which must end in a newline, under `name`. The result is text, blank line and one
@@ -81,7 +99,7 @@ pub fn sign_note(text: &str, name: &str, key: &SigningKey) -> Result<String, Tlo
     let verifier = VerifierKey::new(name, key.verifying_key())?;
     let mut signature = verifier.id().to_vec();
     signature.extend_from_slice(&key.sign(text.as_bytes()));
-    let note = format!("{text}\n{SIGNATURE_PREFIX}{name} {}\n", base64::encode(&signature));
+    let note = format!("{text}\n{}", signature_line(name, &signature));
     if note.len() > NOTE_SIZE_BYTES_MAX {
         return Err(TlogError::NoteMalformed("it is too long"));
     }
@@ -91,6 +109,21 @@ pub fn sign_note(text: &str, name: &str, key: &SigningKey) -> Result<String, Tlo
 /// The text of a note which `key` signed, with its final newline. Lines of other keys are ignored,
 /// but must be well formed; one line of `key` that does not hold refuses the whole note.
 pub fn open_note<'note>(note: &'note str, key: &VerifierKey) -> Result<&'note str, TlogError> {
+    let (text, lines) = split_note(note)?;
+    let mut signed = false;
+    for line in signature_lines(lines)? {
+        if line.name != key.name || line.key_id != key.id() {
+            continue;
+        }
+        key.key.verify(text.as_bytes(), &line.signature).map_err(|_| TlogError::SignatureWrong)?;
+        signed = true;
+    }
+    if signed { Ok(text) } else { Err(TlogError::Unsigned) }
+}
+
+/// The text of a note with its final newline, and its signature lines with theirs. Says nothing
+/// about who signed: what is given out of this must be verified first.
+pub(crate) fn split_note(note: &str) -> Result<(&str, &str), TlogError> {
     if note.len() > NOTE_SIZE_BYTES_MAX {
         return Err(TlogError::NoteMalformed("it is too long"));
     }
@@ -101,29 +134,33 @@ pub fn open_note<'note>(note: &'note str, key: &VerifierKey) -> Result<&'note st
     // The text keeps the newline that ends it and loses the blank line only.
     let (text, _) =
         note.split_at_checked(body.len() + 1).ok_or(TlogError::NoteMalformed("no blank line"))?;
-    let lines = signatures
+    Ok((text, signatures))
+}
+
+/// Every line of a block of signatures, all of them well formed.
+pub(crate) fn signature_lines(block: &str) -> Result<Vec<SignatureLine<'_>>, TlogError> {
+    let lines = block
         .strip_suffix('\n')
         .ok_or(TlogError::NoteMalformed("no newline after the last signature"))?;
-
-    let mut signed = false;
+    let mut read = Vec::new();
     for (count, line) in lines.split('\n').enumerate() {
         if count == SIGNATURES_MAX {
             return Err(TlogError::NoteMalformed("too many signatures"));
         }
-        let line = SignatureLine::parse(line)?;
-        if line.name != key.name || line.key_id != key.id() {
-            continue;
-        }
-        key.key.verify(text.as_bytes(), &line.signature).map_err(|_| TlogError::SignatureWrong)?;
-        signed = true;
+        read.push(SignatureLine::parse(line)?);
     }
-    if signed { Ok(text) } else { Err(TlogError::Unsigned) }
+    Ok(read)
 }
 
-struct SignatureLine<'note> {
-    name: &'note str,
-    key_id: [u8; 4],
-    signature: Vec<u8>,
+/// One line with its newline; `signature` begins with the key's id.
+pub(crate) fn signature_line(name: &str, signature: &[u8]) -> String {
+    format!("{SIGNATURE_PREFIX}{name} {}\n", base64::encode(signature))
+}
+
+pub(crate) struct SignatureLine<'note> {
+    pub(crate) name: &'note str,
+    pub(crate) key_id: [u8; 4],
+    pub(crate) signature: Vec<u8>,
 }
 
 impl<'note> SignatureLine<'note> {
@@ -141,6 +178,13 @@ impl<'note> SignatureLine<'note> {
     }
 }
 
+pub(crate) fn refuse_key_name(name: &str) -> Result<(), TlogError> {
+    if is_key_name(name) {
+        return Ok(());
+    }
+    Err(TlogError::KeyMalformed("a name is without spaces, `+` and controls"))
+}
+
 /// signed-note, "Format": not empty, no Unicode space, no plus sign. Controls are refused in the
 /// whole note; here they are refused for names that never were in a note.
 fn is_key_name(name: &str) -> bool {
@@ -148,7 +192,7 @@ fn is_key_name(name: &str) -> bool {
 }
 
 /// signed-note, "Format": no ASCII control below U+0020 but the newline. This covers CR and ESC.
-fn refuse_controls(text: &str) -> Result<(), TlogError> {
+pub(crate) fn refuse_controls(text: &str) -> Result<(), TlogError> {
     if text.bytes().any(|byte| byte < 0x20 && byte != b'\n') {
         return Err(TlogError::NoteMalformed("it holds a control character"));
     }

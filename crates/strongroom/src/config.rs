@@ -4,6 +4,7 @@
 mod roads;
 mod seal;
 mod secrets;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,6 +19,7 @@ use crate::error::Error;
 pub use roads::{Acme, OwnCa, Proxy, Tls, TlsFiles};
 pub use seal::{SealKind, Sealing};
 pub use secrets::read_secret;
+pub use watched::Watched;
 
 /// How this installation runs. Every path is absolute.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -51,6 +53,8 @@ pub struct Config {
     /// How the receivers of webhooks are reached.
     #[serde(default)]
     pub webhooks: Webhooks,
+    /// Who cosigns the ledger; nobody if left out.
+    pub witness: Option<Watched>,
 }
 
 /// How a server makes its backups.
@@ -215,7 +219,8 @@ impl Config {
         let proxy = config.proxy.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
         let tls = config.tls.as_ref().and_then(|it| it.problem(&config.data_dir));
         let metrics = config.metrics.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
-        if let Some(problem) = tls.or(proxy.or(metrics).map(str::to_owned)) {
+        let witness = config.witness.as_ref().and_then(Watched::problem);
+        if let Some(problem) = tls.or(proxy.or(metrics).map(str::to_owned)).or(witness) {
             return Err(bad_config(&path, &problem));
         }
         Ok(config)
@@ -241,6 +246,8 @@ impl Config {
             paths.extend(outlet.token_file.as_mut().map(|path| ("outlets.token_file", path)));
             paths.extend(outlet.ca.as_mut().map(|path| ("outlets.ca", path)));
         }
+        let witness_ca = self.witness.as_mut().and_then(|it| it.ca.as_mut());
+        paths.extend(witness_ca.map(|path| ("witness.ca", path)));
         paths.extend(self.webhooks.ca.as_mut().map(|path| ("webhooks.ca", path)));
         let token = self.metrics.as_mut().and_then(|metrics| metrics.token_file.as_mut());
         paths.extend(token.map(|path| ("metrics.token_file", path)));

@@ -29,3 +29,4 @@ pub mod time;
 pub mod vault;
 pub mod web;
 pub mod webhooks;
+pub mod witness;

@@ -5,6 +5,8 @@ mod bundle;
 #[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
+mod cosignature;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod naive;
@@ -18,3 +20,5 @@ mod tile;
 mod tree;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod witness;

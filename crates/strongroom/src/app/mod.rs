@@ -23,6 +23,7 @@ use crate::findings::{Finding, FindingKind};
 use crate::keys::{self, Places, Rehearsed, Seal};
 use crate::ledger::{Published, Verifications};
 use crate::meter::Meter;
+use crate::witness::{self, Outlook, Witness};
 use crate::{ledger, vault};
 
 use keeper::AppKeeper;
@@ -97,8 +98,17 @@ pub async fn reseal(surroundings: Surroundings, to: &Seal, ctx: &Ctx) -> Result<
 }
 
 impl App {
-    /// Opens an installation, finishes what a crash left half done, and is ready to serve.
+    /// Opens an installation that nobody cosigns.
     pub async fn open(surroundings: Surroundings) -> Result<Self, Error> {
+        Self::open_watched(surroundings, None).await
+    }
+
+    /// Opens an installation, finishes what a crash left half done, and is ready to serve. Its witness
+    /// is asked before anything is written: a ledger it contradicts is refused as it lies there.
+    pub async fn open_watched(
+        surroundings: Surroundings,
+        witness: Option<&Witness>,
+    ) -> Result<Self, Error> {
         let Surroundings { places, clock, random } = surroundings;
         let is_key_file = matches!(places.seal, Seal::KeyFile(_));
         let folder = places.data_folder.clone();
@@ -114,6 +124,13 @@ impl App {
             migrate(&mut db, DATA)?;
             ledger::pair(&mut db, &keyring.installation())?;
             Arc::new(ledger::open_archives(&mut db, &keyring, &folder)?)
+        };
+        let outlook = match witness {
+            Some(witness) => {
+                let data = Database::over(&path, Stall::default());
+                witness::refuse_contradicted(witness, &data, &keyring, &folder).await?
+            }
+            None => Outlook::Empty,
         };
         let (rights, published) = (Rights::default(), Published::default());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
@@ -154,7 +171,7 @@ impl App {
             data_folder: folder,
             _lock: lock,
         };
-        app.start_up(is_key_file).await?;
+        app.start_up(is_key_file, outlook).await?;
         Ok(app)
     }
 
@@ -173,7 +190,7 @@ impl App {
         Ctx::system(job, desk.now(), Arc::clone(&desk.random))
     }
 
-    async fn start_up(&self, is_key_file: bool) -> Result<(), Error> {
+    async fn start_up(&self, is_key_file: bool, outlook: Outlook) -> Result<(), Error> {
         let desk = self.desk()?;
         vault::refuse_returned_keys(&desk).await?;
         let ctx = Self::job_ctx(&desk, "start")?;
@@ -196,7 +213,7 @@ impl App {
                 false => close_finding(&desk, &ctx, "start", kind).await?,
             }
         }
-        Ok(())
+        witness::tell_outlook(&desk, &ctx, outlook).await
     }
 }
 

@@ -25,7 +25,7 @@ use answers::{Answers, Flags, RoadTo};
 
 /// Make a new installation: configuration, keys, an empty data folder, a policy to begin with
 ///
-/// On a terminal it asks five questions; the same can be given as flags. Nothing that exists is
+/// On a terminal it asks six questions; the same can be given as flags. Nothing that exists is
 /// overwritten.
 ///
 /// Example: strongroom init --dir /srv/strongroom
@@ -203,7 +203,17 @@ fn config_text(answers: &Answers) -> String {
         }
     };
     let backups = quoted(&answers.backups.display().to_string());
-    CONFIG.replace("{listen}", listen).replace("{backups}", &backups).replace("{road}", &road)
+    let witness = witness_text(answers);
+    let text = CONFIG.replace("{listen}", listen).replace("{backups}", &backups);
+    text.replace("{witness}", &witness).replace("{road}", &road)
+}
+
+/// The section of the witness, or what it would be.
+fn witness_text(answers: &Answers) -> String {
+    match &answers.witness {
+        Some(it) => format!("[witness]\nurl = {}\nkey = {}\n", quoted(&it.url), quoted(&it.key)),
+        None => NO_WITNESS.to_owned(),
+    }
 }
 
 /// A text of TOML.
@@ -305,7 +315,16 @@ to = {backups}                # best on another disk
 # [metrics]
 # listen = \"127.0.0.1:9464\"
 
+{witness}
 {road}";
+
+const NO_WITNESS: &str = "\
+# Another machine that notices when older files are put back: `strongroom witness init` there.
+
+# [witness]
+# url = \"https://witness.example\"
+# key = \"what `strongroom witness init` printed\"
+";
 
 const NO_ROAD: &str = "\
 # Reached from elsewhere: `strongroom tls own-ca --name HOST`, or a certificate you have:

@@ -11,6 +11,7 @@ use crate::cli::{Arguments, Command};
 pub(super) fn start(arguments: &Arguments) {
     let filter = match arguments.command {
         Command::Serve(_) => "off,strongroom=info",
+        Command::Witness(ref witness) if witness.is_served() => "off,strongroom=info",
         _ => "off,strongroom=warn",
     };
     let lines = tracing_subscriber::fmt()

@@ -30,6 +30,7 @@ mod tls;
 mod transport;
 mod upkeep;
 mod webhook;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -178,6 +179,8 @@ enum Command {
     #[command(subcommand)]
     Share(share::Share),
     #[command(subcommand)]
+    Witness(witness::Witness),
+    #[command(subcommand)]
     Hold(upkeep::Hold),
     /// List what is missing or wrong, and what mends it
     ///
@@ -229,6 +232,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Webhook(webhook) => webhook.run(common, output).await,
         Command::Send(send) => send.run(common, output).await,
         Command::Share(share) => share.run(common, output).await,
+        Command::Witness(witness) => witness.run(common, output).await,
         Command::Hold(hold) => hold.run(common, output).await,
         Command::Findings => upkeep::findings(common, output).await,
         Command::Doctor { confirm_clock: true, .. } => {

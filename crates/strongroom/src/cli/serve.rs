@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::outlets::Connections;
 use crate::web::{self, Listen, Numbers};
 use crate::webhooks::Couriers;
+use crate::witness::{self, Watching, Witness};
 use crate::{jobs, metrics, outlets, policy, router, webhooks};
 
 /// Serve the API until told to stop (Ctrl-C, or SIGTERM)
@@ -46,7 +47,8 @@ impl Serve {
         let config = Config::read(&common.config)?;
         let stop = Stop::watch()?;
         let road = Road::open(&config).await?;
-        let app = open(&config).await?;
+        let witness = Witness::read(&config)?.map(Arc::new);
+        let app = open_watched(&config, witness.as_deref()).await?;
         compare_policy(app.desk()?.as_ref(), &config.policy);
         let (listen, place) = road.listen(&config)?;
         let watched = match road.listen_for_metrics(&config)? {
@@ -63,9 +65,15 @@ impl Serve {
         let connections = Connections::read(&config)?;
         let backups = Some(backup::settings(&config));
         let keeping = road.keep(&app.desk()?);
+        let desk = app.desk()?;
+        let watching = witness.map(|witness| Watching::begin(&desk, &witness));
+        drop(desk);
         let outward = (connections, Couriers::read(&config)?);
         attend(&app, listen, backups, outward, stop.asked()).await?;
         keeping.end().await;
+        if let Some(watching) = watching {
+            watching.end().await;
+        }
         if let Some(watched) = watched {
             watched.end().await;
         }
@@ -76,9 +84,18 @@ impl Serve {
 
 /// Opens the installation that a configuration names.
 pub(super) async fn open(config: &Config) -> Result<App, Failure> {
+    open_watched(config, Witness::read(config)?.as_ref()).await
+}
+
+async fn open_watched(config: &Config, witness: Option<&Witness>) -> Result<App, Failure> {
     let places = seal::places(config)?;
     let clock = Arc::new(SystemClock::new());
-    Ok(App::open(Surroundings { places, clock, random: Arc::new(SystemRandom) }).await?)
+    let surroundings = Surroundings { places, clock, random: Arc::new(SystemRandom) };
+    let app = App::open_watched(surroundings, witness).await?;
+    if witness.is_none() {
+        witness::tell_none(app.desk()?.as_ref()).await?;
+    }
+    Ok(app)
 }
 
 /// Serves an open installation with its periodic jobs until `stop` completes.
@@ -186,7 +203,7 @@ fn compare_policy(desk: &Desk, path: &Path) {
 }
 
 /// Whole or not at all: who waits for the file must not read half an address.
-fn write_port_file(path: &Path, address: &str) -> Result<(), Failure> {
+pub(super) fn write_port_file(path: &Path, address: &str) -> Result<(), Failure> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);

@@ -46,11 +46,17 @@ pub enum FindingKind {
     WebhookGone,
     /// A receiver of webhooks will not learn of events.
     WebhookPassed,
+    /// The witness knows another history of the ledger than the one here.
+    WitnessContradicts,
+    /// Nobody cosigns the ledger.
+    WitnessNone,
+    /// The witness does not cosign, or cannot be asked.
+    WitnessUnreachable,
 }
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -71,6 +77,9 @@ impl FindingKind {
         Self::WebhookFailing,
         Self::WebhookGone,
         Self::WebhookPassed,
+        Self::WitnessContradicts,
+        Self::WitnessNone,
+        Self::WitnessUnreachable,
     ];
 
     /// Its stable name.
@@ -96,6 +105,9 @@ impl FindingKind {
             Self::WebhookFailing => "webhook_failing",
             Self::WebhookGone => "webhook_gone",
             Self::WebhookPassed => "webhook_passed",
+            Self::WitnessContradicts => "witness_contradicts",
+            Self::WitnessNone => "witness_none",
+            Self::WitnessUnreachable => "witness_unreachable",
         }
     }
 }

@@ -34,7 +34,8 @@ pub use model::{Leaf, LeafSubjects};
 use store::Head;
 pub use store::pair;
 pub use verbs::{
-    Archive, LogFacts, Opening, archive_name, facts, number_of, open_archives, open_incarnation,
+    Archive, Cosigned, LogFacts, Opening, archive_name, facts, number_of, open_archives,
+    open_incarnation, prove_growth,
 };
 
 /// The writing side: lives in the committer.
@@ -67,6 +68,7 @@ pub struct Published(Arc<RwLock<Shown>>);
 #[derive(Default)]
 struct Shown {
     newest: Option<Newest>,
+    cosigned: Option<Cosigned>,
     anchored: Option<Time>,
 }
 

@@ -5,6 +5,7 @@
 //! take [`Body`], [`Paging`], [`BearerToken`] and [`Call`], and fail with [`crate::error::Error`];
 //! [`wrap`] turns each failure into one problem, one log line and one request id.
 
+mod ask;
 mod bearer;
 mod body;
 mod challenge;
@@ -26,6 +27,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+pub use ask::{AskAddress, Asker, Told};
 pub use bearer::BearerToken;
 pub use body::{
     BODY_DEPTH_MAX, BODY_SIZE_BYTES_MAX, Body, CHUNK_SIZE_BYTES_MAX, read as read_body,
@@ -41,6 +43,6 @@ pub use post::{Posted, Poster, Reach, is_private_number, trusted_by};
 pub use problem::{Problem, ProblemField, status_of};
 pub use receipt::{RECEIPT_HEADER, Receipted};
 pub use repeat::{REPEATED_HEADER, Repetition};
-pub use serve::{CONNECTIONS_MAX, Listen, Peer, Secure, serve};
+pub use serve::{CONNECTIONS_MAX, Listen, Peer, Secure, serve, serve_few};
 pub use stream::{Pieces, streamed};
 pub use tls::{Life, Tls, life_of, names_of, read_tls};

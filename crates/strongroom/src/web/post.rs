@@ -171,7 +171,7 @@ impl Poster {
 
 /// One that answers, in the order they were found: many names lead to an IPv6 address first, and many
 /// machines reach none.
-async fn connect_to_one(addresses: &[SocketAddr]) -> Option<TcpStream> {
+pub(super) async fn connect_to_one(addresses: &[SocketAddr]) -> Option<TcpStream> {
     for address in addresses {
         let connecting = tokio::time::timeout(ADDRESS_TIME, TcpStream::connect(address));
         if let Ok(Ok(stream)) = connecting.await {

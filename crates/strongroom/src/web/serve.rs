@@ -133,6 +133,11 @@ pub async fn serve(listen: Listen, router: Router, shutdown: impl Future<Output 
     serve_at_most(CONNECTIONS_MAX, listen, router, shutdown).await;
 }
 
+/// The same for a listener that few have business with.
+pub async fn serve_few(listen: Listen, router: Router, shutdown: impl Future<Output = ()>) {
+    serve_at_most(CONNECTIONS_FEW, listen, router, shutdown).await;
+}
+
 pub(super) async fn serve_at_most(
     connections_max: u32,
     listen: Listen,
@@ -336,6 +341,9 @@ fn plain_refused(address: SocketAddr) -> Error {
 
 /// What two cores and 1 GB hold with room to spare; whoever comes later waits.
 pub const CONNECTIONS_MAX: u32 = 10_000;
+
+/// Each log that a witness knows has one.
+const CONNECTIONS_FEW: u32 = 256;
 
 /// Waiting connections in the system's queue; systems cut it to their own limit.
 const BACKLOG_MAX: u32 = 1024;

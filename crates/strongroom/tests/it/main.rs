@@ -22,3 +22,4 @@ mod roads;
 mod support;
 mod vault;
 mod webhooks;
+mod witness;

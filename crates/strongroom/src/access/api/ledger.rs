@@ -13,20 +13,38 @@ use crate::access::{self, Desk, commit, permit, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::db::Database;
 use crate::error::Error;
-use crate::ledger::{self, Newest, Verifying};
+use crate::ledger::{self, Cosigned, Newest, Verifying};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
 
-/// The newest signed checkpoint, in C2SP note form
-#[utoipa::path(get, path = "/v1/ledger/checkpoint", tag = "ledger",
+/// Which checkpoint.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CheckpointQuery {
+    /// The newest that a witness cosigned, which may be a little older; 404 where none did.
+    #[serde(default)]
+    cosigned: bool,
+}
+
+/// The newest signed checkpoint, in C2SP note form; with the line of the witness once it cosigned
+#[utoipa::path(get, path = "/v1/ledger/checkpoint", tag = "ledger", params(CheckpointQuery),
     responses((status = 200, body = String, content_type = "text/plain"),
         (status = "default", body = Problem)))]
 pub(super) async fn checkpoint(
     State(desk): State<Arc<Desk>>,
     Caller(_ctx): Caller,
+    Query(CheckpointQuery { cosigned: wants_cosigned }): Query<CheckpointQuery>,
 ) -> Result<String, Error> {
     let newest = desk.published.newest().ok_or_else(Error::not_found)?;
-    Ok(newest.checkpoint.as_ref().to_owned())
+    match desk.published.cosigned() {
+        // One size has one root, so it is the same checkpoint.
+        Some(cosigned) if wants_cosigned || cosigned.size == newest.size => {
+            Ok(cosigned.checkpoint.as_ref().to_owned())
+        }
+        None if wants_cosigned => Err(Error::not_found()),
+        _ => Ok(newest.checkpoint.as_ref().to_owned()),
+    }
 }
 
 /// An entry with its proof under the newest checkpoint.
@@ -38,10 +56,12 @@ pub(super) struct ProofView {
     leaf: String,
     /// Hashes from the leaf to the root, base64.
     hashes: Vec<String>,
-    /// The checkpoint it leads to.
+    /// The checkpoint it leads to: the newest that a witness cosigned if the entry is in it.
     checkpoint: String,
     /// The key the checkpoint is signed with, as C2SP verifiers take it.
     verifier_key: String,
+    /// The key of the witness that cosigned the checkpoint, if one did.
+    witness_key: Option<String>,
 }
 
 /// Which log.
@@ -68,7 +88,7 @@ pub(super) async fn proof(
         let index: u64 = index
             .parse()
             .map_err(|_| Error::bad_request("bad_index", "the index is a whole number"))?;
-        let log = which(&desk, incarnation.as_deref())?;
+        let log = which(&desk, incarnation.as_deref(), index)?;
         if index >= log.size {
             return Err(Error::not_found());
         }
@@ -82,6 +102,7 @@ pub(super) async fn proof(
             hashes: hashes.iter().map(|hash| hash.to_base64()).collect(),
             checkpoint: log.checkpoint.as_ref().to_owned(),
             verifier_key: ledger::verifier_key_of(&desk.keyring, &log.origin)?.to_string(),
+            witness_key: log.witness_key.map(|key| key.as_ref().to_owned()),
         };
         Ok((receipt, view))
     };
@@ -95,12 +116,14 @@ pub(super) async fn proof(
 struct Log {
     size: u64,
     checkpoint: Arc<str>,
+    witness_key: Option<Arc<str>>,
     origin: String,
     data: Database,
 }
 
-/// The log, or an earlier incarnation of it, from before a restore.
-fn which(desk: &Desk, incarnation: Option<&str>) -> Result<Log, Error> {
+/// The log as it was when a witness cosigned it, if the entry is in that, else as it is now; or an
+/// earlier incarnation of it, from before a restore.
+fn which(desk: &Desk, incarnation: Option<&str>, index: u64) -> Result<Log, Error> {
     let (newest, origin) = desk.keyring.incarnation();
     let wanted = incarnation.map_or(Ok(newest), str::parse).map_err(|_| {
         Error::bad_request("bad_incarnation", "`incarnation` is a whole number, from 1")
@@ -108,13 +131,21 @@ fn which(desk: &Desk, incarnation: Option<&str>) -> Result<Log, Error> {
     if wanted == newest {
         let Newest { size, checkpoint, .. } =
             desk.published.newest().ok_or_else(Error::not_found)?;
-        return Ok(Log { size, checkpoint, origin: origin.to_owned(), data: desk.data.clone() });
+        let (origin, data) = (origin.to_owned(), desk.data.clone());
+        let cosigned = desk.published.cosigned().filter(|cosigned| index < cosigned.size);
+        return Ok(match cosigned {
+            Some(Cosigned { size, checkpoint, witness_key }) => {
+                Log { size, checkpoint, witness_key: Some(witness_key), origin, data }
+            }
+            None => Log { size, checkpoint, witness_key: None, origin, data },
+        });
     }
     let archive = desk.archives.iter().find(|archive| archive.number == wanted);
     let archive = archive.ok_or_else(Error::not_found)?;
     Ok(Log {
         size: archive.facts.size,
         checkpoint: Arc::clone(&archive.facts.checkpoint),
+        witness_key: None,
         origin: archive.facts.origin.clone(),
         data: archive.data.clone(),
     })

@@ -1,6 +1,8 @@
 //! What an installation is to be: from flags, or asked on a terminal, each question with a default and
 //! why it is asked.
 
+mod witness;
+
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +36,8 @@ pub(in crate::cli) struct Flags {
     /// The folder backups go to
     #[arg(long, value_name = "DIR", value_parser = folder)]
     backups: Option<PathBuf>,
+    #[command(flatten)]
+    witness: witness::WitnessFlags,
     /// Ask nothing, also on a terminal
     #[arg(long)]
     no_questions: bool,
@@ -48,6 +52,8 @@ pub(super) struct Answers {
     pub(super) template: Template,
     pub(super) road: RoadTo,
     pub(super) backups: PathBuf,
+    /// None leaves a finding.
+    pub(super) witness: Option<witness::Chosen>,
 }
 
 /// A policy to begin with.
@@ -123,6 +129,7 @@ impl Flags {
             template: self.template.unwrap_or_default(),
             road: self.road(self.reach.unwrap_or_default(), self.host.clone())?,
             backups: self.backups.clone().unwrap_or_else(|| PathBuf::from(BACKUPS)),
+            witness: self.witness.answer()?,
         })
     }
 
@@ -132,7 +139,7 @@ impl Flags {
         input: &mut impl BufRead,
         output: &Output,
     ) -> Result<Answers, Failure> {
-        output.line("Five questions; Enter takes what stands in [brackets].")?;
+        output.line("Six questions; Enter takes what stands in [brackets].")?;
         let mut asking = Asking { input, output };
         let business = match &self.business {
             Some(business) => business.clone(),
@@ -160,9 +167,10 @@ impl Flags {
             Some(backups) => backups.clone(),
             None => asking.ask(&BACKUP, BACKUPS, folder)?,
         };
+        let witness = self.witness.ask(&mut asking)?;
         output.line("")?;
         let (business, timezone) = (Some(business), Some(timezone));
-        Ok(Answers { business, timezone, template, road, backups })
+        Ok(Answers { business, timezone, template, road, backups, witness })
     }
 
     fn road(&self, reach: Reach, hosts: Vec<HostName>) -> Result<RoadTo, Failure> {
@@ -357,16 +365,19 @@ mod tests {
 
     #[test]
     fn enter_takes_the_defaults() {
-        let answers = ask(&Flags::default(), "\n\n\n\n\n").unwrap();
+        let answers = ask(&Flags::default(), "\n\n\n\n\n\n").unwrap();
         assert_eq!((answers.template, answers.road), (Template::Shop, RoadTo::Local));
         assert_eq!(answers.business.unwrap(), "My business");
         assert_eq!(answers.backups, PathBuf::from("backups"));
+        assert_eq!(answers.witness, None);
     }
 
     #[test]
     fn a_wrong_answer_is_asked_again_and_agreement_is_never_assumed() {
-        let text = "Bay \"Rowing\"\nMoon/Base\nEurope/Paris\nclubs\nclub\noffice\n*.lan\nvault.lan\n/mnt/b\n";
-        let answers = ask(&Flags::default(), text).unwrap();
+        let text = "Bay \"Rowing\"\nMoon/Base\nEurope/Paris\nclubs\nclub\noffice\n*.lan\nvault.lan\n/mnt/b\nhttp://w.lan\nhttps://w.lan\n\nkey\n{KEY}\n".replace("{KEY}", KEY);
+        let answers = ask(&Flags::default(), &text).unwrap();
+        let witness = answers.witness.unwrap();
+        assert_eq!((witness.url.as_str(), witness.key.as_str()), ("https://w.lan", KEY));
         assert_eq!(answers.timezone.unwrap(), "Europe/Paris");
         assert_eq!(answers.template, Template::Club);
         assert_eq!(answers.road, RoadTo::Office(vec![HostName::parse("vault.lan").unwrap()]));
@@ -376,9 +387,11 @@ mod tests {
             let told = ask(&public, &format!("\n\n\nvault.example\n{answer}\n")).unwrap_err();
             assert!(told.sentence().contains("agrees to its terms"), "{told:?}");
         }
-        let agreed = ask(&public, "\n\n\nvault.example\nyes\n\n").unwrap();
+        let agreed = ask(&public, "\n\n\nvault.example\nyes\n\n\n").unwrap();
         assert_eq!(agreed.road, RoadTo::Public(vec![HostName::parse("vault.example").unwrap()]));
         assert!(ask(&Flags::default(), "a\n").unwrap_err().sentence().contains("nothing was made"));
         assert!(ask(&Flags::default(), "a\nb\nb\nb\nb\nb\nb\n").is_err());
     }
+
+    const KEY: &str = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2";
 }

@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 60] = [
+const COMMANDS: [&str; 63] = [
     "demo",
     "init",
     "serve",
@@ -79,6 +79,9 @@ const COMMANDS: [&str; 60] = [
     "send stop",
     "share new",
     "share end",
+    "witness init",
+    "witness trust",
+    "witness serve",
     "hold place",
     "hold release",
     "findings",

@@ -17,18 +17,25 @@ fn read(dir: &Path, name: &str) -> String {
 }
 
 #[test]
-fn five_answers_on_a_terminal_make_an_installation() {
+fn six_answers_on_a_terminal_make_an_installation() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("club");
     let told = converse(
         &dir,
         "",
-        "Bay \"Rowing\" Club\nEurope/Paris\nclub\noffice\nvault.lan\n/mnt/copies\n",
+        "Bay \"Rowing\" Club\nEurope/Paris\nclub\noffice\nvault.lan\n/mnt/copies\nnone\n",
     );
     assert_eq!(told.code, Some(0), "{told:?}");
-    for part in
-        ["1. What", "2. In which", "3. Which", "4. How", "5. Which folder", "Next:", "SHA-256"]
-    {
+    for part in [
+        "1. What",
+        "2. In which",
+        "3. Which",
+        "4. How",
+        "5. Which folder",
+        "6. At which",
+        "Next:",
+        "SHA-256",
+    ] {
         assert!(told.out.contains(part), "{part}: {}", told.out);
     }
     let policy = read(&dir, "policy.toml");
@@ -99,6 +106,11 @@ fn flags_alone_choose_each_road_and_no_road_is_half() {
     assert!(code == Some(0) && config.contains("[tls.acme]") && config.contains("0.0.0.0:443"));
     let (code, config, _) = init(&["--reach", "proxy", "--host", "vault.example"]);
     assert!(code == Some(0) && config.contains("[proxy]") && config.contains("127.0.0.1:8720"));
+    let (code, config, _) =
+        init(&["--witness", "https://witness.lan", "--witness-key", WITNESS_KEY]);
+    assert!(code == Some(0) && config.contains("\n[witness]\n") && config.contains(WITNESS_KEY));
+    let (code, config, _) = init(&["--witness", "none"]);
+    assert!(code == Some(0) && !config.contains("\n[witness]\n"));
     for half in [
         &["--reach", "office"][..],
         &["--reach", "public", "--host", "vault.example"],
@@ -106,8 +118,14 @@ fn flags_alone_choose_each_road_and_no_road_is_half() {
         &["--host", "vault.example"],
         &["--timezone", "Moon/Base"],
         &["--template", "clubs"],
+        &["--witness", "https://witness.lan"],
+        &["--witness", "none", "--witness-key", WITNESS_KEY],
+        &["--witness", "http://witness.lan", "--witness-key", WITNESS_KEY],
+        &["--witness", "https://witness.lan", "--witness-key", "key"],
     ] {
         let (code, config, said) = init(half);
         assert!(code == Some(2) && config.is_empty(), "{half:?}: {said}");
     }
 }
+
+const WITNESS_KEY: &str = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2";

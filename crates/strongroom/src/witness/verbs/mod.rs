@@ -1,0 +1,9 @@
+//! What the two sides do.
+
+mod ask;
+mod keep;
+
+pub use ask::{Outlook, Witness, refuse_contradicted};
+pub(super) use ask::{Standing, contradiction};
+pub use keep::{Keeper, Trusted, make, trust};
+pub(super) use keep::{Refused, Unanswered};
