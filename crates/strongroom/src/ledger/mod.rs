@@ -35,6 +35,7 @@ use store::Head;
 pub use store::pair;
 pub use verbs::{
     Archive, LogFacts, Opening, archive_name, facts, number_of, open_archives, open_incarnation,
+    tile,
 };
 
 /// The writing side: lives in the committer.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use strongroom_tlog::ProofBundle;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::api::Caller;
@@ -17,16 +19,23 @@ use crate::ledger::{self, Newest, Verifying};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
 
-/// The newest signed checkpoint, in C2SP note form
-#[utoipa::path(get, path = "/v1/ledger/checkpoint", tag = "ledger",
-    responses((status = 200, body = String, content_type = "text/plain"),
+/// The newest signed checkpoint, in C2SP note form; its headers say of which log, and with which key
+/// it is signed
+#[utoipa::path(get, path = "/v1/ledger/checkpoint", tag = "ledger", params(LogQuery),
+    responses((status = 200, body = String, content_type = "text/plain", headers(
+            ("strongroom-incarnation" = u64, description = "Counted from 1; a restore opens a new one"),
+            ("strongroom-verifier-key" = String, description = "As C2SP verifiers take it"))),
         (status = "default", body = Problem)))]
 pub(super) async fn checkpoint(
     State(desk): State<Arc<Desk>>,
     Caller(_ctx): Caller,
-) -> Result<String, Error> {
-    let newest = desk.published.newest().ok_or_else(Error::not_found)?;
-    Ok(newest.checkpoint.as_ref().to_owned())
+    Query(LogQuery { incarnation }): Query<LogQuery>,
+) -> Result<([(&'static str, String); 2], String), Error> {
+    let log = which(&desk, incarnation.as_deref())?;
+    let key = ledger::verifier_key_of(&desk.keyring, &log.origin)?.to_string();
+    let headers =
+        [("strongroom-incarnation", log.number.to_string()), ("strongroom-verifier-key", key)];
+    Ok((headers, log.checkpoint.as_ref().to_owned()))
 }
 
 /// An entry with its proof under the newest checkpoint.
@@ -48,21 +57,43 @@ pub(super) struct ProofView {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
+pub(super) struct LogQuery {
+    /// An earlier incarnation, from before a restore, counted from 1.
+    pub(super) incarnation: Option<String>,
+}
+
+/// Which log, and in which form.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ProofQuery {
     /// An earlier incarnation, from before a restore, counted from 1.
     incarnation: Option<String>,
+    /// `json`, or `text`: one text in C2SP tlog-proof form, to keep and to check without the log.
+    #[param(inline)]
+    form: Option<Form>,
+}
+
+/// How a proof is written.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    #[default]
+    Json,
+    Text,
 }
 
 /// Proves that an entry is in the log
 #[utoipa::path(get, path = "/v1/ledger/proof/{index}", tag = "ledger",
     params(("index" = u64, Path), ProofQuery),
-    responses((status = 200, body = ProofView), (status = "default", body = Problem)))]
+    responses((status = 200, content((ProofView = "application/json"), (String = "text/plain"))),
+        (status = "default", body = Problem)))]
 pub(super) async fn proof(
     State(desk): State<Arc<Desk>>,
     Caller(ctx): Caller,
     Path(index): Path<String>,
-    Query(ProofQuery { incarnation }): Query<ProofQuery>,
-) -> Result<Receipted<Json<ProofView>>, Error> {
+    Query(ProofQuery { incarnation, form }): Query<ProofQuery>,
+) -> Result<Receipted<Response>, Error> {
     let shown = async {
         let grant = permit(&desk, &ctx, Right::Ledger)?;
         let index: u64 = index
@@ -75,32 +106,40 @@ pub(super) async fn proof(
         let (leaf, hashes) = ledger::prove(&log.data, index, log.size).await?;
         let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.proof");
         let receipt = commit(&desk, grant.change(entry)).await?;
+        let checkpoint = log.checkpoint.as_ref().to_owned();
+        if let Some(Form::Text) = form {
+            // With the entry in it nobody needs anything else to check it.
+            let bundle = ProofBundle { extra: Some(leaf), index, proof: hashes, checkpoint };
+            return Ok(Receipted(receipt, bundle.to_string().into_response()));
+        }
         let view = ProofView {
             index,
             size: log.size,
             leaf: data_encoding::BASE64.encode(&leaf),
             hashes: hashes.iter().map(|hash| hash.to_base64()).collect(),
-            checkpoint: log.checkpoint.as_ref().to_owned(),
+            checkpoint,
             verifier_key: ledger::verifier_key_of(&desk.keyring, &log.origin)?.to_string(),
         };
-        Ok((receipt, view))
+        Ok(Receipted(receipt, Json(view).into_response()))
     };
     match shown.await {
-        Ok((receipt, view)) => Ok(Receipted(receipt, Json(view))),
+        Ok(shown) => Ok(shown),
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.proof", error).await),
     }
 }
 
 /// One incarnation of the log.
-struct Log {
-    size: u64,
+pub(super) struct Log {
+    /// From 1.
+    number: u64,
+    pub(super) size: u64,
     checkpoint: Arc<str>,
     origin: String,
-    data: Database,
+    pub(super) data: Database,
 }
 
 /// The log, or an earlier incarnation of it, from before a restore.
-fn which(desk: &Desk, incarnation: Option<&str>) -> Result<Log, Error> {
+pub(super) fn which(desk: &Desk, incarnation: Option<&str>) -> Result<Log, Error> {
     let (newest, origin) = desk.keyring.incarnation();
     let wanted = incarnation.map_or(Ok(newest), str::parse).map_err(|_| {
         Error::bad_request("bad_incarnation", "`incarnation` is a whole number, from 1")
@@ -108,11 +147,13 @@ fn which(desk: &Desk, incarnation: Option<&str>) -> Result<Log, Error> {
     if wanted == newest {
         let Newest { size, checkpoint, .. } =
             desk.published.newest().ok_or_else(Error::not_found)?;
-        return Ok(Log { size, checkpoint, origin: origin.to_owned(), data: desk.data.clone() });
+        let (number, origin, data) = (newest, origin.to_owned(), desk.data.clone());
+        return Ok(Log { number, size, checkpoint, origin, data });
     }
     let archive = desk.archives.iter().find(|archive| archive.number == wanted);
     let archive = archive.ok_or_else(Error::not_found)?;
     Ok(Log {
+        number: archive.number,
         size: archive.facts.size,
         checkpoint: Arc::clone(&archive.facts.checkpoint),
         origin: archive.facts.origin.clone(),

@@ -5,6 +5,7 @@ mod keys;
 mod ledger;
 mod policy;
 mod repeats;
+mod tiles;
 mod upkeep;
 
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(policy::why))
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::proof))
+        .routes(routes!(tiles::hashes))
+        .routes(routes!(tiles::entries))
         .routes(routes!(ledger::verify))
         .routes(routes!(ledger::verification))
         .routes(routes!(upkeep::findings))

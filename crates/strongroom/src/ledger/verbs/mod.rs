@@ -1,7 +1,9 @@
 //! What can be done with the log beside appending and reading.
 
 mod incarnation;
+mod tiles;
 
 pub use incarnation::{
     Archive, LogFacts, Opening, archive_name, facts, number_of, open_archives, open_incarnation,
 };
+pub use tiles::tile;
