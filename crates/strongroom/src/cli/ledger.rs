@@ -1,5 +1,12 @@
 //! `strongroom ledger`: what happened, and that nobody changed it since.
 
+mod export;
+mod files;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -58,6 +65,20 @@ pub(super) enum Ledger {
         /// An earlier incarnation of the log, from before a restore
         #[arg(long, value_name = "NUMBER")]
         incarnation: Option<u64>,
+        /// Write it into this new file, as `strongroom-verify proof` and C2SP programs read it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write the whole log into a folder, for auditors: they check it with `strongroom-verify`
+    ///
+    /// The folder is laid out as C2SP tlog-tiles says; logs from before restores stand in folders of
+    /// their own in it. Called again, it fetches what is new. Entries hold pseudonyms, no customer's
+    /// data.
+    ///
+    /// Example: strongroom ledger export log
+    Export {
+        /// The folder to write, new or of an earlier export
+        folder: PathBuf,
     },
     /// The newest signed checkpoint: keep it elsewhere, and nobody can rewrite what is under it
     ///
@@ -84,12 +105,19 @@ impl Ledger {
                 });
                 scope(&all_pages(&mut transport, asked).await?, output)
             }
-            Self::Proof { index, incarnation } => {
-                let older = incarnation.map(|it| format!("?incarnation={it}")).unwrap_or_default();
-                let call = Call::get(format!("/v1/ledger/proof/{index}{older}"));
-                // A proof is for programs; in words it would prove nothing.
-                output.value(&transport.call(call).await?.json()?)
+            Self::Proof { index, incarnation, out } => {
+                let older = incarnation.map(|it| format!("&incarnation={it}")).unwrap_or_default();
+                let as_json = output.is_json() && out.is_none();
+                let form = if as_json { "json" } else { "text" };
+                let call = Call::get(format!("/v1/ledger/proof/{index}?form={form}{older}"));
+                let answer = transport.call(call).await?;
+                match out {
+                    Some(file) => keep(file, &answer.text(), output),
+                    None if as_json => output.value(&answer.json()?),
+                    None => output.line(answer.text().trim_end_matches('\n')),
+                }
             }
+            Self::Export { folder } => export::export(&mut transport, folder, output).await,
             Self::Checkpoint => {
                 let text = transport.call(Call::get("/v1/ledger/checkpoint")).await?.text();
                 if output.is_json() {
@@ -99,6 +127,20 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Writes a proof into a file that was not there.
+fn keep(path: &Path, proof: &str, output: &Output) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = file.and_then(|mut file| {
+        file.write_all(proof.as_bytes())?;
+        file.sync_all()
+    });
+    file.map_err(|cause| {
+        let sentence = format!("`{}` cannot be made: {}", path.display(), cause.kind());
+        Failure::new("input_output", sentence)
+    })?;
+    output.done(None, &format!("The proof is in `{}`.", path.display()))
 }
 
 async fn verify(transport: &mut Transport, output: &Output) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 56] = [
+const COMMANDS: [&str; 57] = [
     "demo",
     "init",
     "serve",
@@ -56,6 +56,7 @@ const COMMANDS: [&str; 56] = [
     "ledger who",
     "ledger scope",
     "ledger proof",
+    "ledger export",
     "ledger checkpoint",
     "access who",
     "access why",
