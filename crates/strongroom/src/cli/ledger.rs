@@ -24,7 +24,11 @@ pub(super) enum Ledger {
     /// Read the whole log, rebuild its tree and indexes, and compare
     ///
     /// Example: strongroom ledger verify
-    Verify,
+    Verify {
+        /// Also open each customer's rows and hold them against the newest entry that wrote them
+        #[arg(long)]
+        deep: bool,
+    },
     /// Who looked at a customer, when and why, newest first
     ///
     /// Example: strongroom ledger who cus_06gzz…
@@ -90,7 +94,7 @@ impl Ledger {
     pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
         let mut transport = Transport::open(common).await?;
         match self {
-            Self::Verify => verify(&mut transport, output).await,
+            Self::Verify { deep } => verify(&mut transport, *deep, output).await,
             Self::Who { id, limit, cursor } => {
                 let mut path = format!("/v1/customers/{id}/ledger?limit={limit}");
                 if let Some(cursor) = cursor {
@@ -143,28 +147,58 @@ fn keep(path: &Path, proof: &str, output: &Output) -> Result<(), Failure> {
     output.done(None, &format!("The proof is in `{}`.", path.display()))
 }
 
-async fn verify(transport: &mut Transport, output: &Output) -> Result<(), Failure> {
-    let verified = wait_for(transport, output).await?;
+async fn verify(transport: &mut Transport, deep: bool, output: &Output) -> Result<(), Failure> {
+    let path = if deep { "/v1/ledger/verify?deep=true" } else { "/v1/ledger/verify" };
+    let verified = wait_for(transport, path, output).await?;
     let intact = verified.get("intact").and_then(Value::as_bool) == Some(true);
     if output.is_json() {
         output.value(&verified)?;
+        return if intact { Ok(()) } else { Err(Failure::told()) };
+    }
+    let size = verified.get("size").and_then(Value::as_u64).unwrap_or_default();
+    let flaws = verified.get("flaws").unwrap_or(&Value::Null);
+    if flaws.as_array().is_some_and(Vec::is_empty) {
+        output.line(&format!("Intact: {size} entries, tree and indexes fit."))?;
     } else {
-        let size = verified.get("size").and_then(Value::as_u64).unwrap_or_default();
-        let flaws = verified.get("flaws").unwrap_or(&Value::Null);
-        if intact {
-            output.line(&format!("Intact: {size} entries, tree and indexes fit."))?;
-        } else {
-            output
-                .line(&format!("Not intact: {size} entries were read, and this does not fit:"))?;
-            output.list(flaws, &["entry", "what"], "The answer does not say what.")?;
-        }
+        output.line(&format!("Not intact: {size} entries were read, and this does not fit:"))?;
+        output.list(flaws, &["entry", "what"], "The answer does not say what.")?;
+    }
+    if let Some(compared) = verified.get("compared").filter(|compared| !compared.is_null()) {
+        rows(compared, output)?;
     }
     if intact { Ok(()) } else { Err(Failure::told()) }
 }
 
+/// What the customers' rows said beside the log.
+fn rows(compared: &Value, output: &Output) -> Result<(), Failure> {
+    let number = |name: &str| compared.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let (customers, differing) = (number("customers"), number("differing"));
+    let (unknown, broken) = (number("unknown"), number("broken"));
+    let fit = customers.saturating_sub(differing + unknown + broken);
+    output.line(&format!(
+        "Rows: of {customers} customers, {fit} stand as their newest entry says."
+    ))?;
+    if unknown > 0 {
+        output.line(&format!("UNKNOWN: of {unknown} no entry says how they should stand."))?;
+    }
+    if broken > 0 {
+        output.line(&format!("{broken} do not open; see `strongroom findings`."))?;
+    }
+    if differing > 0 {
+        output.line(&format!("{differing} were put back to an older state by other hands:"))?;
+        let flaws = compared.get("flaws").unwrap_or(&Value::Null);
+        output.list(flaws, &["entry", "what"], "The answer does not say who.")?;
+    }
+    Ok(())
+}
+
 /// Asks how far the verification is until it has ended.
-async fn wait_for(transport: &mut Transport, output: &Output) -> Result<Value, Failure> {
-    let mut told = transport.call(Call::post("/v1/ledger/verify")).await?.json()?;
+async fn wait_for(
+    transport: &mut Transport,
+    begin: &str,
+    output: &Output,
+) -> Result<Value, Failure> {
+    let mut told = transport.call(Call::post(begin)).await?.json()?;
     let text = |told: &Value, name: &str| {
         told.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     };

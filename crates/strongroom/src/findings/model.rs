@@ -30,6 +30,8 @@ pub enum FindingKind {
     KeyMissing,
     /// `ledger verify` saw something that does not fit.
     LedgerFlaw,
+    /// A customer's rows are not those that the ledger says were written last.
+    RecordPutBack,
     /// The data was restored: what a person has to look at before all is as before.
     Restored,
     /// An outlet cannot reach its vendor.
@@ -48,7 +50,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -61,6 +63,7 @@ impl FindingKind {
         Self::KeyFileOnly,
         Self::KeyMissing,
         Self::LedgerFlaw,
+        Self::RecordPutBack,
         Self::Restored,
         Self::OutletUnreachable,
         Self::RightsAltered,
@@ -85,6 +88,7 @@ impl FindingKind {
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",
+            Self::RecordPutBack => "record_put_back",
             Self::Restored => "restored",
             Self::OutletUnreachable => "outlet_unreachable",
             Self::RightsAltered => "rights_altered",

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use strongroom_tlog::ProofBundle;
@@ -15,7 +14,7 @@ use crate::access::{self, Desk, commit, permit, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::db::Database;
 use crate::error::Error;
-use crate::ledger::{self, Newest, Verifying};
+use crate::ledger::{self, Flaw, Newest, Verifying};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
 
@@ -163,7 +162,7 @@ pub(super) fn which(desk: &Desk, incarnation: Option<&str>) -> Result<Log, Error
 
 /// How far a verification is, and what it saw.
 #[derive(Serialize, ToSchema)]
-pub(super) struct VerificationView {
+pub struct VerificationView {
     id: String,
     /// `running`, `done` or `failed`.
     state: &'static str,
@@ -175,6 +174,8 @@ pub(super) struct VerificationView {
     intact: Option<bool>,
     /// What does not; empty until it is done.
     flaws: Vec<FlawView>,
+    /// What the customers' rows said, where it was asked to go deep.
+    compared: Option<ComparedView>,
     /// Why it could not go on; present where it failed. Nothing is known of the log then.
     problem: Option<ProblemView>,
 }
@@ -187,26 +188,27 @@ pub(super) struct FlawView {
     what: String,
 }
 
+/// Each customer's rows, held against the newest entry that wrote them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ComparedView {
+    /// How many customers there are rows of.
+    customers: u64,
+    /// Of these, how many are not as the log says: put back to an older state by other hands.
+    differing: u64,
+    /// UNKNOWN: how many have no entry that says what their rows should be.
+    unknown: u64,
+    /// How many do not open at all.
+    broken: u64,
+    /// The differing ones, each at the entry it should be as; not more than 100.
+    flaws: Vec<FlawView>,
+}
+
 /// Why a verification could not go on.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ProblemView {
     /// Stable.
     code: String,
     detail: String,
-}
-
-/// Begins to read the whole log, rebuild the tree and both indexes and compare, or joins a
-/// verification that runs; ask how far it is by its id
-#[utoipa::path(post, path = "/v1/ledger/verify", tag = "ledger",
-    responses((status = 202, body = VerificationView), (status = "default", body = Problem)))]
-pub(super) async fn verify(
-    State(desk): State<Arc<Desk>>,
-    Caller(ctx): Caller,
-) -> Result<Receipted<(StatusCode, Json<VerificationView>)>, Error> {
-    match access::begin_verification(&desk, &ctx).await {
-        Ok((begun, receipt)) => Ok(Receipted(receipt, (StatusCode::ACCEPTED, Json(view(begun))))),
-        Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.verify", error).await),
-    }
 }
 
 /// How far a verification is and what it saw: the one that runs and the one before it are known
@@ -220,36 +222,49 @@ pub(super) async fn verification(
 ) -> Result<Json<VerificationView>, Error> {
     let found = id.parse().and_then(|id| access::find_verification(&desk, &ctx, id));
     match found {
-        Ok(verifying) => Ok(Json(view(verifying))),
+        Ok(verifying) => Ok(Json(verifying.into())),
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.verify", error).await),
     }
 }
 
-fn view(verifying: Verifying) -> VerificationView {
-    let Verifying { id, done, size, outcome } = verifying;
-    let mut view = VerificationView {
-        id: id.to_string(),
-        state: "running",
-        done,
-        size,
-        intact: None,
-        flaws: Vec::new(),
-        problem: None,
-    };
-    match outcome {
-        None => {}
-        Some(Ok(verified)) => {
-            view.state = "done";
-            view.size = verified.size;
-            view.intact = Some(verified.flaws.is_empty());
-            let flaws = verified.flaws.into_iter();
-            view.flaws = flaws.map(|it| FlawView { entry: it.entry, what: it.what }).collect();
+impl From<Verifying> for VerificationView {
+    fn from(verifying: Verifying) -> Self {
+        let Verifying { id, done, size, outcome, .. } = verifying;
+        let mut view = Self {
+            id: id.to_string(),
+            state: "running",
+            done,
+            size,
+            intact: None,
+            flaws: Vec::new(),
+            compared: None,
+            problem: None,
+        };
+        match outcome {
+            None => {}
+            Some(Ok(verified)) => {
+                view.state = "done";
+                view.size = verified.size;
+                view.intact = Some(verified.is_intact());
+                view.flaws = flaw_views(verified.flaws);
+                view.compared = verified.compared.map(|it| ComparedView {
+                    customers: it.customers,
+                    differing: it.differing,
+                    unknown: it.unknown,
+                    broken: it.broken,
+                    flaws: flaw_views(it.flaws),
+                });
+            }
+            Some(Err(error)) => {
+                view.state = "failed";
+                let (code, detail) = (error.code.to_owned(), error.detail.clone());
+                view.problem = Some(ProblemView { code, detail });
+            }
         }
-        Some(Err(error)) => {
-            view.state = "failed";
-            let (code, detail) = (error.code.to_owned(), error.detail.clone());
-            view.problem = Some(ProblemView { code, detail });
-        }
+        view
     }
-    view
+}
+
+fn flaw_views(flaws: Vec<Flaw>) -> Vec<FlawView> {
+    flaws.into_iter().map(|it| FlawView { entry: it.entry, what: it.what }).collect()
 }

@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use crate::access::Desk;
 
 pub use caller::{AsOperator, Caller, Purpose};
+pub use ledger::VerificationView;
 pub use repeats::rebuild;
 
 /// All of them.
@@ -35,7 +36,6 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(ledger::proof))
         .routes(routes!(tiles::hashes))
         .routes(routes!(tiles::entries))
-        .routes(routes!(ledger::verify))
         .routes(routes!(ledger::verification))
         .routes(routes!(upkeep::findings))
         .routes(routes!(upkeep::seal))

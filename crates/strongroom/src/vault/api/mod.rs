@@ -14,6 +14,7 @@ mod records;
 mod repeats;
 mod shown;
 mod tokens;
+mod verify;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(holds::place_hold, holds::release_hold))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
+        .routes(routes!(verify::verify))
         .routes(routes!(records::add, records::list))
         .routes(routes!(records::read, records::patch))
         .routes(routes!(records::reveal))

@@ -1,6 +1,9 @@
 //! A log that was restored: the one from before stays readable, and an export holds both.
 
+use serde_json::json;
+
 use super::{back_up, restored};
+use crate::attack::put_back::{deep, live};
 use crate::attack::read;
 use crate::ledger::export::{check, export};
 use crate::support::Shop;
@@ -33,4 +36,16 @@ async fn an_export_holds_the_logs_from_before_restores() {
     std::fs::remove_dir_all(folder.join("incarnation-1")).unwrap();
     let missed = check(&folder, None).unwrap_err().to_string();
     assert!(missed.contains("is not in the folder"), "{missed}");
+}
+
+#[tokio::test]
+async fn what_the_log_from_before_says_of_rows_counts_after_a_restore() {
+    let mut shop = Shop::open().await;
+    live(&shop).await;
+    let pair = back_up(&shop).await;
+    shop.stop();
+    let (again, _) = restored(&shop, &pair.data, &pair.keys).await;
+    let seen = deep(&again).await;
+    assert_eq!((&seen["customers"], &seen["differing"]), (&json!(13), &json!(0)), "{seen}");
+    assert_eq!(seen["unknown"], 0, "{seen}");
 }
