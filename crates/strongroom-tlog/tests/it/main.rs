@@ -5,6 +5,8 @@ mod bundle;
 #[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
+mod go;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod naive;
