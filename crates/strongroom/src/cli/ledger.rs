@@ -123,9 +123,11 @@ impl Ledger {
             }
             Self::Export { folder } => export::export(&mut transport, folder, output).await,
             Self::Checkpoint => {
-                let text = transport.call(Call::get("/v1/ledger/checkpoint")).await?.text();
+                let answer = transport.call(Call::get("/v1/ledger/checkpoint")).await?;
+                let text = answer.text();
                 if output.is_json() {
-                    return output.value(&json!({ "checkpoint": text }));
+                    let key = answer.header("strongroom-verifier-key");
+                    return output.value(&json!({ "checkpoint": text, "verifier_key": key }));
                 }
                 output.line(text.trim_end_matches('\n'))
             }

@@ -69,7 +69,9 @@ async fn read_page(desk: &Desk, ctx: &Ctx, first: i64) -> Result<Page, Error> {
     let is_full = i64::try_from(listed.len()).is_ok_and(|rows| rows >= PAGE_ROWS);
     let last = listed.last().filter(|_| is_full).and_then(|(key, _)| key.checked_add(1));
     let mut page = Page { seen: 0, broken: 0, opened: Vec::new(), next: last };
-    let which: Vec<Which<'_>> = listed.iter().map(|(key, _)| Which::Key(*key)).collect();
+    // By id where it is one, so that even a row that cannot be read has a name in its finding.
+    let which: Vec<Which<'_>> =
+        listed.iter().map(|(key, id)| id.as_ref().map_or(Which::Key(*key), Which::Id)).collect();
     for opened in open_page(desk, ctx, &which).await? {
         match opened {
             // Erased, or being erased.
@@ -107,12 +109,14 @@ async fn judge(desk: &Weak<Desk>, mut batch: Batch, compared: &mut Compared) -> 
                 Verdict::Unknown => compared.unknown += 1,
                 Verdict::Differs => {
                     let (own, ctx) = here(desk)?;
-                    match open(&own, &ctx, Which::Key(stands.row.key)).await? {
-                        None => {}
-                        Some(now) if now.row == stands.row => {
+                    match open(&own, &ctx, Which::Id(&stands.row.id)).await {
+                        Ok(None) => {}
+                        Ok(Some(now)) if now.row == stands.row => {
                             tell(&own, &ctx, &stands, said, compared).await?;
                         }
-                        Some(now) => drop(moved.insert(pseudonym, self::stands(&now))),
+                        Ok(Some(now)) => drop(moved.insert(pseudonym, self::stands(&now))),
+                        Err(error) if error.code == "sealed" => return Err(error),
+                        Err(_) => compared.broken += 1,
                     }
                 }
             }
