@@ -97,6 +97,7 @@ fn go() -> Option<&'static Path> {
     BUILT.get_or_init(build).as_deref()
 }
 
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was not looked at")]
 fn build() -> Option<PathBuf> {
     let has_go = Command::new("go").arg("version").output().is_ok_and(|it| it.status.success());
     let has_mod = Path::new(GOPATH).join("src/golang.org/x/mod/sumdb/tlog/tlog.go").exists();
@@ -174,9 +175,12 @@ fn write(folder: &Path, size: u64) -> (usize, usize) {
     (proofs, trees)
 }
 
+/// Hashes by row and place.
+type Rows = BTreeMap<(u8, u64), Hash>;
+
 /// The tiles that Go wrote, checked against its records, and those.
-fn read_tiles(folder: &Path, size: u64) -> (BTreeMap<(u8, u64), Hash>, Vec<Vec<u8>>) {
-    let (mut hashes, mut records) = (BTreeMap::new(), Vec::new());
+fn read_tiles(folder: &Path, size: u64) -> (Rows, Vec<Vec<u8>>) {
+    let (mut hashes, mut records) = (Rows::new(), Vec::new());
     for level in 0..2 {
         for index in 0.. {
             let Some(width) = tile_width(size, level, index) else { break };

@@ -153,14 +153,14 @@ pub(crate) fn entry(number: u64, line: &Line<'_>) -> Vec<u8> {
     }
     item(4, &[0, 1]);
     item(3, &1_u64.to_be_bytes());
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         item(1, &[0]);
     } else {
         item(1, &[1]);
         item(4, &[4; 32]);
         item(4, &[5; 32]);
     }
-    item(4, if number % 2 == 0 { &[] } else { &[3; 16] });
+    item(4, if number.is_multiple_of(2) { &[] } else { &[3; 16] });
     item(4, &sha256(&[&number.to_be_bytes()])[..16]);
     if !line.behalf.is_empty() {
         item(5, line.behalf.as_bytes());
