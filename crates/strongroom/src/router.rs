@@ -23,6 +23,7 @@ use crate::{backup, outlets, places, vault, web, webhooks};
 pub fn router(desk: &Arc<Desk>) -> Router {
     let (clock, random) = (Arc::clone(&desk.clock), Arc::clone(&desk.random));
     let (router, mut api) = collect().split_for_parts();
+    name_rests(&mut api);
     repeat::describe(&mut api);
     let once = repeat::Once::new(desk, &api);
     let router = router
@@ -36,8 +37,16 @@ pub fn router(desk: &Arc<Desk>) -> Router {
 /// What the server answers, in OpenAPI 3.1; the same text it serves.
 pub fn openapi() -> OpenApi {
     let mut api = collect().split_for_parts().1;
+    name_rests(&mut api);
     repeat::describe(&mut api);
     api
+}
+
+/// OpenAPI has no word for the rest of a path: `{*place}` of the router is `{place}` in the description.
+fn name_rests(api: &mut OpenApi) {
+    let paths = std::mem::take(&mut api.paths.paths);
+    api.paths.paths =
+        paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
 }
 
 fn collect() -> OpenApiRouter<Arc<Desk>> {
@@ -70,8 +79,8 @@ fn collect() -> OpenApiRouter<Arc<Desk>> {
                    stands in the ledger. An act is whatever changes something, or shows or tells \
                    something of a customer; answers without one are those to refusals and errors, \
                    and those that hold no customer's data: health, this description, the \
-                   policy and who may what under it, the list of keys, findings, the checkpoint, \
-                   how far a verification is. Keys of programs that people sit at must say who asks with \
+                   policy and who may what under it, the list of keys, findings, the checkpoint \
+                   and the hashes of the log, how far a verification is. Keys of programs that people sit at must say who asks with \
                    `Strongroom-On-Behalf-Of`; other keys may.",
     license(name = "Apache-2.0", identifier = "Apache-2.0")
 ))]

@@ -7,6 +7,8 @@ mod checkpoint;
 #[cfg(test)]
 mod cosignature;
 #[cfg(test)]
+mod go;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod naive;

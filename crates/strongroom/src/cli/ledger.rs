@@ -1,5 +1,12 @@
 //! `strongroom ledger`: what happened, and that nobody changed it since.
 
+mod export;
+mod files;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -17,7 +24,11 @@ pub(super) enum Ledger {
     /// Read the whole log, rebuild its tree and indexes, and compare
     ///
     /// Example: strongroom ledger verify
-    Verify,
+    Verify {
+        /// Also open each customer's rows and hold them against the newest entry that wrote them
+        #[arg(long)]
+        deep: bool,
+    },
     /// Who looked at a customer, when and why, newest first
     ///
     /// Example: strongroom ledger who cus_06gzz…
@@ -58,6 +69,20 @@ pub(super) enum Ledger {
         /// An earlier incarnation of the log, from before a restore
         #[arg(long, value_name = "NUMBER")]
         incarnation: Option<u64>,
+        /// Write it into this new file, as `strongroom-verify proof` and C2SP programs read it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write the whole log into a folder, for auditors: they check it with `strongroom-verify`
+    ///
+    /// The folder is laid out as C2SP tlog-tiles says; logs from before restores stand in folders of
+    /// their own in it. Called again, it fetches what is new. Entries hold pseudonyms, no customer's
+    /// data.
+    ///
+    /// Example: strongroom ledger export log
+    Export {
+        /// The folder to write, new or of an earlier export
+        folder: PathBuf,
     },
     /// The newest signed checkpoint: keep it elsewhere, and nobody can rewrite what is under it
     ///
@@ -69,7 +94,7 @@ impl Ledger {
     pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
         let mut transport = Transport::open(common).await?;
         match self {
-            Self::Verify => verify(&mut transport, output).await,
+            Self::Verify { deep } => verify(&mut transport, *deep, output).await,
             Self::Who { id, limit, cursor } => {
                 let mut path = format!("/v1/customers/{id}/ledger?limit={limit}");
                 if let Some(cursor) = cursor {
@@ -84,16 +109,25 @@ impl Ledger {
                 });
                 scope(&all_pages(&mut transport, asked).await?, output)
             }
-            Self::Proof { index, incarnation } => {
-                let older = incarnation.map(|it| format!("?incarnation={it}")).unwrap_or_default();
-                let call = Call::get(format!("/v1/ledger/proof/{index}{older}"));
-                // A proof is for programs; in words it would prove nothing.
-                output.value(&transport.call(call).await?.json()?)
+            Self::Proof { index, incarnation, out } => {
+                let older = incarnation.map(|it| format!("&incarnation={it}")).unwrap_or_default();
+                let as_json = output.is_json() && out.is_none();
+                let form = if as_json { "json" } else { "text" };
+                let call = Call::get(format!("/v1/ledger/proof/{index}?form={form}{older}"));
+                let answer = transport.call(call).await?;
+                match out {
+                    Some(file) => keep(file, &answer.text(), output),
+                    None if as_json => output.value(&answer.json()?),
+                    None => output.line(answer.text().trim_end_matches('\n')),
+                }
             }
+            Self::Export { folder } => export::export(&mut transport, folder, output).await,
             Self::Checkpoint => {
-                let text = transport.call(Call::get("/v1/ledger/checkpoint")).await?.text();
+                let answer = transport.call(Call::get("/v1/ledger/checkpoint")).await?;
+                let text = answer.text();
                 if output.is_json() {
-                    return output.value(&json!({ "checkpoint": text }));
+                    let key = answer.header("strongroom-verifier-key");
+                    return output.value(&json!({ "checkpoint": text, "verifier_key": key }));
                 }
                 output.line(text.trim_end_matches('\n'))
             }
@@ -101,28 +135,72 @@ impl Ledger {
     }
 }
 
-async fn verify(transport: &mut Transport, output: &Output) -> Result<(), Failure> {
-    let verified = wait_for(transport, output).await?;
+/// Writes a proof into a file that was not there.
+fn keep(path: &Path, proof: &str, output: &Output) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = file.and_then(|mut file| {
+        file.write_all(proof.as_bytes())?;
+        file.sync_all()
+    });
+    file.map_err(|cause| {
+        let sentence = format!("`{}` cannot be made: {}", path.display(), cause.kind());
+        Failure::new("input_output", sentence)
+    })?;
+    output.done(None, &format!("The proof is in `{}`.", path.display()))
+}
+
+async fn verify(transport: &mut Transport, deep: bool, output: &Output) -> Result<(), Failure> {
+    let path = if deep { "/v1/ledger/verify?deep=true" } else { "/v1/ledger/verify" };
+    let verified = wait_for(transport, path, output).await?;
     let intact = verified.get("intact").and_then(Value::as_bool) == Some(true);
     if output.is_json() {
         output.value(&verified)?;
+        return if intact { Ok(()) } else { Err(Failure::told()) };
+    }
+    let size = verified.get("size").and_then(Value::as_u64).unwrap_or_default();
+    let flaws = verified.get("flaws").unwrap_or(&Value::Null);
+    if flaws.as_array().is_some_and(Vec::is_empty) {
+        output.line(&format!("Intact: {size} entries, tree and indexes fit."))?;
     } else {
-        let size = verified.get("size").and_then(Value::as_u64).unwrap_or_default();
-        let flaws = verified.get("flaws").unwrap_or(&Value::Null);
-        if intact {
-            output.line(&format!("Intact: {size} entries, tree and indexes fit."))?;
-        } else {
-            output
-                .line(&format!("Not intact: {size} entries were read, and this does not fit:"))?;
-            output.list(flaws, &["entry", "what"], "The answer does not say what.")?;
-        }
+        output.line(&format!("Not intact: {size} entries were read, and this does not fit:"))?;
+        output.list(flaws, &["entry", "what"], "The answer does not say what.")?;
+    }
+    if let Some(compared) = verified.get("compared").filter(|compared| !compared.is_null()) {
+        rows(compared, output)?;
     }
     if intact { Ok(()) } else { Err(Failure::told()) }
 }
 
+/// What the customers' rows said beside the log.
+fn rows(compared: &Value, output: &Output) -> Result<(), Failure> {
+    let number = |name: &str| compared.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let (customers, differing) = (number("customers"), number("differing"));
+    let (unknown, broken) = (number("unknown"), number("broken"));
+    let fit = customers.saturating_sub(differing + unknown + broken);
+    output.line(&format!(
+        "Rows: of {customers} customers, {fit} stand as their newest entry says."
+    ))?;
+    if unknown > 0 {
+        output.line(&format!("UNKNOWN: of {unknown} no entry says how they should stand."))?;
+    }
+    if broken > 0 {
+        output.line(&format!("{broken} do not open; see `strongroom findings`."))?;
+    }
+    if differing > 0 {
+        output.line(&format!("{differing} were put back to an older state by other hands:"))?;
+        let flaws = compared.get("flaws").unwrap_or(&Value::Null);
+        output.list(flaws, &["entry", "what"], "The answer does not say who.")?;
+    }
+    Ok(())
+}
+
 /// Asks how far the verification is until it has ended.
-async fn wait_for(transport: &mut Transport, output: &Output) -> Result<Value, Failure> {
-    let mut told = transport.call(Call::post("/v1/ledger/verify")).await?.json()?;
+async fn wait_for(
+    transport: &mut Transport,
+    begin: &str,
+    output: &Output,
+) -> Result<Value, Failure> {
+    let mut told = transport.call(Call::post(begin)).await?.json()?;
     let text = |told: &Value, name: &str| {
         told.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     };

@@ -30,6 +30,8 @@ pub enum FindingKind {
     KeyMissing,
     /// `ledger verify` saw something that does not fit.
     LedgerFlaw,
+    /// A customer's rows are not those that the ledger says were written last.
+    RecordPutBack,
     /// There are no recovery shares: who loses what opens the installation loses everything.
     RecoveryMissing,
     /// The data was restored: what a person has to look at before all is as before.
@@ -56,7 +58,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -69,6 +71,7 @@ impl FindingKind {
         Self::KeyFileOnly,
         Self::KeyMissing,
         Self::LedgerFlaw,
+        Self::RecordPutBack,
         Self::RecoveryMissing,
         Self::Restored,
         Self::OutletUnreachable,
@@ -97,6 +100,7 @@ impl FindingKind {
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
             Self::LedgerFlaw => "ledger_flaw",
+            Self::RecordPutBack => "record_put_back",
             Self::RecoveryMissing => "recovery_missing",
             Self::Restored => "restored",
             Self::OutletUnreachable => "outlet_unreachable",

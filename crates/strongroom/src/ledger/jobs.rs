@@ -21,6 +21,45 @@ pub struct Verified {
     pub size: u64,
     /// What does not fit; empty means complete and unaltered.
     pub flaws: Vec<Flaw>,
+    /// What the customers' rows said beside the log, where somebody asked for it.
+    pub compared: Option<Compared>,
+}
+
+impl Verified {
+    /// Whether everything that was looked at fits.
+    pub fn is_intact(&self) -> bool {
+        self.misfits() == 0
+    }
+
+    /// How much does not.
+    pub fn misfits(&self) -> u64 {
+        let rows = self.compared.as_ref().map_or(0, |it| it.differing + it.broken);
+        self.flaws.len() as u64 + rows
+    }
+}
+
+/// What came of holding each customer's rows against the newest entry that wrote them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// How many customers there are rows of.
+    pub customers: u64,
+    /// Of these, how many are not as the log says.
+    pub differing: u64,
+    /// How many nobody can say it of: no entry holds what their rows should be.
+    pub unknown: u64,
+    /// How many do not open at all; each has a finding.
+    pub broken: u64,
+    /// The differing ones, each at the entry it should be as; not more than [`FLAWS_MAX`].
+    pub flaws: Vec<Flaw>,
+}
+
+/// How far a verification goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// The log: its tree and its indexes.
+    Log,
+    /// The rows of customers beside it too.
+    Rows,
 }
 
 /// Something that does not fit.
@@ -37,6 +76,8 @@ pub struct Flaw {
 pub struct Verifying {
     /// Names it.
     pub id: Id<Verification>,
+    /// How far it goes.
+    pub depth: Depth,
     /// Entries read so far.
     pub done: u64,
     /// Entries there are to read; 0 until that is known.
@@ -61,15 +102,25 @@ pub enum Joining {
 
 impl Verifications {
     /// The one that runs, or a new one of this name: reading the whole log twice at a time helps nobody.
-    pub fn begin_or_join(&self, id: Id<Verification>) -> (Verifying, Joining) {
+    /// Refused where the one that runs does not go as far.
+    pub fn begin_or_join(
+        &self,
+        id: Id<Verification>,
+        depth: Depth,
+    ) -> Result<(Verifying, Joining), Error> {
         let mut kept = self.kept();
         if let Some(running) = kept.front().filter(|newest| newest.outcome.is_none()) {
-            return (running.clone(), Joining::Joined);
+            if running.depth < depth {
+                let detail =
+                    "a verification of the log alone is running; ask again when it has ended";
+                return Err(Error::conflict("verification_running", detail));
+            }
+            return Ok((running.clone(), Joining::Joined));
         }
-        let begun = Verifying { id, done: 0, size: 0, outcome: None };
+        let begun = Verifying { id, depth, done: 0, size: 0, outcome: None };
         kept.push_front(begun.clone());
         kept.truncate(VERIFICATIONS_KEPT_MAX);
-        (begun, Joining::Begun)
+        Ok((begun, Joining::Begun))
     }
 
     /// How far one is, or what it saw.
@@ -114,7 +165,7 @@ pub fn verify_archive(
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verified, Error> {
     let Some(head) = store::read_head(db)? else {
-        return Ok(Verified { size: 0, flaws: Vec::new() });
+        return Ok(Verified { size: 0, flaws: Vec::new(), compared: None });
     };
     let size = head.frontier.size();
     let mut walk = Walk { keyring, origin, tree: Frontier::new(), flaws: Vec::new() };
@@ -133,7 +184,7 @@ pub fn verify_archive(
         walk.end(db, &head, state)?;
     }
     walk.flaws.truncate(FLAWS_MAX);
-    Ok(Verified { size, flaws: walk.flaws })
+    Ok(Verified { size, flaws: walk.flaws, compared: None })
 }
 
 struct Walk<'a> {

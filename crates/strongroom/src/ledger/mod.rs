@@ -27,7 +27,8 @@ use crate::error::Error;
 use crate::keys::{ANCHOR_AGE_MS_MAX, Anchor, Keyring};
 
 pub use jobs::{
-    FLAWS_MAX, Flaw, Joining, Verifications, Verified, Verifying, verify, verify_archive,
+    Compared, Depth, FLAWS_MAX, Flaw, Joining, Verifications, Verified, Verifying, verify,
+    verify_archive,
 };
 use model::Placing;
 pub use model::{Leaf, LeafSubjects};
@@ -35,7 +36,7 @@ use store::Head;
 pub use store::pair;
 pub use verbs::{
     Archive, Cosigned, LogFacts, Opening, archive_name, facts, number_of, open_archives,
-    open_incarnation, prove_growth,
+    open_incarnation, prove_growth, tile, visit,
 };
 
 /// The writing side: lives in the committer.

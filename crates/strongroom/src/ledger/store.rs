@@ -136,6 +136,20 @@ pub(super) fn read_tile(db: &mut Connection, level: u8, index: u64) -> Result<Op
     Ok(row.and_then(|row| row.array(0).ok()).map(Hash))
 }
 
+/// Hashes of one level from an index on, in order; fewer where they are not there.
+pub(super) fn read_tiles(
+    db: &mut Connection,
+    level: u8,
+    from: u64,
+    count: u64,
+) -> Result<Vec<(u64, Hash)>, Error> {
+    let (first, end) = (signed(from)?.into(), signed(from.saturating_add(count))?.into());
+    let rows = db.query(READ_TILES, &[i64::from(level).into(), first, end])?;
+    // What is no hash any more is not there.
+    let hashes = rows.iter().filter_map(|row| row.array(1).ok().map(|hash| (row, Hash(hash))));
+    hashes.map(|(row, hash)| Ok((unsigned(row.integer(0)?)?, hash))).collect()
+}
+
 /// Loads the hashes a proof needs: level 0 from the entries, the others from full tiles.
 pub(super) fn load_hashes(
     db: &mut Connection,
@@ -256,6 +270,10 @@ const COUNT_BEYOND: &str = "SELECT COUNT(*) FROM ledger_entry WHERE idx >= $1 OR
 const APPEND_TILE: &str = "INSERT INTO ledger_tile (level, idx, hash) VALUES ($1, $2, $3)";
 
 const READ_TILE: &str = "SELECT hash FROM ledger_tile WHERE level = $1 AND idx = $2";
+
+const READ_TILES: &str = "SELECT idx, hash FROM ledger_tile
+WHERE level = $1 AND idx >= $2 AND idx < $3
+ORDER BY idx";
 
 const INDEX_SUBJECT: &str = "INSERT INTO ledger_subject (run, subject, idx) VALUES ($1, $2, $3)";
 

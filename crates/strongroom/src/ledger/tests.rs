@@ -203,7 +203,7 @@ fn the_head_is_read_back_as_it_was_left() {
     assert_eq!(again.load(&mut house.db).unwrap(), STAMP);
     assert_eq!(again.time(), NOW);
     let verified = verify(&mut house.db, &keyring, |_, _| {}).unwrap();
-    assert_eq!(verified, Verified { size: 300, flaws: Vec::new() });
+    assert_eq!(verified, Verified { size: 300, flaws: Vec::new(), compared: None });
 }
 
 #[test]

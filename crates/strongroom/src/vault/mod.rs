@@ -15,9 +15,9 @@ mod verbs;
 
 pub use api::{rebuild, routes};
 pub use jobs::{
-    Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, Walked, erase_due, finish_begun, gather,
-    rebuild_indexes, refuse_returned_keys, register_macs, replay, rewrap_due, sweep_pending_keys,
-    walk,
+    Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, Walked, compare, erase_due, finish_begun,
+    gather, rebuild_indexes, refuse_returned_keys, register_macs, replay, rewrap_due,
+    sweep_pending_keys, walk,
 };
 pub use model::{How, Reference, Token};
 pub use rules::{Kept, Parting};

@@ -1,5 +1,6 @@
 //! Pure decisions of the vault: what may be kept, when it falls due, what an erasure leaves.
 
+mod compared;
 mod consent;
 mod parting;
 mod records;
@@ -15,6 +16,7 @@ use crate::error::{Error, FieldProblem};
 use crate::policy::{Applied, FieldValue, Find, Policy, RetentionPeriod, parse_value};
 use crate::vault::model::{Core, IndexKind, Relation};
 
+pub(super) use self::compared::{Said, SaidRows, Stands, Verdict, compare};
 pub(super) use self::consent::{
     counts, give, has_consented, refuse_needless, refuse_without_consent, withdraw,
 };

@@ -104,6 +104,40 @@ pub(crate) fn tlog(tree: &Tree) -> Vec<String> {
     found
 }
 
+/// The auditor's program shares the hash and the signature with the writer, so that no mistake of one
+/// hides in the other.
+pub(crate) fn verifier(tree: &Tree) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, source) in tree.below(VERIFIER) {
+        for written in source.paths.iter().filter(|written| !written.in_test) {
+            let first = written.segments.first().map_or("", String::as_str);
+            let is_shared = written.starts_with(&["strongroom_crypto"])
+                && !is_of(written, VERIFIER_ITEMS, &["hash", "sign"]);
+            if is_shared || VERIFIER_STRANGERS.contains(&first) {
+                found.push(format!(
+                    "{VERIFIER}{path}:{}: `{}` is not for the auditor's program: it shares {} of \
+                     strongroom_crypto with the writer, each named in full, and nothing else",
+                    written.line,
+                    written.text(),
+                    VERIFIER_ITEMS.join(", "),
+                ));
+            }
+        }
+    }
+    let manifest = format!("{VERIFIER}Cargo.toml");
+    let Some(text) = tree.texts.get(&manifest) else { return found };
+    let table = text.parse::<toml::Table>().unwrap_or_default();
+    let needs = table.get("dependencies").and_then(toml::Value::as_table);
+    let needs: Vec<&str> = needs.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    if needs != ["strongroom-crypto"] {
+        found.push(format!(
+            "{manifest}: it may depend on strongroom-crypto alone, not on {}",
+            needs.join(", ")
+        ));
+    }
+    found
+}
+
 /// A grant is a proof that someone decided, a destruction that its entry is durable; each kind has
 /// its makers. Tests may make what they need: none of it is in the binary.
 pub(crate) fn makers(tree: &Tree) -> Vec<String> {
@@ -172,14 +206,17 @@ fn hides_crate(written: &Written) -> bool {
 }
 
 fn is_for_tlog(written: &Written) -> bool {
+    is_of(written, TLOG_ITEMS, TLOG_MODULES)
+        || (written.in_test && is_of(written, TLOG_TEST_ITEMS, TLOG_MODULES))
+}
+
+/// Whether a path takes one of these items from its crate, straight or through a module.
+fn is_of(written: &Written, items: &[&str], modules: &[&str]) -> bool {
     let mut segments = written.segments.iter().map(String::as_str).skip(1);
-    let item = segments.find(|segment| !TLOG_MODULES.contains(segment));
+    let item = segments.find(|segment| !modules.contains(segment));
     // The crate's bare name is harmless: what is taken from it follows in another path.
     let is_bare = written.segments.len() == 1 && !written.is_renamed;
-    is_bare
-        || item.is_some_and(|item| {
-            TLOG_ITEMS.contains(&item) || (written.in_test && TLOG_TEST_ITEMS.contains(&item))
-        })
+    is_bare || item.is_some_and(|item| items.contains(&item))
 }
 
 const SQL_VERBS: &[&str] = &[
@@ -213,6 +250,10 @@ const OPENERS: &[&str] = &["open_record", "unwrap_key"];
 const TLOG_ITEMS: &[&str] = &["Sha256", "SigningKey", "VerifyingKey", "sha256"];
 const TLOG_TEST_ITEMS: &[&str] = &["SecretKey"];
 const TLOG_MODULES: &[&str] = &["hash", "sign", "signature"];
+
+const VERIFIER: &str = "crates/strongroom-verify/";
+const VERIFIER_ITEMS: &[&str] = &["VerifyingKey", "sha256"];
+const VERIFIER_STRANGERS: &[&str] = &["strongroom", "strongroom_detect", "strongroom_tlog"];
 
 const MAKERS: &[Maker] = &[
     Maker {
@@ -342,6 +383,33 @@ fn more_than_hash_and_signature_in_the_log_is_caught() {
         check(tlog, "crates/strongroom-tlog/src/note.rs", text, &["is not for the log"]);
         check(tlog, "crates/strongroom/src/ledger/mod.rs", text, &[]);
     }
+}
+
+#[test]
+fn what_the_auditors_program_shares_with_the_writer_is_caught() {
+    let src = "crates/strongroom-verify/src/tree.rs";
+    let good = "use strongroom_crypto::{VerifyingKey, sha256}; use crate::tree; \
+                #[cfg(test)] mod tests { use strongroom_tlog::Frontier; }";
+    check(verifier, src, good, &[]);
+    let bad = [
+        "use strongroom_tlog::leaf_hash;",
+        "fn f() { strongroom_tlog::open_note(x) }",
+        "use strongroom::ledger::Leaf;",
+        "use strongroom_crypto::Decoder;",
+        "use strongroom_crypto::{sha256, SigningKey};",
+        "use strongroom_crypto::hash::*;",
+        "use strongroom_crypto as c;",
+    ];
+    for text in bad {
+        check(verifier, src, text, &["is not for the auditor's program"]);
+        check(verifier, "crates/strongroom-verify/tests/it/made.rs", text, &[]);
+    }
+    let manifest = "crates/strongroom-verify/Cargo.toml";
+    let with = |needs: &str| Tree::of(&[(manifest, &format!("[dependencies]\n{needs}"))]).unwrap();
+    crate::tree::check(&verifier(&with("strongroom-crypto.workspace = true")), &[]);
+    let more = "strongroom-crypto.workspace = true\nstrongroom-tlog.workspace = true";
+    crate::tree::check(&verifier(&with(more)), &["strongroom-crypto alone"]);
+    crate::tree::check(&verifier(&with("")), &["strongroom-crypto alone"]);
 }
 
 #[test]

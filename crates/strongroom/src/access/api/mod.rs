@@ -5,6 +5,7 @@ mod keys;
 mod ledger;
 mod policy;
 mod repeats;
+mod tiles;
 mod upkeep;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use utoipa_axum::routes;
 use crate::access::Desk;
 
 pub use caller::{AsOperator, Caller, Purpose};
+pub use ledger::VerificationView;
 pub use repeats::rebuild;
 
 /// All of them.
@@ -32,7 +34,8 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(policy::why))
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::proof))
-        .routes(routes!(ledger::verify))
+        .routes(routes!(tiles::hashes))
+        .routes(routes!(tiles::entries))
         .routes(routes!(ledger::verification))
         .routes(routes!(upkeep::findings))
         .routes(routes!(upkeep::seal))

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::api::Caller;
 use crate::access::{self, Desk, Wish, commit, permit, refuse};
-use crate::ctx::{Ctx, EntryKind, Receipt};
+use crate::ctx::{Ctx, Entry, EntryKind, Receipt};
 use crate::error::Error;
 use crate::policy::{self, Applying, DifferenceLine, Right, describe, difference};
 use crate::web::{Body, Problem, Receipted};
@@ -83,15 +83,21 @@ pub(super) async fn check(
     State(desk): State<Arc<Desk>>,
     Caller(ctx): Caller,
     Body(input): Body<PolicyText>,
-) -> Result<Json<PolicyDifference>, Error> {
-    if let Err(error) = permit(&desk, &ctx, Right::Policy) {
-        return Err(refuse(&desk, &ctx, EntryKind::Policy, "policy.check", error).await);
-    }
+) -> Result<Receipted<Json<PolicyDifference>>, Error> {
+    let grant = match permit(&desk, &ctx, Right::Policy) {
+        Ok(grant) => grant,
+        Err(error) => {
+            return Err(refuse(&desk, &ctx, EntryKind::Policy, "policy.check", error).await);
+        }
+    };
     let new = policy::read(&input.policy)?;
     let authority = desk.rights.now()?;
     let old = authority.applied.as_ref().map(|applied| &applied.policy);
     let lines = views(difference(old, &new));
-    Ok(Json(PolicyDifference { lines, version: None, due: None }))
+    // Whoever tries what a wider policy would need is seen trying.
+    let entry = Entry::new(&ctx, EntryKind::Policy, "policy.check");
+    let receipt = commit(&desk, grant.change(entry)).await?;
+    Ok(Receipted(receipt, Json(PolicyDifference { lines, version: None, due: None })))
 }
 
 /// Applies a policy: at once where it narrows, after a day where it widens

@@ -19,4 +19,4 @@ pub use holds::{confirm_consents, hold_consents, place_hold, release_hold, repla
 pub use recovery::{announce_seal, keep_shares};
 pub use repeat::{Repeated, claim, find_repeated, forget_repeated};
 pub use send::{actor_of_key, may_send, may_share};
-pub use verify::{begin_verification, find_verification};
+pub use verify::{Comparing, Deeper, begin_verification, find_verification};

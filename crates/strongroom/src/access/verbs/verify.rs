@@ -1,5 +1,6 @@
 //! Verifying the ledger: begun or joined, run beside everything else, told from memory.
 
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use crate::access::model::Desk;
@@ -9,20 +10,29 @@ use crate::db::Connection;
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::id::{Id, Verification};
-use crate::ledger::{self, Flaw, Joining, Verified, Verifying};
+use crate::ledger::{self, Compared, Depth, Flaw, Joining, Verified, Verifying};
 use crate::policy::Right;
+
+/// Looks at the rows beside the log, once that is read; the room of customers knows how. It holds no
+/// desk for longer than a page.
+pub type Deeper = Box<dyn FnOnce(Weak<Desk>) -> Comparing + Send>;
+
+/// A look at the rows that is under way.
+pub type Comparing = Pin<Box<dyn Future<Output = Result<Compared, Error>> + Send>>;
 
 /// Begins a verification, or joins the one that runs. It goes on when its caller has gone away.
 pub async fn begin_verification(
     desk: &Arc<Desk>,
     ctx: &Ctx,
+    deeper: Option<Deeper>,
 ) -> Result<(Verifying, Receipt), Error> {
     let grant = permit(desk, ctx, Right::Ledger)?;
     let entry = Entry::new(ctx, EntryKind::Ledger, "ledger.verify");
     let receipt = commit(desk, grant.change(entry)).await?;
-    let (verifying, joining) = desk.verifications.begin_or_join(ctx.new_id()?);
+    let depth = if deeper.is_some() { Depth::Rows } else { Depth::Log };
+    let (verifying, joining) = desk.verifications.begin_or_join(ctx.new_id()?, depth)?;
     if joining == Joining::Begun {
-        tokio::spawn(run(Arc::downgrade(desk), verifying.id));
+        tokio::spawn(run(Arc::downgrade(desk), verifying.id, deeper));
     }
     Ok((verifying, receipt))
 }
@@ -34,7 +44,7 @@ pub fn find_verification(desk: &Desk, ctx: &Ctx, id: Id<Verification>) -> Result
 }
 
 /// Holds no desk while it reads, so that an installation that closes does not wait for it.
-async fn run(desk: Weak<Desk>, id: Id<Verification>) {
+async fn run(desk: Weak<Desk>, id: Id<Verification>, deeper: Option<Deeper>) {
     let Some(here) = desk.upgrade() else { return };
     let (data, verifications) = (here.data.clone(), here.verifications.clone());
     let (keyring, told) = (Arc::clone(&here.keyring), verifications.clone());
@@ -57,6 +67,9 @@ async fn run(desk: Weak<Desk>, id: Id<Verification>) {
                 ..flaw
             }));
         }
+        if let Some(deeper) = deeper {
+            seen.compared = Some(deeper(Weak::clone(&desk)).await?);
+        }
         Ok(seen)
     };
     let seen = seen.await;
@@ -70,10 +83,10 @@ async fn run(desk: Weak<Desk>, id: Id<Verification>) {
 /// Nobody is told what a verification saw before the ledger says that it saw something.
 async fn write_down(desk: &Desk, verified: &Verified) -> Result<(), Error> {
     let ctx = Ctx::system(JOB, desk.now(), Arc::clone(&desk.random))?;
-    let flaws = verified.flaws.len() as u64;
-    let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.verified").counting(flaws);
+    let misfits = verified.misfits();
+    let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.verified").counting(misfits);
     commit(desk, system_grant(&ctx, Vec::new())?.change(entry)).await?;
-    if flaws == 0 {
+    if verified.flaws.is_empty() {
         return Ok(());
     }
     let (kind, detail) = (FindingKind::LedgerFlaw, LEDGER_FLAW.to_owned());

@@ -15,6 +15,7 @@ mod repeats;
 mod rotations;
 mod shown;
 mod tokens;
+mod verify;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub fn routes() -> OpenApiRouter<Arc<Desk>> {
         .routes(routes!(holds::place_hold, holds::release_hold))
         .routes(routes!(looks::who_looked))
         .routes(routes!(looks::scope))
+        .routes(routes!(verify::verify))
         .routes(routes!(records::add, records::list))
         .routes(routes!(records::read, records::patch))
         .routes(routes!(records::reveal))

@@ -1,5 +1,6 @@
 //! The vault's periodic work: erasures that are due, the walk over all customers, and pending keys that have their record.
 
+mod compare;
 mod erase;
 mod rebuild;
 mod replay;
@@ -7,6 +8,7 @@ mod rewrap;
 mod sweep;
 mod walk;
 
+pub use compare::compare;
 pub use erase::{Erased, erase_due, finish_begun, refuse_returned_keys, register_macs};
 pub use rebuild::{NAMED_MAX, Rebuild, Rebuilt, rebuild_indexes};
 pub use replay::{Replay, gather, replay};

@@ -7,7 +7,7 @@ use strongroom_crypto::{peek_fields, random_array};
 use crate::access::{self, Attempt, Desk, commit_or_retry, no_legal_hold};
 use crate::ctx::{
     BudgetKind, Change, Ctx, Entry, EntryKind, Guard, Miss, Receipt, StateDelta, StatePart,
-    Subjects, Time,
+    Subjects, Time, Written,
 };
 use crate::error::{Error, ErrorKind};
 use crate::id::{Customer, Id};
@@ -159,7 +159,7 @@ pub(in crate::vault) fn new_job(
 /// Moves a customer to another state: a new version and a new life, MACed.
 pub(in crate::vault) fn change_state(
     ctx: &Ctx,
-    change: Change,
+    mut change: Change,
     opened: &Opened,
     state: CustomerState,
 ) -> Result<Change, Error> {
@@ -172,6 +172,7 @@ pub(in crate::vault) fn change_state(
     sealing.core(ctx, row.key, &opened.core_key, &opened.core, row.version)?;
     let statement = store::update_customer(&row, &opened.row);
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged };
+    change.entry.written = Some(Written { sealed_hash: sealing.hash, row_mac: row.mac });
     Ok(change.guard(guard).write_all(sealing.writes))
 }
 

@@ -7,6 +7,7 @@ mod erasure;
 mod keys;
 mod nonces;
 mod positions;
+pub(crate) mod put_back;
 mod records;
 mod residue;
 mod rights;

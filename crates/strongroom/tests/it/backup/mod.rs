@@ -1,6 +1,7 @@
 //! Backups and restores, on real files: what comes back, what stays gone, what is refused by name.
 
 mod erased;
+mod exported;
 mod older;
 mod parts;
 mod rights;

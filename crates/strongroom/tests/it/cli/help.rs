@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 63] = [
+const COMMANDS: [&str; 64] = [
     "demo",
     "init",
     "serve",
@@ -60,6 +60,7 @@ const COMMANDS: [&str; 63] = [
     "ledger who",
     "ledger scope",
     "ledger proof",
+    "ledger export",
     "ledger checkpoint",
     "access who",
     "access why",

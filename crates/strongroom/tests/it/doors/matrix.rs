@@ -325,7 +325,9 @@ impl Scene {
                 "{hook}",
                 &self.names[if row.path.ends_with("/enable") { "hook off" } else { "hook on" }],
             )
-            .replace("{index}", "0");
+            .replace("{index}", "0")
+            .replace("{level}/{place}", "0/000.p/1")
+            .replace("{place}", "000.p/1");
         let path = match (row.method, row.path) {
             ("GET", "/v1/customers/{id}" | "/v1/customers/ref/{source}/{reference}") => {
                 path + "?fields=name,email"

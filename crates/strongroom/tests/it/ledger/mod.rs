@@ -1,8 +1,10 @@
 //! The log: nothing in it can be changed unseen, and it names nobody.
 
+pub(crate) mod export;
 mod personal;
 mod receipts;
 mod scope;
+mod tiles;
 mod verify;
 
 use axum::http::HeaderMap;

@@ -162,6 +162,24 @@ async fn a_verification_is_answered_at_once_joined_while_it_runs_and_told_by_its
 }
 
 #[tokio::test]
+async fn a_deep_verification_does_not_join_one_that_is_not() {
+    let shop = Shop::open().await;
+    let scans = Scans::take_all(&shop).await;
+    let plain = shop.as_operator("POST", "/v1/ledger/verify", None).await;
+    let deep = shop.as_operator("POST", "/v1/ledger/verify?deep=true", None).await;
+    assert_eq!((deep.status.as_u16(), &deep.json["code"]), (409, &json!("verification_running")));
+    drop(scans);
+    assert_eq!(shop.verified(&plain).await["compared"], Value::Null);
+
+    let scans = Scans::take_all(&shop).await;
+    let deep = shop.as_operator("POST", "/v1/ledger/verify?deep=true", None).await;
+    let plain = shop.as_operator("POST", "/v1/ledger/verify", None).await;
+    assert_eq!(plain.json["id"], deep.json["id"], "who asks for less is told all of it");
+    drop(scans);
+    assert_eq!(shop.verified(&deep).await["compared"]["customers"], 0);
+}
+
+#[tokio::test]
 async fn a_verification_that_is_ended_says_so_and_claims_nothing() {
     let mut shop = Shop::open().await;
     let scans = Scans::take_all(&shop).await;

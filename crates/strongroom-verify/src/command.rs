@@ -1,0 +1,202 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::base64;
+use crate::entry::Subjects;
+use crate::folder;
+use crate::log::{Asked, Report, verify_log};
+use crate::note::{Checkpoint, Key, NOTE_SIZE_BYTES_MAX};
+use crate::proof::{PROOF_SIZE_BYTES_MAX, Proof, Proven, verify_proof};
+use crate::time;
+use crate::wrong::Wrong;
+
+/// Runs the program; 0 only where everything was checked and holds, 1 where something is wrong, 2
+/// where the call was not understood.
+pub fn run(arguments: Vec<OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let told = match Call::parse(arguments) {
+        Ok(Some(call)) => match call.answer() {
+            Ok(text) => tell(out, &text, 0),
+            Err(wrong) => tell(err, &format!("NOT INTACT: {wrong}.\n"), 1),
+        },
+        Ok(None) => tell(out, HELP, 0),
+        Err(wrong) => tell(err, &format!("{wrong}.\n\n{HELP}"), 2),
+    };
+    // An answer nobody could be told is no answer.
+    told.unwrap_or(ExitCode::from(2))
+}
+
+fn tell(to: &mut dyn Write, text: &str, code: u8) -> io::Result<ExitCode> {
+    to.write_all(text.as_bytes())?;
+    to.flush()?;
+    Ok(ExitCode::from(code))
+}
+
+struct Call {
+    is_proof: bool,
+    path: PathBuf,
+    key: Key,
+    witnesses: Vec<Key>,
+    since: Option<PathBuf>,
+    entry: Option<PathBuf>,
+}
+
+impl Call {
+    /// `None` where help is asked for.
+    fn parse(arguments: Vec<OsString>) -> Result<Option<Self>, Wrong> {
+        let mut arguments = arguments.into_iter().peekable();
+        let is_proof = arguments.next_if(|first| first == "proof").is_some();
+        let (mut path, mut key, mut since, mut entry) = (None, None, None, None);
+        let mut witnesses = Vec::new();
+        while let Some(argument) = arguments.next() {
+            let name = argument.to_str().unwrap_or_default().to_owned();
+            if ["--help", "-h", "help"].contains(&name.as_str()) {
+                return Ok(None);
+            }
+            if !name.starts_with("--") {
+                refuse_second(path.replace(PathBuf::from(argument)), "a file or folder")?;
+                continue;
+            }
+            let known = ["--key", "--witness", "--since", "--entry"];
+            let has_use = match name.as_str() {
+                "--since" => !is_proof,
+                "--entry" => is_proof,
+                other => known.contains(&other),
+            };
+            if !has_use {
+                return Err(Wrong::new(format!("`{}` is not known here", name.escape_debug())));
+            }
+            let value = arguments.next();
+            let value = value.ok_or(Wrong::new(format!("`{name}` needs something after it")))?;
+            match name.as_str() {
+                "--key" => refuse_second(key.replace(Key::log(&text_of(&value)?)?), "`--key`")?,
+                "--witness" => witnesses.push(Key::witness(&text_of(&value)?)?),
+                "--since" => refuse_second(since.replace(PathBuf::from(value)), "`--since`")?,
+                _ => refuse_second(entry.replace(PathBuf::from(value)), "`--entry`")?,
+            }
+        }
+        let path = path.ok_or(Wrong::new("say what to check"))?;
+        let key = key.ok_or(Wrong::new("`--key` is missing: the log's verifier key"))?;
+        Ok(Some(Self { is_proof, path, key, witnesses, since, entry }))
+    }
+
+    fn answer(&self) -> Result<String, Wrong> {
+        if self.is_proof {
+            let proof = folder::read(&self.path, PROOF_SIZE_BYTES_MAX)?;
+            let entry = self.entry.as_ref();
+            let entry = entry.map(|path| folder::read(path, NOTE_SIZE_BYTES_MAX)).transpose();
+            let entry = entry.map_err(|wrong| wrong.at("the entry"))?;
+            let proof = Proof::parse(&proof)?;
+            let proven = verify_proof(&proof, &self.key, &self.witnesses, entry.as_deref())?;
+            return Ok(in_words(&proven));
+        }
+        let since = self.since.as_ref();
+        let since = since.map(|path| folder::read(path, NOTE_SIZE_BYTES_MAX)).transpose();
+        let since = since.map_err(|wrong| wrong.at("the older checkpoint"))?;
+        let asked = Asked { key: &self.key, witnesses: &self.witnesses, since: since.as_deref() };
+        let reports = verify_log(&self.path, &asked)?;
+        let told: Vec<String> = reports.iter().map(describe).collect();
+        let has_unknown = reports.iter().any(|report| report.unknown_lines > 0);
+        let but = if has_unknown { ", but for what says NOT CHECKED" } else { "" };
+        Ok(format!("{}\nINTACT: everything above was checked{but}.\n", told.join("\n")))
+    }
+}
+
+fn refuse_second<T>(before: Option<T>, what: &str) -> Result<(), Wrong> {
+    match before {
+        Some(_) => Err(Wrong::new(format!("{what} was given twice"))),
+        None => Ok(()),
+    }
+}
+
+fn text_of(value: &OsString) -> Result<String, Wrong> {
+    let text = value.to_str().ok_or(Wrong::new("a key is text"))?;
+    Ok(text.trim_end_matches('\n').to_owned())
+}
+
+fn describe(report: &Report) -> String {
+    let mut lines = facts(&report.checkpoint);
+    if let Some((first, last)) = report.times_ms {
+        lines.push(("from", time::to_text(first)));
+        lines.push(("to", time::to_text(last)));
+    }
+    for (name, seconds) in &report.cosigned {
+        lines.push(("cosigned", format!("{name}, {}", moment(*seconds))));
+    }
+    if let Some(since) = &report.continues {
+        lines.push(("continues", format!("the older checkpoint of {} entries", since.size)));
+    }
+    if let Some(before) = &report.before {
+        let (origin, size) = (before.origin.escape_debug(), before.size);
+        lines.push(("restored", format!("after {size} entries of {origin}, checked below")));
+    }
+    if report.unknown_lines > 0 {
+        let what = format!("{} signatures of keys that were not given", report.unknown_lines);
+        lines.push(("NOT CHECKED", what));
+    }
+    for ((kind, outcome), count) in &report.counts {
+        let name = format!("{} {}", kind.as_str(), outcome.as_str());
+        lines.push(("entries", format!("{name:<16} {count:>10}")));
+    }
+    table(&lines)
+}
+
+fn in_words(proven: &Proven) -> String {
+    let entry = &proven.entry;
+    let mut lines = vec![("entry", proven.index.to_string())];
+    lines.push(("time", time::to_text(entry.time_ms)));
+    let act = format!("{} ({}, {})", entry.verb, entry.kind.as_str(), entry.outcome.as_str());
+    lines.push(("act", act.escape_debug().to_string()));
+    lines.push(("actor", entry.actor.escape_debug().to_string()));
+    lines.push((
+        "about",
+        match entry.subjects {
+            Subjects::None => "nobody".to_owned(),
+            Subjects::One(pseudonym) => {
+                let digits: String = pseudonym.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("the customer under the pseudonym {digits}")
+            }
+            Subjects::Set(count) => format!("{count} customers"),
+        },
+    ));
+    lines.extend(facts(&proven.checkpoint));
+    for (name, seconds) in &proven.cosigned {
+        lines.push(("cosigned", format!("{name}, {}", moment(*seconds))));
+    }
+    format!("{}\nPROVEN: the entry is in the log.\n", table(&lines))
+}
+
+fn facts(checkpoint: &Checkpoint) -> Vec<(&'static str, String)> {
+    let origin = checkpoint.origin.escape_debug().to_string();
+    let (size, root) = (checkpoint.size.to_string(), base64::encode(&checkpoint.root));
+    vec![("log", origin), ("size", size), ("root", root)]
+}
+
+/// A witness may claim any time there is.
+fn moment(seconds: u64) -> String {
+    match i64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1_000)) {
+        Some(ms) => time::to_text(ms),
+        None => format!("{seconds} seconds after 1970"),
+    }
+}
+
+fn table(lines: &[(&str, String)]) -> String {
+    lines.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
+}
+
+const HELP: &str = "\
+Checks an exported log, or one proof, without trusting whoever wrote it.
+
+  strongroom-verify FOLDER --key VKEY [--since CHECKPOINT] [--witness VKEY]...
+  strongroom-verify proof FILE --key VKEY [--entry FILE] [--witness VKEY]...
+
+  --key VKEY          the log's verifier key, from somewhere else than the export
+  --since CHECKPOINT  a file with an older checkpoint you kept: the log must continue it
+  --witness VKEY      a witness that must have cosigned; may be given more than once
+  --entry FILE        the entry, where the proof does not hold it
+
+Ends with 0 only if everything was checked and holds; with 1 it says what is wrong first.
+";
