@@ -10,7 +10,8 @@ use crate::ctx::{
     SystemClock, SystemGrant, Time,
 };
 use crate::db::{
-    Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Stall, Statement,
+    Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Space, Stall,
+    Statement,
 };
 use crate::error::Error;
 use crate::meter::Meter;
@@ -92,8 +93,10 @@ impl House {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let meter = Meter::starting_at(clock.now());
+        let space = Space::open(folder.path(), stall.clone());
         let (committer, _thread) =
-            Committer::start(path.clone(), keeper, clock, trust, stall.clone(), meter).unwrap();
+            Committer::start(path.clone(), keeper, clock, trust, (stall.clone(), space), meter)
+                .unwrap();
         let database = Database::over(&path, stall.clone());
         Self { committer, database, stall, fails, _folder: folder }
     }

@@ -92,7 +92,7 @@ pub(crate) fn build_shim(folder: &Path) -> (PathBuf, PathBuf) {
         .arg("-ldl")
         .status();
     assert!(built.is_ok_and(|status| status.success()), "a C compiler is needed: install gcc");
-    std::fs::write(&control, [0; 16]).unwrap();
+    std::fs::write(&control, [0; 32]).unwrap();
     (library, control)
 }
 
@@ -102,10 +102,30 @@ pub(crate) fn set(control: &Path, fault: u8, files: u8) {
     file.write_all_at(&[fault], 0).unwrap();
 }
 
-fn byte(control: &Path, at: usize) -> u8 {
+/// From now on the folder of the data may take so many bytes.
+pub(super) fn set_quota(control: &Path, fault: u8, bytes: u64) {
+    let file = std::fs::File::options().write(true).open(control).unwrap();
+    file.write_all_at(&bytes.to_ne_bytes(), 16).unwrap();
+    file.write_all_at(&[fault], 0).unwrap();
+}
+
+/// The process dies at its `steps`-th step from now, after half of it if it is a write and so told; at
+/// none where it is 0.
+pub(super) fn die_in(control: &Path, steps: u32, torn: bool) {
+    let file = std::fs::File::options().write(true).open(control).unwrap();
+    file.write_all_at(&[u8::from(torn)], 3).unwrap();
+    file.write_all_at(&steps.to_ne_bytes(), 8).unwrap();
+}
+
+/// Steps that processes with this control have taken.
+pub(super) fn steps(control: &Path) -> u32 {
+    u32::from_ne_bytes(std::fs::read(control).unwrap()[12..16].try_into().unwrap())
+}
+
+pub(super) fn byte(control: &Path, at: usize) -> u8 {
     std::fs::read(control).unwrap()[at]
 }
 
-fn injected(control: &Path) -> u32 {
+pub(super) fn injected(control: &Path) -> u32 {
     u32::from_ne_bytes(std::fs::read(control).unwrap()[4..8].try_into().unwrap())
 }
