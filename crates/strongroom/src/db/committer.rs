@@ -19,7 +19,7 @@ use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, DISK_FULL, Durability};
 use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
-use crate::db::stall::Stall;
+use crate::db::stall::{EndProcessOnPanic, Stall};
 use crate::error::{Error, ErrorKind};
 use crate::meter::Meter;
 
@@ -475,17 +475,6 @@ fn take_queued(jobs: &Receiver<Job>, batch: &mut Vec<Job>) {
         && let Ok(job) = jobs.try_recv()
     {
         batch.push(job);
-    }
-}
-
-/// A committer that died must not leave a server behind that looks alive.
-struct EndProcessOnPanic;
-
-impl Drop for EndProcessOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
-        }
     }
 }
 

@@ -58,6 +58,17 @@ impl Stall {
     }
 }
 
+/// A committer that died must not leave a server behind that looks alive.
+pub(super) struct EndProcessOnPanic;
+
+impl Drop for EndProcessOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// What a scan that had to give way answers.
 pub(super) fn scan_ended() -> Error {
     let detail = "this long read was ended, because the database is opened afresh after a failure of \

@@ -193,3 +193,35 @@ async fn no_more_bytes_wait_than_the_queue_takes() {
     // Larger than the whole queue, and alone.
     house.write(65 << 20).await.expect("nothing else waits");
 }
+
+/// Looks until it is so, for a minute: what happens by itself happens on the committer's own thread.
+async fn until(is_so: impl Fn() -> bool) {
+    let clock = SystemClock::new();
+    while !is_so() {
+        assert!(clock.monotonic_ms() < 60_000, "it never came");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stall_ends_by_itself_once_the_disk_takes_writes() {
+    let house = House::open(None);
+    house.fails.store(true, Ordering::SeqCst);
+    assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
+    assert!(house.stall.is_stalled());
+    house.fails.store(false, Ordering::SeqCst);
+    until(|| !house.stall.is_stalled()).await;
+}
+
+#[tokio::test]
+async fn with_little_room_only_what_must_go_on_is_written_until_there_is_room() {
+    let house = House::open(None);
+    house.stall.begin_low();
+    let refused = house.write(1).await.unwrap_err();
+    assert_eq!((refused.code, refused.retry_after_s), ("disk_reserve", Some(10)));
+    let mut urgent = change(1);
+    urgent.entry = urgent.entry.from_reserve();
+    assert!(matches!(house.committer.commit(urgent).await, Ok(Fate::Committed(_))));
+    until(|| !house.stall.is_low()).await;
+    house.write(1).await.expect("this disk has room");
+}

@@ -92,12 +92,28 @@ async fn crash_a_disk_that_fills_up_shows_nothing_and_only_what_must_go_on_is_do
 async fn crash_a_quota_that_no_disk_tells_of_is_met_once_and_then_the_reserve_is_let_go() {
     let mut filling = Filling::new().await;
     let control = shimmed(&mut filling);
-    let small = used(&filling.data()) + RESERVE_BYTES + (4 << 20);
+    // Less than it takes by then: without the reserve no byte more can be written.
+    let small = used(&filling.data()) + RESERVE_BYTES;
     set_quota(&control, 7, 1 << 40);
     let full = || set_quota(&control, 7, small);
     let (told, _shop) = scenario(filling, full, || set_quota(&control, 7, 1 << 40)).await;
     assert_eq!(told, "ledger_stalled");
     assert!(injected(&control) > 0, "a write met the end of the disk");
+}
+
+#[tokio::test]
+async fn crash_a_server_starts_on_a_disk_that_is_full_and_revokes_keys() {
+    let mut filling = Filling::new().await;
+    let control = shimmed(&mut filling);
+    // To the last byte, the reserve among them.
+    set_quota(&control, 6, used(&filling.data()) + RESERVE_BYTES);
+    assert!(is_reserved(&filling.data()));
+    let server = filling.serve();
+    assert!(filling.is_full(&server) && !is_reserved(&filling.data()), "it was let go");
+    let path = format!("/v1/keys/{}", filling.lost.1);
+    let revoked = Client::new(&server, &filling.keys[3]).send("DELETE", &path, None).unwrap();
+    assert_eq!(revoked.status, 204, "{:?}", revoked.json);
+    assert_eq!(injected(&control), 0, "no write met the end of the disk");
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ use crate::support::{POLICY, Shop};
 use acts::work;
 use checks::{check_recovered, check_restored};
 
+pub(super) use checks::see_no_destroyed_key;
+
 /// What clients were told, and what they asked without being told.
 #[derive(Default)]
 pub(super) struct Told {
@@ -31,6 +33,8 @@ pub(super) struct Told {
     pub(super) known: BTreeMap<String, (u64, usize)>,
     /// Receipt index to the kind of act that was answered.
     pub(super) receipts: BTreeMap<u64, EntryKind>,
+    /// The root that was signed for each size of the log.
+    pub(super) roots: BTreeMap<u64, String>,
     /// Whose erasure was acknowledged: they are never seen again.
     pub(super) erased: BTreeSet<String>,
     /// Whose erasure was asked for without an answer: both are right.
@@ -90,6 +94,20 @@ async fn crash_storm_whatever_is_killed_whenever_nothing_acknowledged_is_lost() 
         done += u64::from(storm.one_round(rounds).await);
     }
     println!("{}", storm.summary(done, rounds, clock.monotonic_ms() / 1000));
+}
+
+/// Batches fail and processes die with a root signed for entries that never were: it left nobody.
+#[tokio::test]
+async fn crash_two_roots_at_one_size_are_never_signed_out() {
+    let mut storm = Storm::new(20_261_122).await;
+    for round in 1..=8 {
+        storm.kill_server(round);
+        set(&storm.control, 0, 0);
+        die_in(&storm.control, 0, false);
+        check_recovered(&mut storm, round).await;
+    }
+    assert!(storm.told.into_inner().unwrap().roots.len() > 50);
+    assert!(!storm.faults.is_empty(), "no batch failed");
 }
 
 impl Storm {

@@ -123,6 +123,8 @@ pub(crate) struct Client {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) receipt: Option<u64>,
+    /// The size of the log and its root, as the receipt has them.
+    pub(crate) root: Option<(u64, String)>,
     pub(crate) json: Value,
 }
 
@@ -165,7 +167,7 @@ fn read_reply(stream: &mut BufReader<TcpStream>) -> Option<Reply> {
     let mut line = String::new();
     stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let status = line.split(' ').nth(1)?.parse().ok()?;
-    let (mut length, mut receipt) = (0, None);
+    let (mut length, mut receipt, mut root) = (0, None, None);
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
@@ -173,7 +175,9 @@ fn read_reply(stream: &mut BufReader<TcpStream>) -> Option<Reply> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
             "strongroom-receipt" => {
-                receipt = value.split(", ").next()?.strip_prefix("index=")?.parse().ok();
+                let mut parts = value.split(", ").filter_map(|part| Some(part.split_once('=')?.1));
+                receipt = parts.next()?.parse().ok();
+                root = Some((parts.next()?.parse().ok()?, parts.next()?.to_owned()));
             }
             _ => {}
         }
@@ -181,5 +185,5 @@ fn read_reply(stream: &mut BufReader<TcpStream>) -> Option<Reply> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Some(Reply { status, receipt, json })
+    Some(Reply { status, receipt, root, json })
 }

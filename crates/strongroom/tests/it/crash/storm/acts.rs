@@ -83,6 +83,9 @@ fn note(
     let version = reply.json["version"].as_u64()?;
     let mut told = told.lock().unwrap();
     told.receipts.insert(reply.receipt.expect("an answer without a receipt"), kind);
+    let (size, root) = reply.root.clone().expect("an answer without a root");
+    let known = told.roots.entry(size).or_insert_with(|| root.clone());
+    assert_eq!(*known, root, "two roots at size {size}");
     *told.done.entry(act).or_default() += 1;
     let known = told.known.entry(id.clone()).or_default();
     known.0 = known.0.max(version);
