@@ -218,7 +218,8 @@ impl Storm {
                     && !struck
                     && let Some(fault) = fault
                 {
-                    (self.strike(fault), struck = true);
+                    self.strike(fault);
+                    struck = true;
                 }
                 if count >= heal_at && struck {
                     set(&self.control, 0, 0);
@@ -283,7 +284,8 @@ impl Storm {
         let steps = 1 + self.draw(STEPS_OF_A_BACKUP_MAX);
         let to = self.shop.folder.path().join("away");
         let gone = checks::gone(&self.shop, &self.told.lock().unwrap());
-        die_in(&self.control, u32::try_from(steps).unwrap(), self.seed % 2 == 0);
+        let torn = self.draw(2) == 0;
+        die_in(&self.control, u32::try_from(steps).unwrap(), torn);
         let status = self.run(&["backup", "--to", to.to_str().unwrap()]);
         if status.success() {
             self.pair = Some((to, gone));
@@ -300,7 +302,8 @@ impl Storm {
         let arguments = ["restore", "--data", from, "--keys", from, "--to", to.to_str().unwrap()];
         let arguments = [&arguments[..], &["--seal-key", key.to_str().unwrap()]].concat();
         let steps = 1 + self.draw(STEPS_OF_A_RESTORE_MAX);
-        die_in(&self.control, u32::try_from(steps).unwrap(), self.seed % 2 == 0);
+        let torn = self.draw(2) == 0;
+        die_in(&self.control, u32::try_from(steps).unwrap(), torn);
         let status = self.run(&arguments);
         let killed = status.signal() == Some(SIGKILL);
         die_in(&self.control, 0, false);

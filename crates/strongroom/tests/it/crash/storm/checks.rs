@@ -27,7 +27,7 @@ pub(super) async fn check_recovered(storm: &mut Storm, round: u64) {
     let shop = &storm.shop;
     let verified = shop.verify().await;
     assert_eq!(verified["intact"], true, "round {round}: {verified}");
-    let told = storm.told.lock().unwrap();
+    let told = std::mem::take(&mut *storm.told.lock().unwrap());
     let mut data = shop.desk().data.snapshot().await.unwrap();
     for (index, kind) in &told.receipts {
         let leaf = ledger::find(&mut data, *index).await.unwrap();
@@ -46,13 +46,13 @@ pub(super) async fn check_recovered(storm: &mut Storm, round: u64) {
         jobs::run_once(&shop.desk()).await;
         see_keys_fit(shop, &told);
     }
-    drop(told);
     storm.shop.stop();
     let stand = roots(&storm.shop);
-    for (size, root) in &storm.told.lock().unwrap().roots {
+    for (size, root) in &told.roots {
         let stands = stand[usize::try_from(*size).unwrap() - 1].to_base64();
         assert_eq!(*root, stands, "the root that was signed for size {size} is another's");
     }
+    *storm.told.lock().unwrap() = told;
 }
 
 /// All of the newest, and some of the others: each opens, at no version older than was told.
