@@ -56,9 +56,11 @@ pub(super) fn work(
                 known.receipts.insert(index, EntryKind::Erase);
                 *known.done.entry("erase").or_default() += 1;
             } else {
-                // 503 says that nothing was done, and so do a spent budget and a second asking.
                 assert!([403, 429, 503].contains(&reply.status), "{reply:?}");
-                known.doubtful.remove(&id);
+                // A commit whose sync failed is not answered as done, and may be found on the disk.
+                if reply.json["code"] != "ledger_stalled" {
+                    known.doubtful.remove(&id);
+                }
             }
             answered.fetch_add(1, Ordering::SeqCst);
         }

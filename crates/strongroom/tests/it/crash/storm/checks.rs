@@ -65,9 +65,17 @@ async fn see_the_known(shop: &Shop, told: &Told, seed: u64) {
     for (id, (version, _)) in newest.chain(others) {
         let path = format!("/v1/customers/{id}?fields=name");
         let read = shop.call("shop", "GET", &path, None).await;
-        assert_eq!(read.status, 200, "{id} was lost: {read:?}");
+        assert_eq!(read.status, 200, "{id} was lost: {read:?} {}", state_of(shop, id));
         assert!(read.json["version"].as_u64() >= Some(*version), "{id} went back: {read:?}");
     }
+}
+
+/// For whoever has to find out why: what the row says.
+fn state_of(shop: &Shop, id: &str) -> String {
+    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
+    let bytes = id.parse::<Id<Customer>>().unwrap().as_bytes().to_vec();
+    let sql = "SELECT state || ' at version ' || version FROM customer WHERE id = ?1";
+    db.query_row(sql, [bytes], |row| row.get(0)).unwrap_or_else(|_| "there is no row".to_owned())
 }
 
 async fn see_nothing_of_the_erased(shop: &Shop, told: &Told, seed: u64) {
