@@ -108,10 +108,11 @@ impl Committer {
         keeper: Box<dyn Keeper>,
         clock: Arc<dyn Clock>,
         trust: Arc<ClockTrust>,
-        (stall, space): (Stall, Space),
+        (stall, mut space): (Stall, Space),
         meter: Meter,
     ) -> Result<(Self, JoinHandle<()>), Error> {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
+        space.set_aside();
         let checkpointer = Checkpointer::start(path.clone())?;
         let mut writer = Writer {
             path,

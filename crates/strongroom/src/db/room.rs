@@ -38,8 +38,8 @@ impl Drop for Room {
 }
 
 pub(super) fn stalled() -> Error {
-    let detail = "the ledger cannot be written, so nothing is shown or changed; free disk space or \
-                  mend the disk, service returns by itself";
+    let detail = "the ledger cannot be written, so nothing is shown; read again whether a change that was \
+                  just asked for was done. Free disk space or mend the disk, service returns by itself";
     Error::unavailable("ledger_stalled", detail).retry_after(2)
 }
 

@@ -25,15 +25,19 @@ pub struct Space {
 
 impl Space {
     /// Before any file of the folder is opened: where the disk is full already, what is opened next
-    /// needs the reserve.
+    /// needs the reserve. Makes nothing yet: this may be no installation.
     pub fn open(folder: &Path, stall: Stall) -> Self {
         let is_kept = is_reserved(folder);
         let mut space = Self { folder: folder.to_owned(), stall, is_kept };
         space.look();
-        if !is_kept && !space.stall.is_low() && !space.keep() {
-            space.begin("the reserve could not be made");
-        }
         space
+    }
+
+    /// Makes the reserve where there is none.
+    pub(super) fn set_aside(&mut self) {
+        if !self.is_kept && !self.stall.is_low() && !self.keep() {
+            self.begin("the reserve could not be made");
+        }
     }
 
     /// Before each batch: whether ordinary service goes on, and whether the reserve has to be let go.
@@ -204,6 +208,8 @@ mod tests {
         let stall = Stall::default();
         let before = free_bytes(folder.path()).unwrap();
         let mut space = Space::open(folder.path(), stall.clone());
+        assert!(!folder.path().join(RESERVE).exists(), "nothing is made where nothing is");
+        space.set_aside();
         assert!(!stall.is_low() && is_reserved(folder.path()), "is this disk nearly full?");
         assert!(before > RESERVE_BYTES);
 
