@@ -35,8 +35,8 @@
  *     offset 16 u64  the quota in bytes
  *
  * A database file is one whose path ends in .db, .db-wal or .db-journal; to the quota the reserve
- * beside them counts too. The shared memory file (.db-shm) is mapped, not written, and everything
- * else (logs, sockets) passes untouched.
+ * beside them and the shared memory (.db-shm) count too. That is mapped and hardly ever written, so
+ * no other fault strikes it, and everything else (logs, sockets) passes untouched.
  * Without STRONGROOM_FAULT_FILE the shim does nothing; with one it cannot map, it ends the process
  * with status 97, for the same reason as offset 2.
  */
@@ -184,7 +184,9 @@ static int is_target(int fd)
     ssize_t length = path_of(fd, path);
     if (length <= 0)
         return 0;
-    if (is_quota() && ends_with(path, (size_t)length, "/reserve"))
+    if (is_quota()
+        && (ends_with(path, (size_t)length, "/reserve")
+            || ends_with(path, (size_t)length, ".db-shm")))
         return 1;
     if (!ends_with(path, (size_t)length, ".db") && !ends_with(path, (size_t)length, ".db-wal")
         && !ends_with(path, (size_t)length, ".db-journal"))
