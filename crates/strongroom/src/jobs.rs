@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::access::{self, Desk, system_grant};
 use crate::ctx::Ctx;
+use crate::db::free_bytes;
 use crate::error::Error;
-use crate::findings::{Finding, FindingKind};
+use crate::findings::{self, Finding, FindingKind};
 use crate::{backup, outlets, places, policy, vault, webhooks};
 
 /// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
@@ -73,7 +74,8 @@ pub async fn run_daily(desk: &Arc<Desk>) {
 
 /// Runs the jobs of a minute once.
 pub async fn run_once(desk: &Desk) {
-    let jobs: [(&'static str, Result<(), Error>); 6] = [
+    let jobs: [(&'static str, Result<(), Error>); 7] = [
+        ("disk.watch", watch_disk(desk).await),
         ("clock.watch", watch_clock(desk).await),
         ("auth.strangers", summarise_strangers(desk).await),
         ("policy.due", apply_due_policy(desk).await),
@@ -101,6 +103,20 @@ async fn watch_clock(desk: &Desk) -> Result<(), Error> {
     let kind = FindingKind::ClockSuspect;
     let finding = Finding { kind, detail: CLOCK_SUSPECT.to_owned(), customer: None };
     access::raise_finding(desk, &ctx, "clock.watch", &finding).await
+}
+
+/// Said once while it lasts: a finding that is renewed every minute would fill the disk too.
+async fn watch_disk(desk: &Desk) -> Result<(), Error> {
+    let (ctx, kind) = (ctx(desk, "disk.watch")?, FindingKind::DiskLow);
+    let has_little = free_bytes(desk.data.path()).is_some_and(|free| free < DISK_LOW_BYTES);
+    if !has_little && !desk.committer.stall().is_low() {
+        return access::close_finding(desk, &ctx, "disk.watch", kind).await;
+    }
+    if findings::count_open(&desk.data).await?.contains_key(&Some(kind)) {
+        return Ok(());
+    }
+    let finding = Finding { kind, detail: DISK_LOW.to_owned(), customer: None };
+    access::raise_finding(desk, &ctx, "disk.watch", &finding).await
 }
 
 async fn summarise_strangers(desk: &Desk) -> Result<(), Error> {
@@ -171,6 +187,12 @@ const MINUTE_MS: u64 = 60_000;
 /// Between two looks for a pair to copy away: what failed is tried again as often.
 const COPY_MS: u64 = 5 * MINUTE_MS;
 
+/// Four times what ordinary service needs: time for a person to act.
+const DISK_LOW_BYTES: u64 = 512 << 20;
+
+const DISK_LOW: &str = "little room is left on the disk of the data. When it is nearly used up, Strongroom stops: every \
+     application is answered 503, and only erasures, revoking keys, sealing and backups to another disk \
+     go on. Free disk space, or move the data to a larger disk";
 const CLOCK_SUSPECT: &str = "the machine's clock jumped by more than a day. Reads go on, but nothing is erased and no policy \
      is applied until a person has looked: set the clock, then run `strongroom doctor \
      --confirm-clock`";

@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 
 use crate::access::Desk;
 use crate::backup::Latest;
+use crate::db::free_bytes;
 use crate::error::Error;
 use crate::findings::FindingKind;
 use crate::meter::timestamp;
@@ -55,6 +56,8 @@ pub async fn scrape(desk: &Arc<Desk>) -> String {
 fn show_state(desk: &Desk, registry: &mut Registry) {
     let is_stalled = desk.committer.stall().is_stalled();
     number(registry, "ledger_stalled", STALLED, i64::from(is_stalled));
+    let is_low = desk.committer.stall().is_low();
+    number(registry, "disk_reserve", RESERVE, i64::from(is_low));
     number(registry, "sealed", SEALED, i64::from(desk.keyring.is_sealed()));
     if let Some(newest) = desk.published.newest() {
         let size = i64::try_from(newest.size).unwrap_or(i64::MAX);
@@ -114,8 +117,7 @@ fn show_files(data: &Path, registry: &mut Registry) {
         sizes.get_or_create(&Named { file }).set(signed(size));
     }
     registry.register("file_bytes", FILES, sizes);
-    if let Ok(disk) = rustix::fs::statvfs(data) {
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if let Some(free) = free_bytes(data) {
         number(registry, "disk_free_bytes", DISK, signed(free));
     }
 }
@@ -168,6 +170,7 @@ const ROWS_TIME_MAX: Duration = Duration::from_secs(5);
 const COMPLETE: &str =
     "1, or 0 where the database could not be asked and its numbers are missing here";
 const STALLED: &str = "1 while the ledger cannot be written, so that nothing is shown or changed";
+const RESERVE: &str = "1 while so little room is left that only what must go on is done";
 const SEALED: &str = "1 after the keys were dropped, until a restart";
 const ENTRIES: &str = "Entries of the ledger";
 const CHECKPOINT: &str = "Time of the newest entry, over which the newest checkpoint is signed";

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use crate::access::{self, Desk};
 use crate::error::Error;
 use crate::web::Problem;
-use crate::{backup, outlets, places, vault, web, webhooks};
+use crate::{backup, db, outlets, places, vault, web, webhooks};
 
 /// The whole server, ready to be served.
 pub fn router(desk: &Arc<Desk>) -> Router {
@@ -109,6 +109,9 @@ async fn readyz(State(desk): State<Arc<Desk>>) -> Result<Json<Health>, Error> {
     if desk.committer.stall().is_stalled() {
         let detail = "the ledger cannot be written; free disk space or mend the disk";
         return Err(Error::unavailable("ledger_stalled", detail));
+    }
+    if desk.committer.stall().is_low() {
+        return Err(db::disk_reserve());
     }
     desk.rights.now()?.applied()?;
     Ok(Json(Health { status: "ready" }))

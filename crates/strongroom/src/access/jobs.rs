@@ -12,7 +12,7 @@ pub async fn summarise_strangers(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
     for (network, count) in desk.strangers.take() {
         let from = Ctx { network, ..ctx.clone() };
         let entry = Entry::new(&from, EntryKind::Auth, "auth.strangers").counting(count);
-        commit(desk, system_grant(&from, Vec::new())?.change(entry)).await?;
+        commit(desk, system_grant(&from, Vec::new())?.change(entry.from_reserve())).await?;
     }
     Ok(())
 }

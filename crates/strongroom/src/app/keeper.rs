@@ -98,6 +98,10 @@ impl Keeper for AppKeeper {
         Ok(())
     }
 
+    fn try_write(&mut self, now: Time) -> Result<(), Error> {
+        self.anchor(now)
+    }
+
     fn discard(&mut self) {
         self.state_changed = false;
         self.log.discard();

@@ -17,7 +17,7 @@ use crate::access::{
 };
 use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
-use crate::db::{Committer, Connection, DATA, Database, Durability, Stall, migrate};
+use crate::db::{Committer, Connection, DATA, Database, Durability, Space, Stall, migrate};
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
 use crate::keys::{self, Places, Rehearsed, Seal};
@@ -117,6 +117,8 @@ impl App {
             return Err(Error::unavailable("not_initialised", detail));
         }
         let lock = lock(&folder)?;
+        let stall = Stall::default();
+        let space = Space::open(&folder, stall.clone());
         let keyring = Arc::new(keys::open(&places, Arc::clone(&random))?);
         let path = data_path(&folder);
         let archives = {
@@ -140,13 +142,13 @@ impl App {
             rights.clone(),
             published.clone(),
         );
-        let (stall, meter) = (Stall::default(), Meter::starting_at(clock.now()));
+        let meter = Meter::starting_at(clock.now());
         let (committer, thread) = Committer::start(
             path.clone(),
             Box::new(keeper),
             Arc::clone(&clock),
             Arc::clone(&trust),
-            stall.clone(),
+            (stall.clone(), space),
             meter.clone(),
         )?;
         let desk = Desk {

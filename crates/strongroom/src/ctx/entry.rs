@@ -144,6 +144,7 @@ pub struct Entry {
     pub(crate) fields: FieldSet,
     pub(crate) count: u64,
     pub(crate) written: Option<Written>,
+    pub(crate) from_reserve: bool,
 }
 
 impl Entry {
@@ -169,6 +170,7 @@ impl Entry {
             fields: FieldSet::default(),
             count: 0,
             written: None,
+            from_reserve: false,
         }
     }
 
@@ -177,6 +179,14 @@ impl Entry {
     pub fn refused(mut self, code: &'static str) -> Self {
         self.outcome = Outcome::Refused;
         self.reason = code.to_owned();
+        self
+    }
+
+    /// Written also while the disk is nearly full, from the space that is kept for it: what ends a right
+    /// or somebody's data, what stops or saves it. Nothing that shows a value.
+    #[must_use]
+    pub fn from_reserve(mut self) -> Self {
+        self.from_reserve = true;
         self
     }
 

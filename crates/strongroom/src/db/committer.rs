@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,8 +16,10 @@ use crate::ctx::{
     BudgetClaim, Change, Clock, ClockTrust, Entry, Guard, Miss, NewKey, Receipt, StateDelta, Time,
 };
 use crate::db::checkpointer::Checkpointer;
-use crate::db::connection::{Connection, Durability};
-use crate::db::stall::Stall;
+use crate::db::connection::{Connection, DISK_FULL, Durability};
+use crate::db::room::{Room, overloaded, stalled, stopped};
+use crate::db::space::{Space, disk_reserve, refuse_ordinary};
+use crate::db::stall::{EndProcessOnPanic, Stall};
 use crate::error::{Error, ErrorKind};
 use crate::meter::Meter;
 
@@ -52,6 +54,10 @@ pub trait Keeper: Send {
     fn put_keys(&mut self, keys: &[NewKey], now: Time) -> Result<(), Error>;
     /// The transaction is durable: what was tentative is now true.
     fn committed(&mut self, db: &mut Connection) -> Result<(), Error>;
+    /// Writes to whatever else has to take writes, after the database took one on trial.
+    fn try_write(&mut self, _now: Time) -> Result<(), Error> {
+        Ok(())
+    }
     /// The transaction is gone: what was tentative never was.
     fn discard(&mut self);
     /// The committer ends, and everything it answered is durable.
@@ -95,33 +101,6 @@ struct Job {
     room: Room,
 }
 
-/// A change's share of the bytes that may wait; given back when it is dropped, answered or not.
-struct Room {
-    queued: Arc<AtomicUsize>,
-    meter: Meter,
-    size_bytes: usize,
-}
-
-impl Room {
-    /// `None` where the queue is full. A change larger than the whole queue waits alone.
-    fn take(queued: &Arc<AtomicUsize>, meter: &Meter, size_bytes: usize) -> Option<Self> {
-        let fits = |before: usize| {
-            let after = before.saturating_add(size_bytes);
-            (before == 0 || after <= QUEUE_SIZE_BYTES_MAX).then_some(after)
-        };
-        queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).ok()?;
-        meter.waits();
-        Some(Self { queued: Arc::clone(queued), meter: meter.clone(), size_bytes })
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.queued.fetch_sub(self.size_bytes, Ordering::SeqCst);
-        self.meter.waited();
-    }
-}
-
 impl Committer {
     /// Starts the committer's thread over an open and loaded database.
     pub fn start(
@@ -129,10 +108,11 @@ impl Committer {
         keeper: Box<dyn Keeper>,
         clock: Arc<dyn Clock>,
         trust: Arc<ClockTrust>,
-        stall: Stall,
+        (stall, mut space): (Stall, Space),
         meter: Meter,
     ) -> Result<(Self, JoinHandle<()>), Error> {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
+        space.set_aside();
         let checkpointer = Checkpointer::start(path.clone())?;
         let mut writer = Writer {
             path,
@@ -141,6 +121,7 @@ impl Committer {
             clock,
             trust,
             stall: stall.clone(),
+            space,
             meter: meter.clone(),
             checkpointer,
         };
@@ -157,6 +138,8 @@ impl Committer {
 
     /// Commits a change: answers once it is durable, or was not done.
     pub async fn commit(&self, change: Change) -> Result<Fate, Error> {
+        // Here already, so that a crowd that is refused does not keep the committer from its probes.
+        refuse_ordinary(&self.stall, &change.entry)?;
         let (answer, receipt) = oneshot::channel();
         let room =
             Room::take(&self.queued, &self.meter, change.size_bytes()).ok_or_else(overloaded)?;
@@ -180,6 +163,7 @@ struct Writer {
     clock: Arc<dyn Clock>,
     trust: Arc<ClockTrust>,
     stall: Stall,
+    space: Space,
     meter: Meter,
     checkpointer: Checkpointer,
 }
@@ -216,24 +200,64 @@ impl Writer {
         }
     }
 
-    /// The next change; `None` at the end. After a failure the database is opened again as soon as
-    /// it can be, not only when somebody writes: until then no long read may begin.
+    /// The next change; `None` at the end. While nothing can be written, or too little room is left, it
+    /// tries by itself whether that is over, and waits longer each time.
     fn next(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
-        while self.db.is_none() {
-            match jobs.recv_timeout(REOPEN_INTERVAL) {
+        let mut pause = PROBE_FIRST;
+        loop {
+            let is_well = self.db.is_some() && !self.stall.is_stalled() && !self.stall.is_low();
+            match jobs.recv_timeout(if is_well { LOOK_INTERVAL } else { pause }) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) if is_well => self.space.look(),
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Err(still) = self.reopen() {
-                        tracing::debug!(cause = ?still.cause(), "the database does not open yet");
-                    }
+                    self.probe();
+                    pause = (pause * 2).min(PROBE_MAX);
                 }
             }
         }
-        jobs.recv().ok()
     }
 
-    fn run(&mut self, batch: Vec<Job>) {
+    /// Whether the disk takes writes again, without waiting for somebody who has something to write.
+    fn probe(&mut self) {
+        self.space.recover();
+        if self.db.is_some() && !self.stall.is_stalled() {
+            return;
+        }
+        match self.write_on_trial() {
+            Ok(()) => {
+                tracing::info!("the disk takes writes again");
+                self.stall.end();
+            }
+            Err(still) => {
+                tracing::debug!(cause = ?still.cause(), "the disk takes no writes yet");
+                self.keeper.discard();
+                self.db = None;
+            }
+        }
+    }
+
+    fn write_on_trial(&mut self) -> Result<(), Error> {
+        if self.db.is_none() {
+            self.reopen()?;
+        }
+        let db = self.db.as_mut().ok_or_else(|| Error::internal("no connection to write on"))?;
+        db.rewrite_a_page()?;
+        let now = self.trust.now(self.clock.as_ref()).later(self.keeper.head_time());
+        self.keeper.try_write(now)
+    }
+
+    fn run(&mut self, mut batch: Vec<Job>) {
+        self.space.look();
+        if self.stall.is_low() {
+            let ordinary = |job: &mut Job| refuse_ordinary(&self.stall, &job.change.entry).is_err();
+            for job in batch.extract_if(.., ordinary) {
+                let _ = job.answer.send(Err(disk_reserve()));
+            }
+            if batch.is_empty() {
+                return;
+            }
+        }
         let mut rooms = Vec::with_capacity(batch.len());
         let (changes, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
@@ -262,6 +286,9 @@ impl Writer {
                 self.stall.begin();
                 tracing::error!(cause = ?failure.cause(), code = failure.code,
                     "a batch could not be written; every answer in it is 503");
+                if failure.code == DISK_FULL {
+                    self.space.ran_out();
+                }
                 self.keeper.discard();
                 self.db = None;
                 for answer in answers {
@@ -452,45 +479,19 @@ fn take_queued(jobs: &Receiver<Job>, batch: &mut Vec<Job>) {
     }
 }
 
-fn stalled() -> Error {
-    let detail = "the ledger cannot be written, so nothing is shown or changed; free disk space or \
-                  mend the disk, service returns by itself";
-    Error::unavailable("ledger_stalled", detail).retry_after(2)
-}
-
-fn overloaded() -> Error {
-    let detail = "more is being written than the disk takes; try again in a moment";
-    Error::unavailable("overloaded", detail).retry_after(1)
-}
-
-fn stopped() -> Error {
-    Error::unavailable("stopping", "the server is stopping; nothing was shown or changed")
-        .retry_after(5)
-}
-
-/// A committer that died must not leave a server behind that looks alive.
-struct EndProcessOnPanic;
-
-impl Drop for EndProcessOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
-        }
-    }
-}
-
 /// Bounds the memory of one batch: 1,024 changes of a few kilobytes.
 const BATCH_MAX: usize = 1024;
 
 /// Bounds waiting memory, and so the wait: at 10,000 acts a second this is under half a second.
 const QUEUE_MAX: usize = 4096;
 
-/// A chunk of an import is about three megabytes, so that a score of them may wait while changes of a
-/// few kilobytes never come near it.
-const QUEUE_SIZE_BYTES_MAX: usize = 64 << 20;
+/// Soon enough that nobody waits for it; each one after waits twice as long, not to wear out a disk that
+/// is failing.
+const PROBE_FIRST: Duration = Duration::from_secs(1);
+const PROBE_MAX: Duration = Duration::from_secs(30);
 
-/// Soon enough that nobody waits for it, seldom enough not to wear out a disk that is failing.
-const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at the room that is left while nobody writes: others fill a disk too.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Only after a batch of more than so many does waiting for more pay (measured).
 const LINGER_AFTER: usize = 16;

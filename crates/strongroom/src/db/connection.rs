@@ -164,6 +164,14 @@ impl Connection {
         self.run("COMMIT")
     }
 
+    /// Writes a page as it is, through to the disk: whether it takes writes.
+    pub(super) fn rewrite_a_page(&mut self) -> Result<(), Error> {
+        self.begin()?;
+        // The engine's own number for programs; ours are in a table, and this one stays nought.
+        self.run("PRAGMA user_version = 0")?;
+        self.commit()
+    }
+
     /// Forgets the transaction; harmless where there is none.
     pub fn roll_back(&mut self) -> Result<(), Error> {
         if self.raw.is_autocommit() { Ok(()) } else { self.run("ROLLBACK") }
@@ -212,6 +220,11 @@ impl From<rusqlite::Error> for Error {
         }
         if cause.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
             return scan_ended();
+        }
+        if cause.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            let detail =
+                "the disk is full; nothing was changed or shown. Free disk space, then try again";
+            return Self::unavailable(DISK_FULL, detail).caused_by(cause).retry_after(1);
         }
         let detail = "the database did not take it; nothing was changed or shown. Check the disk \
                       (space, errors), then try again";
@@ -269,6 +282,9 @@ fn portable_parameters<'a>(
 ) -> &'a str {
     rewritten.entry(sql).or_insert_with(|| sql.replace('$', "?"))
 }
+
+/// The code of a write that met the end of the disk.
+pub(super) const DISK_FULL: &str = "disk_full";
 
 /// The code of a log that cannot be cut yet.
 pub const CHECKPOINT_BUSY: &str = "checkpoint_busy";

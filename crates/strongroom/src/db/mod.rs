@@ -6,7 +6,9 @@ mod committer;
 mod connection;
 mod copy;
 mod migrate;
+mod room;
 mod snapshot;
+mod space;
 mod stall;
 #[cfg(test)]
 mod tests;
@@ -18,4 +20,5 @@ pub use connection::{CHECKPOINT_BUSY, Connection, Durability};
 pub use copy::{TableShape, insert_row, list_tables, read_rows, rows_after};
 pub use migrate::{DATA, Migration, migrate, migrate_to, newest};
 pub use snapshot::{Database, Snapshot};
+pub use space::{RESERVE, RESERVE_BYTES, Space, disk_reserve, free_bytes, is_reserved};
 pub use stall::Stall;

@@ -12,6 +12,7 @@ pub struct Stall(Arc<Flags>);
 #[derive(Default)]
 struct Flags {
     is_stalled: AtomicBool,
+    is_low: AtomicBool,
     ends_scans: AtomicBool,
 }
 
@@ -19,6 +20,11 @@ impl Stall {
     /// Whether the last attempt to write failed and none has succeeded since.
     pub fn is_stalled(&self) -> bool {
         self.0.is_stalled.load(Ordering::SeqCst)
+    }
+
+    /// Whether so little room is left on the disk that only what must go on is written.
+    pub fn is_low(&self) -> bool {
+        self.0.is_low.load(Ordering::SeqCst)
     }
 
     /// Ends every long read that runs and lets none begin: the write-ahead log has to be cut, and
@@ -35,12 +41,31 @@ impl Stall {
         self.0.is_stalled.store(false, Ordering::SeqCst);
     }
 
+    pub(super) fn begin_low(&self) {
+        self.0.is_low.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn end_low(&self) {
+        self.0.is_low.store(false, Ordering::SeqCst);
+    }
+
     pub(super) fn let_scans_begin(&self) {
         self.0.ends_scans.store(false, Ordering::SeqCst);
     }
 
     pub(super) fn ends_scans(&self) -> bool {
         self.0.ends_scans.load(Ordering::SeqCst)
+    }
+}
+
+/// A committer that died must not leave a server behind that looks alive.
+pub(super) struct EndProcessOnPanic;
+
+impl Drop for EndProcessOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::ctx::{
     SystemClock, SystemGrant, Time,
 };
 use crate::db::{
-    Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Stall, Statement,
+    Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Space, Stall,
+    Statement,
 };
 use crate::error::Error;
 use crate::meter::Meter;
@@ -92,8 +93,10 @@ impl House {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let meter = Meter::starting_at(clock.now());
+        let space = Space::open(folder.path(), stall.clone());
         let (committer, _thread) =
-            Committer::start(path.clone(), keeper, clock, trust, stall.clone(), meter).unwrap();
+            Committer::start(path.clone(), keeper, clock, trust, (stall.clone(), space), meter)
+                .unwrap();
         let database = Database::over(&path, stall.clone());
         Self { committer, database, stall, fails, _folder: folder }
     }
@@ -189,4 +192,36 @@ async fn no_more_bytes_wait_than_the_queue_takes() {
     house.write(large).await.expect("there is room again");
     // Larger than the whole queue, and alone.
     house.write(65 << 20).await.expect("nothing else waits");
+}
+
+/// Looks until it is so, for a minute: what happens by itself happens on the committer's own thread.
+async fn until(is_so: impl Fn() -> bool) {
+    let clock = SystemClock::new();
+    while !is_so() {
+        assert!(clock.monotonic_ms() < 60_000, "it never came");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stall_ends_by_itself_once_the_disk_takes_writes() {
+    let house = House::open(None);
+    house.fails.store(true, Ordering::SeqCst);
+    assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
+    assert!(house.stall.is_stalled());
+    house.fails.store(false, Ordering::SeqCst);
+    until(|| !house.stall.is_stalled()).await;
+}
+
+#[tokio::test]
+async fn with_little_room_only_what_must_go_on_is_written_until_there_is_room() {
+    let house = House::open(None);
+    house.stall.begin_low();
+    let refused = house.write(1).await.unwrap_err();
+    assert_eq!((refused.code, refused.retry_after_s), ("disk_reserve", Some(10)));
+    let mut urgent = change(1);
+    urgent.entry = urgent.entry.from_reserve();
+    assert!(matches!(house.committer.commit(urgent).await, Ok(Fate::Committed(_))));
+    until(|| !house.stall.is_low()).await;
+    house.write(1).await.expect("this disk has room");
 }

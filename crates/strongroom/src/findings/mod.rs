@@ -18,7 +18,7 @@ pub async fn raise(
     grant: SystemGrant,
     finding: &Finding,
 ) -> Result<(), Error> {
-    let entry = Entry::new(ctx, EntryKind::System, "finding.raise");
+    let entry = Entry::new(ctx, EntryKind::System, "finding.raise").from_reserve();
     let change = grant.change(entry).write(store::raise(finding, ctx.now));
     match committer.commit(change).await? {
         Fate::Committed(_) => Ok(()),

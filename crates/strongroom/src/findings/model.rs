@@ -20,6 +20,8 @@ pub enum FindingKind {
     CertificateEnding,
     /// The wall clock jumped; nothing is erased until a person confirms it.
     ClockSuspect,
+    /// Little room is left on the disk of the data.
+    DiskLow,
     /// A copy somewhere should be gone by now.
     HoldingOverdue,
     /// An API key ends soon, and its program with it.
@@ -58,7 +60,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -66,6 +68,7 @@ impl FindingKind {
         Self::BackupUnusable,
         Self::CertificateEnding,
         Self::ClockSuspect,
+        Self::DiskLow,
         Self::HoldingOverdue,
         Self::KeyEnding,
         Self::KeyFileOnly,
@@ -95,6 +98,7 @@ impl FindingKind {
             Self::BackupUnusable => "backup_unusable",
             Self::CertificateEnding => "certificate_ending",
             Self::ClockSuspect => "clock_suspect",
+            Self::DiskLow => "disk_low",
             Self::HoldingOverdue => "holding_overdue",
             Self::KeyEnding => "key_ending",
             Self::KeyFileOnly => "key_file_only",

@@ -136,7 +136,10 @@ fn exchange(
     let statement = store::update(&after, &row.mac);
     let delta =
         StateDelta { part: StatePart::Rights, before: Some(row.mac), after: Some(after.mac) };
-    let entry = Entry::new(ctx, EntryKind::Key, verb);
+    let mut entry = Entry::new(ctx, EntryKind::Key, verb);
+    if after.revoked.is_some() || after.disabled.is_some() {
+        entry = entry.from_reserve();
+    }
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::StateChanged };
     Ok(grant.change(entry).guard(guard).with_state(delta))
 }

@@ -9,7 +9,7 @@
  * It stands between SQLite and the kernel because only there a failing disk looks to SQLite as it
  * would in earnest: a mock above SQLite would test the mock. Linux with glibc only.
  *
- * The control file holds 16 bytes. Both sides map it shared, or the test writes single bytes with
+ * The control file holds 32 bytes. Both sides map it shared, or the test writes single bytes with
  * pwrite, so a fault starts and ends at once and in the running process:
  *
  *     offset 0  u8   fault   0 none
@@ -19,43 +19,69 @@
  *                            4 EROFS on writes and truncates
  *                            5 torn: half of a write reaches the file, the rest and truncates
  *                              meet EIO
+ *                            6 quota: ENOSPC once the folder of the file would take more than the
+ *                              quota; statvfs tells what is left of it
+ *                            7 the same, and statvfs does not know of it
  *     offset 1  u8   files   0 every database file, 1 strongroom.db*, 2 keys.db*
  *     offset 2  u8   set to 1 by the shim when it is loaded: a test asserts it, or a fault that
  *                    never strikes would look like one that was survived
+ *     offset 3  u8   1: a process that dies at a write (offset 8) has done half of it
  *     offset 4  u32  faults injected so far, native byte order; a test asserts that it grew
+ *     offset 8  u32  while not 0: counts down at each step, and at the step that takes it to 0 the
+ *                    process kills itself with SIGKILL. A step is a write, sync, truncate or
+ *                    allocation of a file, a rename, a removal or a new folder; logs are none
+ *     offset 12 u32  steps so far, whether or not they are counted down: a test sees how many an
+ *                    act takes
+ *     offset 16 u64  the quota in bytes
  *
- * A database file is one whose path ends in .db, .db-wal or .db-journal. The shared memory file
- * (.db-shm) is mapped, not written, and everything else (logs, sockets) passes untouched.
+ * A database file is one whose path ends in .db, .db-wal or .db-journal; to the quota the reserve
+ * beside them and the shared memory (.db-shm) count too. That is mapped and hardly ever written, so
+ * no other fault strikes it, and everything else (logs, sockets) passes untouched.
  * Without STRONGROOM_FAULT_FILE the shim does nothing; with one it cannot map, it ends the process
  * with status 97, for the same reason as offset 2.
  */
 
 #undef _FILE_OFFSET_BITS
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-enum fault { NONE = 0, FULL = 1, SYNC_FAILS = 2, WRITE_FAILS = 3, READ_ONLY = 4, TORN = 5 };
+enum fault {
+    NONE = 0,
+    FULL = 1,
+    SYNC_FAILS = 2,
+    WRITE_FAILS = 3,
+    READ_ONLY = 4,
+    TORN = 5,
+    QUOTA = 6,
+    HIDDEN_QUOTA = 7
+};
 enum files { EVERY = 0, DATA_ONLY = 1, KEYS_ONLY = 2 };
 
 struct control {
     volatile uint8_t fault;
     volatile uint8_t files;
     volatile uint8_t loaded;
-    uint8_t unused_3;
+    volatile uint8_t dies_torn;
     uint32_t injected;
-    uint8_t unused_8[8];
+    uint32_t dies_in;
+    uint32_t steps;
+    volatile uint64_t quota;
+    uint8_t unused_24[8];
 };
-_Static_assert(sizeof(struct control) == 16, "the tests write this layout");
+_Static_assert(sizeof(struct control) == 32, "the tests write this layout");
 
 static struct control *control;
 
@@ -69,6 +95,12 @@ static ssize_t (*real_pwrite64)(int, const void *, size_t, off64_t);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 static int (*real_ftruncate)(int, off_t);
+static int (*real_fallocate64)(int, int, off64_t, off64_t);
+static int (*real_statvfs64)(const char *, struct statvfs64 *);
+static int (*real_rename)(const char *, const char *);
+static int (*real_unlink)(const char *);
+static int (*real_unlinkat)(int, const char *, int);
+static int (*real_mkdir)(const char *, mode_t);
 static int (*real_ftruncate64)(int, off64_t);
 
 static void *next(const char *name)
@@ -92,6 +124,12 @@ static void resolve(void)
     real_fsync = next("fsync");
     real_fdatasync = next("fdatasync");
     real_ftruncate = next("ftruncate");
+    real_fallocate64 = next("fallocate64");
+    real_statvfs64 = next("statvfs64");
+    real_rename = next("rename");
+    real_unlink = next("unlink");
+    real_unlinkat = next("unlinkat");
+    real_mkdir = next("mkdir");
     __atomic_store_n(&real_ftruncate64, next("ftruncate64"), __ATOMIC_RELEASE);
 }
 
@@ -104,7 +142,7 @@ __attribute__((constructor)) static void attach(void)
     int fd = open(path, O_RDWR | O_CLOEXEC);
     struct stat status;
     if (fd < 0 || fstat(fd, &status) != 0 || status.st_size < (off_t)sizeof *control) {
-        fprintf(stderr, "fault shim: the control file must exist and hold 16 bytes\n");
+        fprintf(stderr, "fault shim: the control file must exist and hold 32 bytes\n");
         _exit(97);
     }
     void *mapped = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -123,15 +161,33 @@ static int ends_with(const char *text, size_t length, const char *end)
     return length >= end_length && memcmp(text + length - end_length, end, end_length) == 0;
 }
 
-static int is_target(int fd)
+/* The path of an open file, its length, or 0 where it has none. */
+static ssize_t path_of(int fd, char path[PATH_MAX])
 {
     char link[32];
-    char path[PATH_MAX];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length <= 0)
+    ssize_t length = readlink(link, path, PATH_MAX - 1);
+    if (length <= 0 || path[0] != '/')
         return 0;
     path[length] = '\0';
+    return length;
+}
+
+static int is_quota(void)
+{
+    return control->fault == QUOTA || control->fault == HIDDEN_QUOTA;
+}
+
+static int is_target(int fd)
+{
+    char path[PATH_MAX];
+    ssize_t length = path_of(fd, path);
+    if (length <= 0)
+        return 0;
+    if (is_quota()
+        && (ends_with(path, (size_t)length, "/reserve")
+            || ends_with(path, (size_t)length, ".db-shm")))
+        return 1;
     if (!ends_with(path, (size_t)length, ".db") && !ends_with(path, (size_t)length, ".db-wal")
         && !ends_with(path, (size_t)length, ".db-journal"))
         return 0;
@@ -168,8 +224,79 @@ static int strike(int error)
     return -1;
 }
 
+/* One step of the process. Whoever is to die at it dies here, after half of a write where it is so
+ * told: what the disk holds then is what a power cut leaves. */
+static void step(int fd, const void *buffer, size_t count, off64_t offset)
+{
+    if (control == NULL)
+        return;
+    int saved = errno;
+    if (fd >= 0) {
+        char path[PATH_MAX];
+        struct stat64 status;
+        ssize_t length = path_of(fd, path);
+        if (length <= 0 || ends_with(path, (size_t)length, ".log") || fstat64(fd, &status) != 0
+            || !S_ISREG(status.st_mode)) {
+            errno = saved;
+            return;
+        }
+    }
+    __atomic_fetch_add(&control->steps, 1, __ATOMIC_SEQ_CST);
+    uint32_t left = __atomic_load_n(&control->dies_in, __ATOMIC_SEQ_CST);
+    while (left != 0
+        && !__atomic_compare_exchange_n(
+            &control->dies_in, &left, left - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        ;
+    if (left == 1) {
+        if (control->dies_torn && buffer != NULL && count > 1) {
+            if (offset >= 0)
+                (void)!real_pwrite64(fd, buffer, count / 2, offset);
+            else
+                (void)!real_write(fd, buffer, count / 2);
+        }
+        kill(getpid(), SIGKILL);
+        for (;;)
+            pause();
+    }
+    errno = saved;
+}
+
+/* What the files of a folder take on the disk. */
+static uint64_t used(const char *folder)
+{
+    uint64_t sum = 0;
+    DIR *open = opendir(folder);
+    if (open == NULL)
+        return 0;
+    struct dirent *entry;
+    while ((entry = readdir(open)) != NULL) {
+        struct stat64 status;
+        if (fstatat64(dirfd(open), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0
+            && S_ISREG(status.st_mode))
+            sum += (uint64_t)status.st_blocks * 512;
+    }
+    closedir(open);
+    return sum;
+}
+
+/* Whether the file may reach so far; what it has on the disk already costs nothing. */
+static int fits(int fd, off64_t end)
+{
+    char path[PATH_MAX];
+    struct stat64 status;
+    if (path_of(fd, path) <= 0 || fstat64(fd, &status) != 0)
+        return 1;
+    uint64_t wanted = ((uint64_t)end + 4095) / 4096 * 4096;
+    uint64_t has = (uint64_t)status.st_blocks * 512;
+    if (wanted <= has)
+        return 1;
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    return used(path) + (wanted - has) <= control->quota;
+}
+
 /* How many bytes of a write may pass: all, half (torn), or -1 with errno set. */
-static ssize_t allowed(int fd, size_t count)
+static ssize_t allowed(int fd, size_t count, off64_t offset)
 {
     switch (active(fd)) {
     case FULL:
@@ -186,6 +313,11 @@ static ssize_t allowed(int fd, size_t count)
         torn_fd = fd;
         __atomic_fetch_add(&control->injected, 1, __ATOMIC_SEQ_CST);
         return (ssize_t)(count / 2);
+    case QUOTA:
+    case HIDDEN_QUOTA: {
+        off64_t from = offset >= 0 ? offset : lseek64(fd, 0, SEEK_CUR);
+        return fits(fd, from + (off64_t)count) ? (ssize_t)count : strike(ENOSPC);
+    }
     default:
         torn_fd = -1;
         return (ssize_t)count;
@@ -195,33 +327,38 @@ static ssize_t allowed(int fd, size_t count)
 ssize_t write(int fd, const void *buffer, size_t count)
 {
     resolve();
-    ssize_t pass = allowed(fd, count);
+    step(fd, buffer, count, -1);
+    ssize_t pass = allowed(fd, count, -1);
     return pass < 0 ? -1 : real_write(fd, buffer, (size_t)pass);
 }
 
 ssize_t pwrite(int fd, const void *buffer, size_t count, off_t offset)
 {
     resolve();
-    ssize_t pass = allowed(fd, count);
+    step(fd, buffer, count, offset);
+    ssize_t pass = allowed(fd, count, offset);
     return pass < 0 ? -1 : real_pwrite(fd, buffer, (size_t)pass, offset);
 }
 
 ssize_t pwrite64(int fd, const void *buffer, size_t count, off64_t offset)
 {
     resolve();
-    ssize_t pass = allowed(fd, count);
+    step(fd, buffer, count, offset);
+    ssize_t pass = allowed(fd, count, offset);
     return pass < 0 ? -1 : real_pwrite64(fd, buffer, (size_t)pass, offset);
 }
 
 int fsync(int fd)
 {
     resolve();
+    step(fd, NULL, 0, -1);
     return active(fd) == SYNC_FAILS ? strike(EIO) : real_fsync(fd);
 }
 
 int fdatasync(int fd)
 {
     resolve();
+    step(fd, NULL, 0, -1);
     return active(fd) == SYNC_FAILS ? strike(EIO) : real_fdatasync(fd);
 }
 
@@ -229,6 +366,7 @@ int fdatasync(int fd)
 static int truncate_allowed(int fd, off64_t length)
 {
     struct stat64 status;
+    step(fd, NULL, 0, -1);
     switch (active(fd)) {
     case FULL:
         if (fstat64(fd, &status) == 0 && length <= status.st_size)
@@ -254,4 +392,84 @@ int ftruncate64(int fd, off64_t length)
 {
     resolve();
     return truncate_allowed(fd, length) < 0 ? -1 : real_ftruncate64(fd, length);
+}
+
+/* 0 where blocks may be given, -1 with errno set where not. */
+static int allocation_allowed(int fd, off64_t offset, off64_t length)
+{
+    step(fd, NULL, 0, -1);
+    switch (active(fd)) {
+    case QUOTA:
+    case HIDDEN_QUOTA:
+        return fits(fd, offset + length) ? 0 : strike(ENOSPC);
+    default:
+        return 0;
+    }
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    resolve();
+    return allocation_allowed(fd, offset, length) < 0 ? -1
+                                                      : real_fallocate64(fd, mode, offset, length);
+}
+
+int fallocate64(int fd, int mode, off64_t offset, off64_t length)
+{
+    resolve();
+    return allocation_allowed(fd, offset, length) < 0 ? -1
+                                                      : real_fallocate64(fd, mode, offset, length);
+}
+
+int statvfs64(const char *path, struct statvfs64 *into)
+{
+    resolve();
+    int status = real_statvfs64(path, into);
+    if (status == 0 && control != NULL && control->fault == QUOTA) {
+        char folder[PATH_MAX];
+        struct stat64 facts;
+        snprintf(folder, sizeof folder, "%s", path);
+        char *slash = strrchr(folder, '/');
+        if (stat64(path, &facts) == 0 && !S_ISDIR(facts.st_mode) && slash != NULL)
+            *slash = '\0';
+        uint64_t taken = used(folder);
+        uint64_t left = taken < control->quota ? control->quota - taken : 0;
+        into->f_bavail = left / into->f_frsize;
+    }
+    return status;
+}
+
+/* The same call by its other name: both structures are one on the 64-bit systems we test on. */
+_Static_assert(sizeof(struct statvfs) == sizeof(struct statvfs64), "one structure");
+int statvfs(const char *path, struct statvfs *into)
+{
+    return statvfs64(path, (struct statvfs64 *)into);
+}
+
+int rename(const char *from, const char *to)
+{
+    resolve();
+    step(-1, NULL, 0, -1);
+    return real_rename(from, to);
+}
+
+int unlink(const char *path)
+{
+    resolve();
+    step(-1, NULL, 0, -1);
+    return real_unlink(path);
+}
+
+int unlinkat(int folder, const char *path, int flags)
+{
+    resolve();
+    step(-1, NULL, 0, -1);
+    return real_unlinkat(folder, path, flags);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    resolve();
+    step(-1, NULL, 0, -1);
+    return real_mkdir(path, mode);
 }

@@ -75,7 +75,7 @@ pub(super) async fn seal(
     State(desk): State<Arc<Desk>>,
     Caller(ctx): Caller,
 ) -> Result<Receipted<StatusCode>, Error> {
-    let entry = Entry::new(&ctx, EntryKind::Admin, "seal");
+    let entry = Entry::new(&ctx, EntryKind::Admin, "seal").from_reserve();
     let sealed = async { commit(&desk, permit(&desk, &ctx, Right::Keys)?.change(entry)).await };
     match sealed.await {
         Ok(receipt) => {
@@ -93,7 +93,7 @@ pub(super) async fn confirm_clock(
     State(desk): State<Arc<Desk>>,
     Caller(ctx): Caller,
 ) -> Result<Receipted<StatusCode>, Error> {
-    let entry = Entry::new(&ctx, EntryKind::Admin, "clock.confirm");
+    let entry = Entry::new(&ctx, EntryKind::Admin, "clock.confirm").from_reserve();
     // The person who says so is the evidence that the finding asks for.
     let closed = findings::close(FindingKind::ClockSuspect);
     let confirmed = async {

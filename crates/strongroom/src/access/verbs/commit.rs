@@ -92,7 +92,7 @@ pub async fn close_finding(
         return Ok(());
     }
     let own = Ctx { actor: Actor::System { job }, ..ctx.clone() };
-    let entry = Entry::new(&own, EntryKind::System, "finding.close");
+    let entry = Entry::new(&own, EntryKind::System, "finding.close").from_reserve();
     let change = super::system_grant(&own, Vec::new())?.change(entry);
     commit(desk, change.write(findings::close(kind))).await.map(drop)
 }

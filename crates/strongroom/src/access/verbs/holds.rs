@@ -42,7 +42,7 @@ pub async fn place_hold(
     };
     row.mac = desk.keyring.mac_row(store::HOLD_TABLE, &row.columns())?;
     let delta = StateDelta { part: StatePart::Rights, before: None, after: Some(row.mac) };
-    let entry = Entry::new(ctx, EntryKind::Admin, "hold.place");
+    let entry = Entry::new(ctx, EntryKind::Admin, "hold.place").from_reserve();
     commit(desk, grant.change(entry).write(store::insert_hold(&row)).with_state(delta)).await
 }
 

@@ -33,7 +33,8 @@ pub async fn copy_newest(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<
         return Ok(false);
     };
     let files = files_of(desk, &row)?;
-    let entry = Entry::new(ctx, kind_of(ctx), "backup.copy").counting(files.len() as u64);
+    let entry =
+        Entry::new(ctx, kind_of(ctx), "backup.copy").from_reserve().counting(files.len() as u64);
     let begun = allowed(desk, ctx, entry)?.write(store::copy_begun(&row.id, ctx.now));
     access::commit(desk, begun).await?;
     for name in &files {
@@ -44,7 +45,8 @@ pub async fn copy_newest(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<
         })?;
         call(&settings.command, PUT, name, Stdio::from(file)).await?;
     }
-    let entry = Entry::new(ctx, kind_of(ctx), "backup.copied").counting(files.len() as u64);
+    let entry =
+        Entry::new(ctx, kind_of(ctx), "backup.copied").from_reserve().counting(files.len() as u64);
     let closed = [FindingKind::BackupNotCopied, FindingKind::BackupSameDisk].map(findings::close);
     let change = allowed(desk, ctx, entry)?.write(store::copied(&row.id, ctx.now));
     access::commit(desk, change.write_all(closed)).await?;
@@ -80,7 +82,8 @@ pub async fn remove_old_copies(desk: &Desk, ctx: &Ctx, settings: &Settings) -> R
         );
         return Err(Error::unavailable("backup_not_removed", detail));
     }
-    let entry = Entry::new(ctx, kind_of(ctx), "backup.remove").counting(old.len() as u64);
+    let entry =
+        Entry::new(ctx, kind_of(ctx), "backup.remove").from_reserve().counting(old.len() as u64);
     access::commit(desk, allowed(desk, ctx, entry)?.guard(Guard::TrustedClock)).await?;
     for (row, kind) in &old {
         let name = rules::folder_name(kind.as_str(), row.made, &row.id);
@@ -92,7 +95,7 @@ pub async fn remove_old_copies(desk: &Desk, ctx: &Ctx, settings: &Settings) -> R
             let ended = vec![row.id.clone()];
             writes.extend(places::gone(desk, ctx, &place, ended, "its copy was taken back").await?);
         }
-        let entry = Entry::new(ctx, kind_of(ctx), "backup.removed").counting(1);
+        let entry = Entry::new(ctx, kind_of(ctx), "backup.removed").from_reserve().counting(1);
         access::commit(desk, allowed(desk, ctx, entry)?.write_all(writes)).await?;
     }
     Ok(old.len() as u64)

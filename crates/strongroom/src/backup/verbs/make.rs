@@ -20,7 +20,9 @@ use crate::backup::rules;
 use crate::backup::store::{self, BackupRow};
 use crate::backup::verbs::parts::{Parts, cannot_write, new_file};
 use crate::ctx::{Actor, Change, Ctx, Entry, EntryKind, FieldSet, Receipt};
-use crate::db::{Connection, DATA, Durability, Statement, list_tables, newest, read_rows};
+use crate::db::{
+    Connection, DATA, Durability, Statement, disk_reserve, list_tables, newest, read_rows,
+};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
 use crate::keys::{self, DEK_TABLE};
@@ -41,10 +43,13 @@ pub struct Made {
 /// Writes a pair of backups into a folder. Given up, it leaves nothing that is taken for one.
 pub async fn make(desk: &Desk, ctx: &Ctx, folder: &Path, told: Told) -> Result<Made, Error> {
     // Decided before anything is written; decided again where it counts.
-    let entry = Entry::new(ctx, kind_of(ctx), "backup.make");
+    let entry = Entry::new(ctx, kind_of(ctx), "backup.make").from_reserve();
     allowed(desk, ctx, entry.clone())?;
     let id = data_encoding::HEXLOWER.encode(&random_array::<16>(ctx.rng.as_ref())?);
     let place = Place::prepare(desk, folder, &id)?;
+    if desk.committer.stall().is_low() && place.is_on_the_disk_of(desk.data.path()) {
+        return Err(disk_reserve());
+    }
     let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
     let (data, told) = copy_data(desk, ctx, &place, (&id, Arc::clone(&stop.0)), told).await?;
     let keys = copy_keys(desk, ctx, &place, (&id, Arc::clone(&stop.0)), told).await?;
@@ -269,15 +274,19 @@ impl Place {
 
     /// A finding while all backups lie on the disk of the data, and its end.
     async fn on_a_disk_of_its_own(&self, desk: &Desk, ctx: &Ctx) -> Result<Statement, Error> {
-        let disk = |path: &Path| path.metadata().map(|facts| facts.dev()).ok();
         let kind = FindingKind::BackupSameDisk;
         let before = store::newest(&mut desk.data.snapshot().await?).await?;
         let is_copied = before.is_some_and(|row| row.copied.is_some());
-        if is_copied || disk(&self.folder) != disk(desk.data.path()) {
+        if is_copied || !self.is_on_the_disk_of(desk.data.path()) {
             return Ok(findings::close(kind));
         }
         let finding = Finding { kind, detail: SAME_DISK.to_owned(), customer: None };
         Ok(findings::raise_within(&finding, ctx.now))
+    }
+
+    fn is_on_the_disk_of(&self, data: &Path) -> bool {
+        let disk = |path: &Path| path.metadata().map(|facts| facts.dev()).ok();
+        disk(&self.folder) == disk(data)
     }
 
     /// Both folders are on the disk with all their files.

@@ -45,7 +45,7 @@ pub async fn remove_old(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<u
     }
     let count = old.len() as u64;
     if count > 0 {
-        let entry = Entry::new(ctx, kind_of(ctx), "backup.remove").counting(count);
+        let entry = Entry::new(ctx, kind_of(ctx), "backup.remove").counting(count).from_reserve();
         access::commit(desk, allowed(desk, ctx, entry)?.guard(Guard::TrustedClock)).await?;
         old.iter().try_for_each(|folder| remove(folder))?;
     }
@@ -93,5 +93,6 @@ async fn mark(desk: &Desk, ctx: &Ctx, rows: &[BackupRow]) -> Result<(), Error> {
     let place = PlaceName::parse(PLACE)?;
     writes.extend(places::gone(desk, ctx, &place, ended, "the data backup was removed").await?);
     let entry = Entry::new(ctx, kind_of(ctx), "backup.removed").counting(writes.len() as u64);
+    let entry = entry.from_reserve();
     access::commit(desk, allowed(desk, ctx, entry)?.write_all(writes)).await.map(drop)
 }

@@ -10,6 +10,7 @@ use super::{Check, Verdict, applied};
 use crate::app::App;
 use crate::config::{Config, SealKind};
 use crate::ctx::Time;
+use crate::db::is_reserved;
 use crate::policy;
 
 /// Files and the disk they lie on.
@@ -122,16 +123,21 @@ fn key_apart(config: &Config, path: &Path) -> Check {
 fn disk(config: &Config) -> Check {
     let name = "disk";
     let look = format!("df -h {}", config.data_dir.display());
+    let kept = match is_reserved(&config.data_dir) {
+        true => "64 MiB more are set aside for when it is full",
+        false => "nothing is set aside for when it is full; a start of the server does that",
+    };
     let Ok(facts) = rustix::fs::statvfs(&config.data_dir) else {
         return Check::unknown(name, "its free space could not be seen", look);
     };
     let free = facts.f_bavail.saturating_mul(facts.f_frsize);
     let whole = facts.f_blocks.saturating_mul(facts.f_frsize);
-    let saw = format!("{} MiB of {} MiB are free", free / MIB, whole / MIB);
+    let saw = format!("{} MiB of {} MiB are free; {kept}", free / MIB, whole / MIB);
     if free >= FREE_BYTES_MIN && free >= whole / 20 {
         return Check::pass(name, saw);
     }
-    let risk = "When it is full nothing can be written into the ledger, so nothing is answered.";
+    let risk = "When it is nearly full only erasures, revoking keys, sealing and backups elsewhere go on; \
+                nobody's data is shown.";
     Check::fail(name, saw, risk, format!("{look}, then make room"))
 }
 

@@ -81,7 +81,7 @@ pub async fn stop(
     let mut stopped = SendRow { state, why, next, ..send };
     stopped.mac = desk.keyring.mac_row(SEND_TABLE, &stopped.columns())?;
     let statement = store::update_send(&stopped, &before);
-    let entry = Entry::new(ctx, EntryKind::Send, "outlet.stop").because(outlet, "");
+    let entry = Entry::new(ctx, EntryKind::Send, "outlet.stop").because(outlet, "").from_reserve();
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::StateChanged };
     access::commit(desk, grant.change(entry).guard(guard)).await
 }

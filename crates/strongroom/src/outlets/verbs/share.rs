@@ -125,7 +125,9 @@ pub async fn revoke_share(desk: &Desk, ctx: &Ctx, id: &Id<Share>) -> Result<Rece
     row.revoked = Some(row.revoked.unwrap_or(ctx.now));
     row.mac = desk.keyring.mac_row(SHARE_TABLE, &row.columns())?;
     let statement = store::update_share(&row, &before);
-    let entry = Entry::new(ctx, EntryKind::Send, "share.revoke").about(Subjects::One(row.subject));
+    let entry = Entry::new(ctx, EntryKind::Send, "share.revoke")
+        .about(Subjects::One(row.subject))
+        .from_reserve();
     let guard = Guard::Rows { statement, expected: 1, miss: Miss::StateChanged };
     access::commit(desk, grant.change(entry).guard(guard)).await
 }

@@ -120,6 +120,7 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
     begun.version += 1;
     begun.mac = desk.keyring.mac_row(store::JOB_TABLE, &begun.columns())?;
     let entry = Entry::new(ctx, EntryKind::Erase, "erase.begin")
+        .from_reserve()
         .about(Subjects::One(opened.core.pseudonym))
         .counting(plan.deks.len() as u64);
     let statement = store::update_job(&begun, &job.mac);
@@ -195,6 +196,7 @@ async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
     done.version += 1;
     done.mac = desk.keyring.mac_row(store::JOB_TABLE, &done.columns())?;
     let entry = Entry::new(ctx, EntryKind::Erase, "erase.done")
+        .from_reserve()
         .about(Subjects::One(Pseudonym(plan.pseudonym)))
         .counting(plan.deks.len() as u64);
     let statement = store::update_job(&done, &job.mac);

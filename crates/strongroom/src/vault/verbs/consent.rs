@@ -136,7 +136,7 @@ pub async fn withdraw_consent(
         let opened = open_active(desk, ctx, &id).await?;
         let mut core = opened.core.clone();
         rules::withdraw(&applied.policy, &mut core.consents, purpose, ctx.now)?;
-        let entry = Entry::new(ctx, EntryKind::Write, "consent.withdraw");
+        let entry = Entry::new(ctx, EntryKind::Write, "consent.withdraw").from_reserve();
         let event = webhooks::event(ctx, &desk.keyring, EventKind::ConsentWithdrawn, &id)?;
         let word = Word { purpose, entry, core, event: Some(event) };
         if let Some(patched) = set_down(desk, ctx, grant, &opened, word).await? {

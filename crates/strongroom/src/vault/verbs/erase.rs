@@ -53,6 +53,7 @@ pub async fn ask_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<Ask
         let due = ctx.now.plus_days(grace_days);
         let job = new_job(desk, ctx, &opened, due)?;
         let entry = Entry::new(ctx, EntryKind::Erase, "erase.ask")
+            .from_reserve()
             .about(Subjects::One(opened.core.pseudonym));
         let change = grant
             .change(entry)
@@ -121,6 +122,7 @@ pub async fn cancel_erasure(desk: &Desk, ctx: &Ctx, id: Id<Customer>) -> Result<
         cancelled.version += 1;
         cancelled.mac = desk.keyring.mac_row(store::JOB_TABLE, &cancelled.columns())?;
         let entry = Entry::new(ctx, EntryKind::Erase, "erase.cancel")
+            .from_reserve()
             .about(Subjects::One(opened.core.pseudonym));
         let statement = store::update_job(&cancelled, &job.mac);
         let change = grant

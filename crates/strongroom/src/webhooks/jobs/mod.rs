@@ -162,7 +162,9 @@ async fn due(desk: &Arc<Desk>, couriers: &Arc<Couriers>) -> Result<Vec<Round>, E
 }
 
 fn can_work(desk: &Desk) -> bool {
-    !desk.keyring.is_sealed() && !desk.committer.stall().is_stalled() && desk.rights.now().is_ok()
+    let stall = desk.committer.stall();
+    let takes_entries = !stall.is_stalled() && !stall.is_low();
+    !desk.keyring.is_sealed() && takes_entries && desk.rights.now().is_ok()
 }
 
 async fn raise(desk: &Desk, kind: FindingKind, detail: &str) -> Result<(), Error> {

@@ -1,5 +1,10 @@
 //! Data keys changed by SQL on keys.db. A missing key is never taken for an erasure.
 
+use std::sync::Arc;
+
+use strongroom::ctx::Ctx;
+use strongroom::vault::sweep_pending_keys;
+
 use super::{Kept, assert_code, findings, look_up, one, read};
 use crate::support::{Shop, intrude, person};
 
@@ -126,6 +131,39 @@ async fn a_forged_register_line_does_not_turn_a_missing_key_into_an_erasure() {
     shop.stop();
     shop.start().await.unwrap();
     assert_code(&read(&shop, &id).await, 503, "rights_altered");
+}
+
+/// A key is durable before the record that it seals: to a sweep a create in flight looks like a key that
+/// was left over. Whatever age the sweep believes it has, it is left alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn absence_is_not_erasure_a_sweep_leaves_the_keys_of_creates_in_flight_alone() {
+    let shop = Shop::open().await;
+    let (desk, client) = (shop.desk(), shop.client("shop"));
+    let creates = tokio::spawn(async move {
+        let mut made = Vec::new();
+        for number in 0..150 {
+            let answer = client.call("POST", "/v1/customers", Some(person(number))).await;
+            assert_eq!(answer.status, 201, "{answer:?}");
+            made.push(answer.json["id"].as_str().unwrap().to_owned());
+        }
+        made
+    });
+    let (mut in_flight, mut live) = (0, 0);
+    while !creates.is_finished() {
+        let later = desk.now().plus_days(8);
+        let ctx = Ctx::system("keys.sweep", later, Arc::clone(&desk.random)).unwrap();
+        let swept = sweep_pending_keys(&desk, &ctx).await.unwrap();
+        (in_flight, live) = (in_flight + swept.without_record, live + swept.live);
+    }
+    let made = creates.await.unwrap();
+    assert!(in_flight > 0, "no sweep met a create in flight");
+    assert!(live > 0, "no sweep met one that was done");
+    drop(desk);
+    for id in made {
+        let path = format!("/v1/customers/{id}?fields=name,email,phone,address");
+        assert_eq!(shop.call("shop", "GET", &path, None).await.status, 200, "{id}");
+    }
+    assert!(!findings(&shop).await.contains(&"key_missing".to_owned()));
 }
 
 fn blob(id: &str) -> String {

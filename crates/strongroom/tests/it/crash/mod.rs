@@ -3,3 +3,6 @@
 pub(crate) mod disk;
 mod kill;
 mod merge;
+mod space;
+mod steps;
+mod storm;

@@ -135,6 +135,28 @@ async fn a_hundred_strangers_write_one_entry_together() {
     assert_eq!(summaries, [100], "one summary, once");
 }
 
+/// A hundred a second for an hour, the clock moved by hand: each minute some come through the door, the
+/// others are counted where the door counts them.
+#[tokio::test]
+async fn a_hundred_strangers_a_second_for_an_hour_do_not_grow_the_log() {
+    let shop = Shop::open().await;
+    let (before, desk) = (shop.ledger_size(), shop.desk());
+    for _ in 0..60 {
+        for _ in 0..10 {
+            let answer = send(shop.router(), "GET", "/v1/keys", None, &[], false).await;
+            assert_eq!(answer.status, 401);
+        }
+        (10..6_000).for_each(|_| desk.strangers.count(None));
+        let within = shop.ledger_size();
+        shop.clock.pass_ms(60_000);
+        jobs::run_once(&desk).await;
+        assert_eq!(shop.ledger_size(), within + 1, "one summary a minute");
+    }
+    let entries = shop.entries_from(before).await;
+    assert!(entries.len() == 60 && entries.iter().all(|it| it.verb == "auth.strangers"));
+    assert_eq!(entries.iter().map(|it| it.count).sum::<u64>(), 360_000);
+}
+
 #[tokio::test]
 async fn refusals_of_one_caller_do_not_flood_the_ledger() {
     let shop = Shop::open().await;

@@ -106,7 +106,7 @@ async fn a_ledger_that_cannot_be_written_shows_and_its_end_too() {
     let told = || Numbers::read(ask(&own, "GET", "/metrics", "").split_once("\r\n\r\n").unwrap().1);
     assert_eq!(told().of("strongroom_ledger_stalled"), 0.0);
 
-    set(&control, 1, 0);
+    set(&control, 3, 0);
     assert_eq!(client.send("POST", "/v1/customers", Some(&person(1))).unwrap().status, 503);
     let stalled = told();
     assert_eq!(stalled.of("strongroom_ledger_stalled"), 1.0);

@@ -90,6 +90,12 @@ impl Canaries {
             }
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let bytes = std::fs::read(&path).unwrap();
+            if name == "reserve" {
+                // Large, and nothing but room: looked through faster than for every form.
+                let nothing = vec![0; bytes.len()];
+                assert!(bytes == nothing, "the reserve holds something");
+                continue;
+            }
             let hits = self.find(&bytes).into_iter().chain(self.find(name.as_bytes()));
             found.extend(hits.map(|(canary, form)| format!("{canary} in {name} as {form}")));
         }

@@ -73,7 +73,11 @@ impl Shop {
     /// The same at the machine's own time, for tests that serve it in a process of its own: keys made
     /// at a fixed time would be past their end one day.
     pub(crate) async fn open_today() -> Self {
-        Self::with(Self::bare_at(SystemClock::new().now()), POLICY).await
+        Self::open_today_with(POLICY).await
+    }
+
+    pub(crate) async fn open_today_with(policy: &str) -> Self {
+        Self::with(Self::bare_at(SystemClock::new().now()), policy).await
     }
 
     /// With a policy of the test's own.

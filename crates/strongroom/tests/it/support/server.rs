@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,6 +22,22 @@ impl Server {
 
     /// The same with more in its configuration.
     pub(crate) fn start_with(folder: &Path, environment: &[(&str, &str)], more: &str) -> Self {
+        Self::attempt(folder, environment, more).expect("the server ended before it was ready")
+    }
+
+    /// For a server that may die before it is ready: then how it ended.
+    pub(crate) fn try_start(
+        folder: &Path,
+        environment: &[(&str, &str)],
+    ) -> Result<Self, ExitStatus> {
+        Self::attempt(folder, environment, "")
+    }
+
+    fn attempt(
+        folder: &Path,
+        environment: &[(&str, &str)],
+        more: &str,
+    ) -> Result<Self, ExitStatus> {
         let config = folder.join("strongroom.toml");
         let text = format!(
             "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
@@ -47,8 +63,8 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap();
-        let address = wait_for(&port_file, &mut child);
-        Self { child, address }
+        let address = wait_for(&port_file, &mut child)?;
+        Ok(Self { child, address })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -59,6 +75,12 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Kills it unless it is dead already; how it ended.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let _ = self.child.kill();
+        self.child.wait().unwrap()
     }
 
     /// Whether the process still runs.
@@ -75,14 +97,16 @@ impl Drop for Server {
 
 /// The address a server writes once it is ready. A pipe to wait on would be gone with its writer, so
 /// the file is looked at until it is there or the process has ended.
-fn wait_for(port_file: &PathBuf, child: &mut Child) -> String {
+fn wait_for(port_file: &PathBuf, child: &mut Child) -> Result<String, ExitStatus> {
     loop {
         if let Ok(text) = std::fs::read_to_string(port_file)
             && !text.trim().is_empty()
         {
-            return text.trim().trim_start_matches("http://").to_owned();
+            return Ok(text.trim().trim_start_matches("http://").to_owned());
         }
-        assert!(child.try_wait().unwrap().is_none(), "the server ended before it was ready");
+        if let Some(ended) = child.try_wait().unwrap() {
+            return Err(ended);
+        }
         std::thread::yield_now();
     }
 }
@@ -99,6 +123,8 @@ pub(crate) struct Client {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) receipt: Option<u64>,
+    /// The size of the log and its root, as the receipt has them.
+    pub(crate) root: Option<(u64, String)>,
     pub(crate) json: Value,
 }
 
@@ -141,7 +167,7 @@ fn read_reply(stream: &mut BufReader<TcpStream>) -> Option<Reply> {
     let mut line = String::new();
     stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
     let status = line.split(' ').nth(1)?.parse().ok()?;
-    let (mut length, mut receipt) = (0, None);
+    let (mut length, mut receipt, mut root) = (0, None, None);
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
@@ -149,7 +175,9 @@ fn read_reply(stream: &mut BufReader<TcpStream>) -> Option<Reply> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
             "strongroom-receipt" => {
-                receipt = value.split(", ").next()?.strip_prefix("index=")?.parse().ok();
+                let mut parts = value.split(", ").filter_map(|part| Some(part.split_once('=')?.1));
+                receipt = parts.next()?.parse().ok();
+                root = Some((parts.next()?.parse().ok()?, parts.next()?.to_owned()));
             }
             _ => {}
         }
@@ -157,5 +185,5 @@ fn read_reply(stream: &mut BufReader<TcpStream>) -> Option<Reply> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Some(Reply { status, receipt, json })
+    Some(Reply { status, receipt, root, json })
 }

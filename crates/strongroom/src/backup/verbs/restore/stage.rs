@@ -12,7 +12,8 @@ use crate::backup::model::{MIRRORED_TABLES, REBUILT_TABLES, Step};
 use crate::backup::verbs::make::sync_folder;
 use crate::backup::verbs::read::{self, Opened};
 use crate::db::{
-    Connection, DATA, Durability, TableShape, Value, insert_row, list_tables, migrate, migrate_to,
+    Connection, DATA, Durability, RESERVE, TableShape, Value, insert_row, list_tables, migrate,
+    migrate_to,
 };
 use crate::error::Error;
 use crate::keys::{self, Anchor, DEK_TABLE, Keyring, Places, Seal};
@@ -32,7 +33,7 @@ impl Stage {
         stage.take_back()?;
         for found in fs::read_dir(target).map_err(cannot)?.flatten() {
             let name = found.file_name();
-            if name != "lock" && name != RESTORING {
+            if name != "lock" && name != RESERVE && name != RESTORING {
                 let detail = format!(
                     "the data folder holds `{}` already; a restore needs an empty one and replaces \
                      nothing",
