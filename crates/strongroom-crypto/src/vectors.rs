@@ -167,22 +167,14 @@ fn rfc_4231_section_4_hmac_sha256() {
             &[0xdd; 50],
             "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
         ),
-        (
-            &upwards,
-            &[0xcd; 50],
-            "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
-        ),
+        (&upwards, &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
         (&[0x0c; 20], b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b"),
         (
             &[0xaa; 131],
             b"Test Using Larger Than Block-Size Key - Hash Key First",
             "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
         ),
-        (
-            &[0xaa; 131],
-            larger,
-            "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
-        ),
+        (&[0xaa; 131], larger, "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"),
     ] {
         check(key, message, tag);
     }
