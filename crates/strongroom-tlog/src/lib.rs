@@ -15,6 +15,9 @@ mod base64;
 mod bundle;
 mod checkpoint;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod note;
 mod proof;
 mod tile;

@@ -64,6 +64,18 @@ pub fn issue_key(
     Ok(IssuedKey { row, secret: presented.to_text(), change })
 }
 
+/// The text of a key, for the fuzzer.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn text_of(id: [u8; 16], secret: &[u8; 32]) -> Plain {
+    Presented { id: crate::id::Id::from_bytes(id), secret: Plain::copy_of(secret) }.to_text()
+}
+
+/// What is read as a key, written again, for the fuzzer.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn rewritten(text: &str) -> Option<Plain> {
+    Presented::parse(text).map(|key| key.to_text())
+}
+
 /// All rows are read whole, so one row more than that would never be read, and the state hash could
 /// never hold again: the key before it is the last one.
 pub fn refuse_one_too_many(keys: usize) -> Result<(), Error> {

@@ -104,6 +104,31 @@ pub(crate) fn tlog(tree: &Tree) -> Vec<String> {
     found
 }
 
+/// What is fuzzed counts as test code, so the product must be built without it.
+pub(crate) fn fuzzed(tree: &Tree) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in tree.texts.iter().filter(|(path, _)| path.ends_with(".rs")) {
+        let mut before = "";
+        for line in text.lines().map(str::trim).filter(|line| *line != "#[doc(hidden)]") {
+            if line.ends_with("mod fuzz;") && before != "#[cfg(any(test, feature = \"fuzz\"))]" {
+                found.push(format!(
+                    "{path}: `{line}` would be in the product: write \
+                     #[cfg(any(test, feature = \"fuzz\"))] before it"
+                ));
+            }
+            before = line;
+        }
+    }
+    for (path, text) in tree.texts.iter().filter(|(path, _)| path.ends_with("/Cargo.toml")) {
+        for line in
+            text.lines().filter(|line| !path.starts_with("fuzz/") && line.contains("\"fuzz\""))
+        {
+            found.push(format!("{path}: `{line}` turns on what only fuzz/ may: take it out"));
+        }
+    }
+    found
+}
+
 /// A grant is a proof that someone decided, a destruction that its entry is durable; each kind has
 /// its makers. Tests may make what they need: none of it is in the binary.
 pub(crate) fn makers(tree: &Tree) -> Vec<String> {
@@ -371,4 +396,18 @@ fn a_grant_made_elsewhere_is_caught() {
         &["renames"],
     );
     check(makers, "crates/strongroom/src/vault/mod.rs", "use crate::ctx::Grant;", &[]);
+}
+
+#[test]
+fn what_is_fuzzed_in_the_product_is_caught() {
+    let gated = "#[cfg(any(test, feature = \"fuzz\"))]\n#[doc(hidden)]\npub mod fuzz;";
+    check(fuzzed, "crates/a/src/lib.rs", gated, &[]);
+    for text in ["pub mod fuzz;", "#[cfg(test)]\nmod a;\nmod fuzz;", "#[doc(hidden)]\nmod fuzz;"] {
+        check(fuzzed, "crates/a/src/lib.rs", text, &["would be in the product"]);
+    }
+    let on = "strongroom = { path = \"..\", features = [\"fuzz\"] }";
+    check(fuzzed, "benches/Cargo.toml", on, &["turns on"]);
+    check(fuzzed, "crates/a/Cargo.toml", "default = [\"fuzz\"]", &["turns on"]);
+    check(fuzzed, "crates/a/Cargo.toml", "[features]\nfuzz = []", &[]);
+    check(fuzzed, "fuzz/Cargo.toml", on, &[]);
 }
