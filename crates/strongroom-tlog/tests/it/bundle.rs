@@ -84,6 +84,14 @@ fn a_malformed_proof_text_is_refused() {
     }
 }
 
+#[test]
+fn the_longest_proof_text_is_read() {
+    let head = "c2sp.org/tlog-proof@v1\nindex 1\n\n";
+    let longest = format!("{head}{}", "x".repeat(BUNDLE_SIZE_BYTES_MAX - head.len()));
+    assert!(ProofBundle::parse(&longest).is_ok());
+    assert!(ProofBundle::parse(&format!("{longest}x")).is_err());
+}
+
 proptest! {
     #[test]
     fn a_text_that_reads_is_the_one_that_is_written(
