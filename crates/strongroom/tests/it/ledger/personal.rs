@@ -82,17 +82,17 @@ async fn a_newline_an_escape_or_a_forged_prefix_stands_in_no_entry() {
             json!({ "fields": [forged], "reason": "customer called" }),
         ] {
             let answer = shop.call("desk", "POST", &format!("{path}/reveal"), Some(why)).await;
-            assert!((400..500).contains(&answer.status), "{forged:?}: {:?}", answer.json);
+            assert!(answer.status.is_client_error(), "{forged:?}: {:?}", answer.json);
         }
         let key = json!({ "name": forged, "role": forged, "purposes": [forged] });
         let answer = shop.as_operator("POST", "/v1/keys", Some(key)).await;
-        assert!((400..500).contains(&answer.status), "{forged:?}: {:?}", answer.json);
+        assert!(answer.status.is_client_error(), "{forged:?}: {:?}", answer.json);
     }
     for header in ["strongroom-purpose", "strongroom-on-behalf-of"] {
         let read = format!("{path}?fields=name");
         let answer =
             shop.call_with("desk", "GET", &read, None, &[(header, "system:kanari-5")]).await;
-        assert!((400..500).contains(&answer.status), "{header}: {:?}", answer.json);
+        assert!(answer.status.is_client_error(), "{header}: {:?}", answer.json);
     }
     let leaves = leaves(&shop);
     assert!(leaves.len() > before, "refusals have entries");
