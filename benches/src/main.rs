@@ -18,6 +18,7 @@ mod rows;
 mod seal;
 mod server;
 mod shop;
+mod timing;
 
 use clap::{Parser, Subcommand};
 
@@ -38,6 +39,8 @@ enum Command {
     All(all::All),
     /// Measure a backup and a restore: time, rows a second, peak memory, size on disk
     Restore(restore::Restore),
+    /// Ask whether durations tell secrets apart; fails where they do, or where a planted one is missed
+    Timing(timing::Timing),
     /// One step of it; started by `restore`
     #[command(hide = true)]
     RestoreStep(restore::RestoreStep),
@@ -54,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Command::All(all) => all.run(),
         Command::Restore(restore) => restore.run(),
         Command::RestoreStep(step) => step.run(),
+        Command::Timing(timing) => timing.run(),
         Command::Load(load) => load.run(),
         Command::ServeForBench(server) => server.run(),
     }

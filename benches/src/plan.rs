@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) constant_port: u16,
     /// An API key of the role `shop`.
     pub(crate) key: String,
+    /// An API key that may only erase.
+    pub(crate) eraser: String,
     /// Ids of the imported customers; the number of a customer is its place.
     pub(crate) customers: Vec<String>,
     /// Size of the body of both answers.

@@ -24,6 +24,8 @@ pub(crate) struct Shop {
     pub(crate) router: Router,
     /// An API key that creates, looks up and reads masked.
     pub(crate) key: String,
+    /// An API key that may only erase.
+    pub(crate) eraser: String,
     /// Ids by number.
     pub(crate) customers: Vec<String>,
 }
@@ -44,7 +46,8 @@ impl Shop {
         let finder = new_key(&router, "shop").await?;
         let customers = find_all(&router, &finder, customers).await?;
         let key = new_key(&router, "shop").await?;
-        Ok(Self { app, router, key, customers })
+        let eraser = new_key(&router, "eraser").await?;
+        Ok(Self { app, router, key, eraser, customers })
     }
 
     /// Makes an installation with so many customers and closes it.

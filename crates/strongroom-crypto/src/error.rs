@@ -29,3 +29,22 @@ impl fmt::Display for CryptoError {
 }
 
 impl Error for CryptoError {}
+
+#[cfg(test)]
+mod tests {
+    use super::CryptoError::{Exhausted, Malformed, Tampered, TooLarge};
+
+    #[test]
+    fn each_failure_says_what_it_is_and_no_more() {
+        let words = [Exhausted, Malformed, Tampered, TooLarge].map(|error| error.to_string());
+        assert_eq!(
+            words,
+            [
+                "the random source failed, nothing was made",
+                "the bytes do not have the expected form",
+                "the sealed data does not fit its key or its place",
+                "the data is larger than the limit",
+            ]
+        );
+    }
+}

@@ -14,6 +14,9 @@
 mod aead;
 mod encode;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod hash;
 mod hkdf;
 mod hmac;

@@ -1,11 +1,25 @@
-//! Published test vectors, through this crate's own primitives: Project Wycheproof, RFC 5869
-//! (HKDF), RFC 8032 (Ed25519).
+//! Published test vectors, through this crate's own primitives. Every primitive has a set:
+//!
+//! | primitive | here in | published vectors |
+//! |---|---|---|
+//! | AES-256-GCM | `aead` | Wycheproof `aes_gcm`, all with 256-bit keys, 96-bit nonces, 128-bit tags |
+//! | AES-256-GCM-SIV | `aead` | Wycheproof `aes_gcm_siv`, the same sizes |
+//! | HKDF-SHA256 expand | `hkdf` | Wycheproof `hkdf_sha256`; RFC 5869, appendix A.1 to A.3 |
+//! | HMAC-SHA-256 | `hmac` | Wycheproof `hmac_sha256`; RFC 4231, section 4.2 to 4.8 |
+//! | HMAC-SHA-256 with a receiver's secret | `shared` | RFC 4231; the example of Standard Webhooks |
+//! | SHA-256, at once and in pieces | `hash` | FIPS 180-4 examples; RFC 6234, section 8.5 (Wycheproof has none) |
+//! | Ed25519, signing and checking | `sign` | Wycheproof `ed25519`; RFC 8032, section 7.1 |
+//!
+//! A new primitive gets a row and a test here before it is used.
 
-use wycheproof::{TestResult, aead, hkdf as hkdf_vectors, mac};
+use wycheproof::{TestResult, aead, eddsa, hkdf as hkdf_vectors, mac};
 
 use crate::aead::{Aead, NONCE_SIZE_BYTES, TAG_SIZE_BYTES};
 use crate::hmac::hmac_sha256;
-use crate::{CryptoError, SecretKey, SigningKey, VerifyingKey, constant_time_eq, hkdf};
+use crate::{
+    CryptoError, Plain, SecretKey, Sha256, SharedSecret, SigningKey, VerifyingKey,
+    constant_time_eq, hkdf, sha256,
+};
 
 #[test]
 fn wycheproof_aes_gcm() {
@@ -120,6 +134,114 @@ fn rfc_5869_appendix_a_hkdf_sha256() {
         "19ef24a32c717b167f33a91d6f648bdf96596776afdb6377ac434c1c293ccb04",
         "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8",
     );
+}
+
+#[test]
+fn rfc_4231_section_4_hmac_sha256() {
+    let check = |key: &[u8], message: &[u8], tag: &str| {
+        let known = from_hex(tag);
+        let found = hmac_sha256(key, [message]);
+        // Test case 5 truncates to 128 bits; the crate itself never does.
+        assert_eq!(found[..known.len()], known);
+        // What a receiver checks is the same function, where its secret has one of their sizes.
+        if let Ok(secret) = SharedSecret::from_plain(&Plain::new(key.to_vec())) {
+            assert_eq!(secret.sign(&[message]), found);
+        }
+    };
+    let upwards: Vec<u8> = (1..=25).collect();
+    let larger: &[u8] = b"This is a test using a larger than block-size key and a larger than \
+        block-size data. The key needs to be hashed before being used by the HMAC algorithm.";
+    for (key, message, tag) in [
+        (
+            &[0x0b; 20][..],
+            &b"Hi There"[..],
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+        ),
+        (
+            b"Jefe",
+            b"what do ya want for nothing?",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (
+            &[0xaa; 20],
+            &[0xdd; 50],
+            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+        ),
+        (&upwards, &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+        (&[0x0c; 20], b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b"),
+        (
+            &[0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+        (&[0xaa; 131], larger, "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"),
+    ] {
+        check(key, message, tag);
+    }
+}
+
+/// The worked example that the libraries of Standard Webhooks share.
+#[test]
+fn standard_webhooks_signature() {
+    let secret = from_hex("31f290f6bf06298aab4f08d43c3f082cf648a362da2da4b0");
+    let secret = SharedSecret::from_plain(&Plain::new(secret)).unwrap();
+    let id = b"msg_p5jXN8AQM9LWM0D4loKWxJek";
+    let tag = secret.sign(&[id, b".", b"1614265330", b".", br#"{"test": 2432232314}"#]);
+    let known = "83484cf52b04f8e4cf2531adfed9882ad4b2665137b852442d594d20e2c9d4e1";
+    assert_eq!(tag.as_slice(), from_hex(known));
+}
+
+#[test]
+fn fips_180_4_and_rfc_6234_sha256() {
+    let check = |message: &[u8], times: usize, hash: &str| {
+        let mut pieces = Sha256::new();
+        for _ in 0..times {
+            pieces.update(message);
+        }
+        assert_eq!(pieces.finish().as_slice(), from_hex(hash));
+        assert_eq!(sha256(&[&message.repeat(times)]).as_slice(), from_hex(hash));
+        assert_eq!(sha256(&vec![message; times]).as_slice(), from_hex(hash));
+    };
+    check(b"", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    check(b"abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    check(
+        b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+        1,
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+    );
+    check(
+        b"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn\
+          hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+        1,
+        "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1",
+    );
+    check(b"a", 1_000_000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    check(
+        b"0123456701234567012345670123456701234567012345670123456701234567",
+        10,
+        "594847328451bdfa85056225462cc1d867d877fb388df0ce35f25ab5562bfbb5",
+    );
+    check(&[0x19], 1, "68aa2e2ee5dff96e3355e6c7ee373e3d6a4e17f75f9518d843709c0c9bc3e3d4");
+    check(
+        &from_hex("e3d72570dcdd787ce3887ab2cd684652"),
+        1,
+        "175ee69b02ba9b58e2b0a5fd13819cea573f3940a94f825128cf4209beabb4e8",
+    );
+}
+
+#[test]
+fn wycheproof_ed25519() {
+    let mut checked = (0, 0);
+    for group in eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap().test_groups {
+        let key = VerifyingKey::from_bytes(group.key.pk.as_slice().try_into().unwrap());
+        for test in group.tests {
+            let valid = test.result == TestResult::Valid;
+            let found = key.verify(&test.msg, &test.sig);
+            assert_eq!(found.is_ok(), valid, "vector {}", test.tc_id);
+            *(if valid { &mut checked.0 } else { &mut checked.1 }) += 1;
+        }
+    }
+    assert!(checked.0 >= 80 && checked.1 >= 60, "{checked:?}");
 }
 
 #[test]

@@ -17,6 +17,9 @@ mod bundle;
 mod checkpoint;
 mod cosignature;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod note;
 mod proof;
 mod tile;

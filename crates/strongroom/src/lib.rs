@@ -13,6 +13,9 @@ pub mod ctx;
 pub mod db;
 pub mod error;
 pub mod findings;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod id;
 pub mod jobs;
 pub mod keys;

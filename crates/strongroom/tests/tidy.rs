@@ -90,6 +90,11 @@ fn the_auditors_program_shares_only_hash_and_signature() -> Result<(), String> {
 }
 
 #[test]
+fn the_product_is_built_without_what_is_fuzzed() -> Result<(), String> {
+    verdict(walls::fuzzed(repository()?))
+}
+
+#[test]
 fn grants_are_made_only_by_their_makers() -> Result<(), String> {
     verdict(walls::makers(repository()?))
 }

@@ -72,7 +72,8 @@ pub(super) fn seal_with_salt(
 ) -> Result<Vec<u8>, CryptoError> {
     let mut encoder = header.encode(salt);
     let keys = RecordKeys::derive(dek, encoder.as_bytes())?;
-    encoder.reserve(padded.bytes.len() + (padded.sizes_bytes.len() + 2) * CELL_OVERHEAD_SIZE_BYTES);
+    // All but the tags: growing copies nothing but ciphertext.
+    encoder.reserve(padded.bytes.len());
     encoder.bytes(keys.commitment());
 
     let mut sealed = Vec::new();
@@ -86,6 +87,3 @@ pub(super) fn seal_with_salt(
     }
     Ok(encoder.finish())
 }
-
-/// A tag, and the kind and length that the encoding writes before each item.
-const CELL_OVERHEAD_SIZE_BYTES: usize = TAG_SIZE_BYTES + 5;

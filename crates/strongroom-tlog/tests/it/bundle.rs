@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use strongroom_crypto::{SecretKey, SigningKey};
 use strongroom_tlog::{
-    BUNDLE_SIZE_BYTES_MAX, Checkpoint, Hash, ProofBundle, VerifierKey, inclusion_proof,
-    open_checkpoint, sign_checkpoint, verify_inclusion,
+    BUNDLE_SIZE_BYTES_MAX, Checkpoint, Hash, NOTE_SIZE_BYTES_MAX, ProofBundle, VerifierKey,
+    inclusion_proof, open_checkpoint, sign_checkpoint, verify_inclusion,
 };
 
 use crate::log::Log;
@@ -82,6 +82,19 @@ fn a_malformed_proof_text_is_refused() {
     ] {
         assert!(ProofBundle::parse(&text).is_err(), "{text:.99}");
     }
+}
+
+#[test]
+fn the_longest_proof_text_is_read() {
+    let head = "c2sp.org/tlog-proof@v1\nindex 1\n\n";
+    let longest = format!("{head}{}", "x".repeat(BUNDLE_SIZE_BYTES_MAX - head.len()));
+    assert!(ProofBundle::parse(&longest).is_ok());
+    assert!(ProofBundle::parse(&format!("{longest}x")).is_err());
+    // The largest note there may be, and the longest path to it.
+    let hash = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+    let note = "x".repeat(NOTE_SIZE_BYTES_MAX);
+    let whole = format!("c2sp.org/tlog-proof@v1\nindex 1\n{}\n{note}", hash.repeat(64));
+    assert!(ProofBundle::parse(&whole).is_ok());
 }
 
 proptest! {

@@ -86,6 +86,35 @@ pub(super) struct Import {
     problems: Option<PathBuf>,
 }
 
+/// The rows of a file or what is wrong with them, and its hash; or why it cannot be read.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) type ReadFile = Result<(Vec<Result<String, String>>, [u8; 32]), String>;
+
+/// Reads a file from memory, `step` bytes at once, for the fuzzer: as `csv` or `ndjson`, in an encoding
+/// named as on the command line.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn read_file(bytes: &[u8], step: usize, format: &str, encoding: &str) -> ReadFile {
+    use clap::ValueEnum;
+    let column = |text: &str| Column::parse(text);
+    let plan = Plan {
+        columns: vec![
+            column("name=Name")?,
+            column("email=E-Mail")?,
+            column("address.lines=Street")?,
+            column("address.city=Town")?,
+            column("reference.shop=Number")?,
+        ],
+        relations: vec!["enquiry".to_owned()],
+        date_column: Some("Last".to_owned()),
+        delimiter: b',',
+        chunk_rows: 1,
+        format: Format::from_str(format, false)?,
+        encoding: Encoding::from_str(encoding, false)?,
+        identity: None,
+    };
+    rows::read_bytes(bytes.to_vec(), step, &plan)
+}
+
 impl Import {
     pub(super) async fn run(&self, common: &Common, output: &Output) -> Result<(), Failure> {
         let mut plan = Plan {

@@ -40,6 +40,8 @@ use clap::{Args, Parser, Subcommand};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use self::failure::Failure;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use self::import::{ReadFile, read_file};
 use self::output::Output;
 
 /// Parses the arguments, runs the command, says what went wrong, and gives the exit code: 0 for

@@ -8,6 +8,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use strongroom_crypto::{Plain, constant_time_eq};
 use strongroom_detect::card::contains_card_number;
 
@@ -62,6 +64,18 @@ pub fn issue_key(
         .write(store::insert(&row))
         .with_state(StateDelta { part: StatePart::Rights, before: None, after: Some(row.mac) });
     Ok(IssuedKey { row, secret: presented.to_text(), change })
+}
+
+/// The text of a key, for the fuzzer.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn text_of(id: [u8; 16], secret: &[u8; 32]) -> Plain {
+    Presented { id: crate::id::Id::from_bytes(id), secret: Plain::copy_of(secret) }.to_text()
+}
+
+/// What is read as a key, written again, for the fuzzer.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn rewritten(text: &str) -> Option<Plain> {
+    Presented::parse(text).map(|key| key.to_text())
 }
 
 /// All rows are read whole, so one row more than that would never be read, and the state hash could
@@ -211,12 +225,13 @@ pub fn authenticate<'a>(
     find: impl FnOnce(&crate::id::Id<crate::id::ApiKey>) -> Option<&'a KeyRow>,
 ) -> Result<Actor, Error> {
     let presented = Presented::parse(text).ok_or_else(refused)?;
-    let row = find(&presented.id).ok_or_else(refused)?;
+    // As much work for an id that no key has: how long a refusal takes tells nobody which there are.
+    let found = find(&presented.id);
+    let row = found.unwrap_or(&NOBODY);
     let message = row.verifier_message(presented.secret.expose());
     let verifier = keyring.mac_row(VERIFIER, message.expose())?;
-    if !constant_time_eq(&verifier, &row.verifier) {
-        return Err(refused());
-    }
+    let is_right = constant_time_eq(&verifier, &row.verifier);
+    let row = found.filter(|_| is_right).ok_or_else(refused)?;
     if let Some(why) = row.refusal_at(ctx.now) {
         let kind = crate::error::ErrorKind::Unauthenticated;
         return Err(Error::new(kind, "key_ended", why));
@@ -245,6 +260,22 @@ fn refused() -> Error {
                   was made here";
     Error::new(crate::error::ErrorKind::Unauthenticated, "unauthenticated", detail)
 }
+
+/// No key, and of the size of one.
+static NOBODY: LazyLock<KeyRow> = LazyLock::new(|| KeyRow {
+    id: crate::id::Id::from_bytes([0; 16]),
+    name: String::new(),
+    role: "nobody".to_owned(),
+    purposes: vec!["nothing".to_owned()],
+    people: false,
+    created: Time::from_ms(0),
+    expires: Time::from_ms(0),
+    revoked: None,
+    disabled: None,
+    verifier: [0; 32],
+    version: 0,
+    mac: [0; 32],
+});
 
 const VERIFIER: &str = "api_key/verifier";
 const NAME_MAX: usize = 60;

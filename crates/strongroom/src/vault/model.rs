@@ -18,6 +18,8 @@ pub use self::consent::How;
 pub(super) use self::record::{About, Rows, Shelf};
 pub use self::reference::Reference;
 pub use self::token::Token;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use self::token::token_of;
 pub(super) use self::token::{Standing, TOKEN_VERSION};
 
 /// The plain columns: they say nothing about a person.

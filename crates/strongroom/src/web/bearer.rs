@@ -48,6 +48,13 @@ fn read(headers: &HeaderMap) -> Result<BearerToken, Error> {
     Ok(BearerToken(Zeroizing::new(token.to_owned())))
 }
 
+/// The bytes of a header as a credential, for the fuzzer; `None` where no header can hold them.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn of_header(bytes: &[u8]) -> Option<Result<BearerToken, Error>> {
+    let value = axum::http::HeaderValue::from_bytes(bytes).ok()?;
+    Some(read(&HeaderMap::from_iter([(AUTHORIZATION, value)])))
+}
+
 /// `b64token` of RFC 6750, without its trailing `=`.
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)

@@ -29,6 +29,8 @@ mod tests;
 
 pub use ask::{AskAddress, Asker, Told};
 pub use bearer::BearerToken;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use bearer::of_header as bearer_of;
 pub use body::{
     BODY_DEPTH_MAX, BODY_SIZE_BYTES_MAX, Body, CHUNK_SIZE_BYTES_MAX, read as read_body,
 };
@@ -38,6 +40,8 @@ pub use front::Front;
 pub use host::HostName;
 pub use layer::{Call, REQUEST_TIME_MS_MAX, wrap};
 pub use metrics::{Numbers, metrics_router, serve_metrics};
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use page::read as read_paging;
 pub use page::{CURSOR_SIZE_BYTES_MAX, Cursor, PAGE_ITEMS_MAX, Page, Paging};
 pub use post::{Posted, Poster, Reach, is_private_number, trusted_by};
 pub use problem::{Problem, ProblemField, status_of};

@@ -101,7 +101,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
 }
 
 /// Neither value needs percent-encoding, so an encoded one is refused like any other nonsense.
-fn read(query: &str) -> Result<Paging, Error> {
+pub(crate) fn read(query: &str) -> Result<Paging, Error> {
     let mut limit = None;
     let mut cursor = None;
     for pair in query.split('&') {

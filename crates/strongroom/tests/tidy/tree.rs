@@ -74,9 +74,11 @@ pub(crate) fn is_part(path: &str, part: &str) -> bool {
     parts.next().is_some_and(|second| second.strip_suffix(".rs").unwrap_or(second) == part)
 }
 
-/// Unit tests live in `tests.rs` or a folder of that name, integration tests below `tests/`.
+/// Unit tests live in `tests.rs` or a folder of that name, integration tests below `tests/`, what is
+/// fuzzed in `fuzz`, which the product does not have (`walls::fuzzed`).
 fn is_test_file(path: &str) -> bool {
-    path.split('/').any(|part| part == "tests" || part == "tests.rs" || part == "benches")
+    let test = ["benches", "fuzz", "fuzz.rs", "tests", "tests.rs"];
+    path.split('/').any(|part| test.contains(&part))
 }
 
 fn read_folder(

@@ -68,7 +68,9 @@ pub(crate) fn openers(tree: &Tree) -> Vec<String> {
     let mut found = Vec::new();
     for (path, source) in &tree.sources {
         let is_keys = path.strip_prefix(SRC).is_some_and(|path| module_of(path) == "keys");
-        if is_keys || path.starts_with("crates/strongroom-crypto/") {
+        // It times refusals, under keys and of records of its own.
+        let is_timing = path == "benches/src/timing/primitives.rs";
+        if is_keys || is_timing || path.starts_with("crates/strongroom-crypto/") {
             continue;
         }
         for written in &source.paths {
@@ -134,6 +136,31 @@ pub(crate) fn verifier(tree: &Tree) -> Vec<String> {
             "{manifest}: it may depend on strongroom-crypto alone, not on {}",
             needs.join(", ")
         ));
+    }
+    found
+}
+
+/// What is fuzzed counts as test code, so the product must be built without it.
+pub(crate) fn fuzzed(tree: &Tree) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in tree.texts.iter().filter(|(path, _)| path.ends_with(".rs")) {
+        let mut before = "";
+        for line in text.lines().map(str::trim).filter(|line| *line != "#[doc(hidden)]") {
+            if line.ends_with("mod fuzz;") && before != "#[cfg(any(test, feature = \"fuzz\"))]" {
+                found.push(format!(
+                    "{path}: `{line}` would be in the product: write \
+                     #[cfg(any(test, feature = \"fuzz\"))] before it"
+                ));
+            }
+            before = line;
+        }
+    }
+    for (path, text) in tree.texts.iter().filter(|(path, _)| path.ends_with("/Cargo.toml")) {
+        for line in
+            text.lines().filter(|line| !path.starts_with("fuzz/") && line.contains("\"fuzz\""))
+        {
+            found.push(format!("{path}: `{line}` turns on what only fuzz/ may: take it out"));
+        }
     }
     found
 }
@@ -439,4 +466,18 @@ fn a_grant_made_elsewhere_is_caught() {
         &["renames"],
     );
     check(makers, "crates/strongroom/src/vault/mod.rs", "use crate::ctx::Grant;", &[]);
+}
+
+#[test]
+fn what_is_fuzzed_in_the_product_is_caught() {
+    let gated = "#[cfg(any(test, feature = \"fuzz\"))]\n#[doc(hidden)]\npub mod fuzz;";
+    check(fuzzed, "crates/a/src/lib.rs", gated, &[]);
+    for text in ["pub mod fuzz;", "#[cfg(test)]\nmod a;\nmod fuzz;", "#[doc(hidden)]\nmod fuzz;"] {
+        check(fuzzed, "crates/a/src/lib.rs", text, &["would be in the product"]);
+    }
+    let on = "strongroom = { path = \"..\", features = [\"fuzz\"] }";
+    check(fuzzed, "benches/Cargo.toml", on, &["turns on"]);
+    check(fuzzed, "crates/a/Cargo.toml", "default = [\"fuzz\"]", &["turns on"]);
+    check(fuzzed, "crates/a/Cargo.toml", "[features]\nfuzz = []", &[]);
+    check(fuzzed, "fuzz/Cargo.toml", on, &[]);
 }

@@ -12,6 +12,8 @@ pub use copy::{copy_newest, remove_old_copies};
 pub use list::{Latest, Standing, latest, standing};
 pub use make::{Made, make};
 pub use read::contents;
+#[cfg(any(test, feature = "fuzz"))]
+pub(super) use read::rows_of;
 pub(super) use read::{load, open, pick};
 pub use remove::remove_old;
 pub(super) use restore::Stage;

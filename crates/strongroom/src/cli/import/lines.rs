@@ -1,7 +1,6 @@
 //! A file of JSON objects, one a line, as the export writes them.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
@@ -23,9 +22,9 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn open(path: &Path, plan: &'a Plan) -> Result<Self, Failure> {
-        let reader = BufReader::new(Source::open(path, plan)?);
-        Ok(Self { reader, plan, line: 0, unreadable: 0, with_records: 0 })
+    pub(super) fn open(source: Source, plan: &'a Plan) -> Self {
+        let reader = BufReader::new(source);
+        Self { reader, plan, line: 0, unreadable: 0, with_records: 0 }
     }
 
     /// The next customer, or what is wrong with its line, or the end.

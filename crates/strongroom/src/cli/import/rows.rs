@@ -5,6 +5,7 @@ use std::path::Path;
 use super::lines::Lines;
 use super::plan::{Format, Plan};
 use super::sheet::Sheet;
+use super::source::Source;
 use crate::cli::failure::Failure;
 
 /// A row as the API takes it.
@@ -65,9 +66,13 @@ pub(super) fn look_through(file: &Path, plan: &Plan) -> Result<Looked, Failure> 
 
 impl<'a> Rows<'a> {
     pub(super) fn open(path: &Path, plan: &'a Plan) -> Result<Self, Failure> {
+        Self::of(Source::open(path, plan)?, plan)
+    }
+
+    fn of(source: Source, plan: &'a Plan) -> Result<Self, Failure> {
         let form = match plan.format {
-            Format::Csv => Form::Sheet(Sheet::open(path, plan)?),
-            Format::Ndjson => Form::Lines(Lines::open(path, plan)?),
+            Format::Csv => Form::Sheet(Sheet::open(source, plan)?),
+            Format::Ndjson => Form::Lines(Lines::open(source, plan)),
         };
         Ok(Self { form, put_back: None })
     }
@@ -116,6 +121,35 @@ impl<'a> Rows<'a> {
             Form::Lines(lines) => lines.line(),
             Form::Sheet(sheet) => sheet.line(),
         }
+    }
+}
+
+/// What a file of these bytes holds, for the fuzzer: each row as the API would get it, or what is wrong
+/// with it, and the hash of the whole; or why it cannot be read to its end. Reads `step` bytes at once.
+#[cfg(any(test, feature = "fuzz"))]
+pub(in crate::cli) fn read_bytes(bytes: Vec<u8>, step: usize, plan: &Plan) -> super::ReadFile {
+    let clear = Box::new(Slow { bytes: std::io::Cursor::new(bytes), step });
+    let told = |failure: Failure| failure.sentence().to_owned();
+    let mut rows = Rows::of(Source::of(clear, plan).map_err(told)?, plan).map_err(told)?;
+    let mut read = Vec::new();
+    while let Some(row) = rows.next().map_err(told)? {
+        read.push(row.map(|row| row.json));
+    }
+    Ok((read, rows.sha256()))
+}
+
+/// A reader that gives a few bytes at once, as a pipe may.
+#[cfg(any(test, feature = "fuzz"))]
+struct Slow {
+    bytes: std::io::Cursor<Vec<u8>>,
+    step: usize,
+}
+
+#[cfg(any(test, feature = "fuzz"))]
+impl std::io::Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let size = buffer.len().min(self.step);
+        self.bytes.read(buffer.get_mut(..size).unwrap_or_default())
     }
 }
 

@@ -1,7 +1,5 @@
 //! The file, row by row.
 
-use std::path::Path;
-
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 use serde_json::{Map, Value, json};
 
@@ -23,12 +21,12 @@ pub(super) struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    pub(super) fn open(path: &Path, plan: &'a Plan) -> Result<Self, Failure> {
+    pub(super) fn open(source: Source, plan: &'a Plan) -> Result<Self, Failure> {
         let mut reader = ReaderBuilder::new()
             .delimiter(plan.delimiter)
             .flexible(true)
             .has_headers(true)
-            .from_reader(Source::open(path, plan)?);
+            .from_reader(source);
         let head = reader.byte_headers().map_err(|cause| unreadable(&cause))?.clone();
         let head =
             StringRecord::from_byte_record(head).map_err(|_| Failure::new("bad_file", NOT_UTF8))?;

@@ -42,8 +42,12 @@ impl Source {
             Some(identity) => decrypt(file, identity)?,
             None => Box::new(file),
         };
-        let inner = as_utf8(clear, plan.encoding)?;
-        Ok(Self { inner, hash: Sha256::new() })
+        Self::of(clear, plan)
+    }
+
+    /// Bytes that lie open already.
+    pub(super) fn of(clear: Box<dyn Read>, plan: &Plan) -> Result<Self, Failure> {
+        Ok(Self { inner: as_utf8(clear, plan.encoding)?, hash: Sha256::new() })
     }
 
     /// Of all that was read.

@@ -93,6 +93,12 @@ impl BackupKey {
         Ok(Self { identity: identity_of(&secret)?, manifest })
     }
 
+    /// One that is always the same, for the fuzzer.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub(crate) fn fixed() -> Result<Self, Error> {
+        Self::of(&SecretKey::from_bytes([7; 32]), &[1; 16])
+    }
+
     /// What is written comes out sealed; it is whole only after `finish`.
     pub fn seal<W: Write>(&self, to: W) -> Result<BackupWriter<W>, Error> {
         let recipient = self.identity.to_public();

@@ -212,6 +212,12 @@ fn read_rows(rows: Vec<RowInput>) -> Result<Vec<ImportRowInput>, Error> {
     rows.into_iter().map(read).collect()
 }
 
+/// Whether a text is a row of an import as far as its form goes, for the fuzzer.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn takes_row(json: &str) -> bool {
+    serde_json::from_str::<RowInput>(json).is_ok()
+}
+
 fn read_hash(text: &str) -> Result<[u8; 32], Error> {
     let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {

@@ -26,6 +26,8 @@ use crate::access::Desk;
 use crate::ctx::Time;
 use crate::error::Error;
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use imports::takes_row;
 pub use repeats::rebuild;
 
 /// All of them.

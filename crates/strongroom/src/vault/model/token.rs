@@ -37,6 +37,12 @@ impl fmt::Display for Token {
     }
 }
 
+/// The text of a token, for the fuzzer.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn token_of(bytes: [u8; 16]) -> String {
+    Token::from_bytes(bytes).to_string()
+}
+
 /// Luhn's check modulo 32: it tells every single wrong letter and nearly every two exchanged ones.
 fn check_letter(text: &str) -> Option<char> {
     let (_, letters) = text.split_once('_')?;

@@ -65,6 +65,40 @@ async fn no_value_of_a_customer_stands_in_any_entry_of_their_life() {
     assert!(!leaves.iter().any(|leaf| holds(leaf, &id)));
 }
 
+/// What would start a line, move the cursor or stand in for somebody else, in every place that an entry
+/// has a word for: it is refused, and no entry holds it.
+#[tokio::test]
+async fn a_newline_an_escape_or_a_forged_prefix_stands_in_no_entry() {
+    let shop = Shop::open().await;
+    let id = enquirer(&shop, 1).await;
+    let path = format!("/v1/customers/{id}");
+    let before = leaves(&shop).len();
+    for forged in
+        ["kanari-1\nstrongroom", "\u{1b}[2Jkanari-2", "system:kanari-3", "a\u{202e}kanari-4"]
+    {
+        for why in [
+            json!({ "fields": ["email"], "reason": "customer called", "ticket": forged }),
+            json!({ "fields": ["email"], "reason": forged }),
+            json!({ "fields": [forged], "reason": "customer called" }),
+        ] {
+            let answer = shop.call("desk", "POST", &format!("{path}/reveal"), Some(why)).await;
+            assert!(answer.status.is_client_error(), "{forged:?}: {:?}", answer.json);
+        }
+        let key = json!({ "name": forged, "role": forged, "purposes": [forged] });
+        let answer = shop.as_operator("POST", "/v1/keys", Some(key)).await;
+        assert!(answer.status.is_client_error(), "{forged:?}: {:?}", answer.json);
+    }
+    let behalf = [("strongroom-on-behalf-of", "system:kanari-5")];
+    let read = format!("{path}?fields=name");
+    let answer = shop.call_with("desk", "GET", &read, None, &behalf).await;
+    assert!(answer.status.is_client_error(), "{:?}", answer.json);
+    let leaves = leaves(&shop);
+    assert!(leaves.len() > before, "refusals have entries");
+    for (index, leaf) in leaves.iter().enumerate() {
+        assert!(!holds(leaf, "kanari"), "in entry {index}");
+    }
+}
+
 fn holds(leaf: &[u8], value: &str) -> bool {
     let (leaf, value) = (leaf.to_ascii_lowercase(), value.to_ascii_lowercase());
     leaf.windows(value.len()).any(|window| window == value.as_bytes())
