@@ -35,7 +35,7 @@ pub(crate) fn manifest_text(manifest: &Manifest, key: &BackupKey) -> Result<Stri
 /// What a text holds that is a manifest of ours, for the fuzzer.
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) fn read_manifest(text: &str, key: &BackupKey) -> Option<Manifest> {
-    Manifest::parse(text)?.verify(key)
+    Manifest::parse(text)?.verify([key]).map(|(manifest, _)| manifest)
 }
 
 /// A frame of a part, read and written again, for the fuzzer.

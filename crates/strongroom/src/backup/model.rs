@@ -1,5 +1,6 @@
 //! What a backup says about itself.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -147,9 +148,12 @@ pub(super) struct Unverified {
 
 impl Unverified {
     /// The manifest, if we wrote it, and which of the keys it was written with.
-    pub(super) fn verify(self, keys: Vec<BackupKey>) -> Option<(Manifest, BackupKey)> {
-        let mut keys = keys.into_iter();
-        let key = keys.find(|key| key.is_ours(self.body.as_bytes(), &self.mac))?;
+    pub(super) fn verify<K: Borrow<BackupKey>>(
+        self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Option<(Manifest, K)> {
+        let is_its = |key: &K| key.borrow().is_ours(self.body.as_bytes(), &self.mac);
+        let key = keys.into_iter().find(is_its)?;
         Some((self.manifest, key))
     }
 
