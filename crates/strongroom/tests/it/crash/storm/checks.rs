@@ -8,7 +8,7 @@ use serde_json::json;
 use strongroom::app::{App, Surroundings};
 use strongroom::ctx::{Clock, Outcome, SystemClock};
 use strongroom::id::{Customer, Id};
-use strongroom::keys::Places;
+use strongroom::keys::{Places, Seal};
 use strongroom::{jobs, ledger};
 use strongroom_crypto::SystemRandom;
 
@@ -122,7 +122,8 @@ pub(super) fn gone(shop: &Shop, told: &Told) -> BTreeSet<Vec<u8>> {
 
 /// A restore that was killed and went on opens, and holds nobody who was gone before its backup.
 pub(super) async fn check_restored(storm: &Storm, folder: &Path) {
-    let places = Places { data_folder: folder.to_owned(), key_file: storm.shop.key_file() };
+    let places =
+        Places { data_folder: folder.to_owned(), seal: Seal::KeyFile(storm.shop.key_file()) };
     let clock = Arc::clone(&storm.shop.clock);
     let random = Arc::new(SystemRandom);
     let app = App::open(Surroundings { places, clock, random }).await.unwrap();
