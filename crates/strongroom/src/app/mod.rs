@@ -20,8 +20,8 @@ use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, Space, Stall, migrate};
 use crate::error::Error;
 use crate::findings::{Finding, FindingKind};
-use crate::keys::{self, Places, Rehearsed, Seal};
-use crate::ledger::{Published, Verifications};
+use crate::keys::{self, Keyring, Places, Rehearsed, Seal};
+use crate::ledger::{Archive, Published, Verifications};
 use crate::meter::Meter;
 use crate::witness::{self, Outlook, Witness};
 use crate::{ledger, vault};
@@ -121,12 +121,7 @@ impl App {
         let space = Space::open(&folder, stall.clone());
         let keyring = Arc::new(keys::open(&places, Arc::clone(&random))?);
         let path = data_path(&folder);
-        let archives = {
-            let mut db = Connection::open(&path, Durability::Durable)?;
-            migrate(&mut db, DATA)?;
-            ledger::pair(&mut db, &keyring.installation())?;
-            Arc::new(ledger::open_archives(&mut db, &keyring, &folder)?)
-        };
+        let archives = Arc::new(prepare(&path, &keyring, &folder)?);
         let outlook = match witness {
             Some(witness) => {
                 let data = Database::over(&path, Stall::default());
@@ -232,6 +227,14 @@ impl Drop for App {
             let _ = thread.join();
         }
     }
+}
+
+/// Brings strongroom.db up to this program, refuses one of another pair, and finds earlier logs.
+fn prepare(path: &Path, keyring: &Keyring, folder: &Path) -> Result<Vec<Archive>, Error> {
+    let mut db = Connection::open(path, Durability::Durable)?;
+    migrate(&mut db, DATA)?;
+    ledger::pair(&mut db, &keyring.installation())?;
+    ledger::open_archives(&mut db, keyring, folder)
 }
 
 async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Result<(), Error> {

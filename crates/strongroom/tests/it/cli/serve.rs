@@ -49,7 +49,8 @@ fn init_overwrites_nothing() {
     std::fs::write(folder.path().join("policy.toml"), "mine").unwrap();
     let kept = run(strongroom().arg("init").arg("--dir").arg(folder.path()), "");
     assert_eq!(kept.code, Some(0), "{kept:?}");
-    assert!(kept.out.contains("Whoever loses the key file loses every customer's data"));
+    assert!(kept.out.contains("Whoever has the key file and the data reads every customer"));
+    assert!(kept.out.contains("There is no way back yet if the key file is lost"));
     assert_eq!(std::fs::read_to_string(folder.path().join("policy.toml")).unwrap(), "mine");
 }
 

@@ -97,7 +97,8 @@ async fn crash_a_quota_that_no_disk_tells_of_is_met_once_and_then_the_reserve_is
     set_quota(&control, 7, 1 << 40);
     let full = || set_quota(&control, 7, small);
     let (told, _shop) = scenario(filling, full, || set_quota(&control, 7, 1 << 40)).await;
-    assert_eq!(told, "ledger_stalled");
+    // Whoever wrote first met it: the call that was looked at, or a job of the server just before.
+    assert!(["ledger_stalled", "disk_reserve"].contains(&told.as_str()), "{told}");
     assert!(injected(&control) > 0, "a write met the end of the disk");
 }
 

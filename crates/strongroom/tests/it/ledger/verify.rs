@@ -257,9 +257,9 @@ const EDITS: [(&str, Option<u64>, &str); 21] = [
     ),
 ];
 
-/// Where the look-up with two hits stands: after the policy, five keys, the finding of the start
+/// Where the look-up with two hits stands: after the policy, five keys, the two findings of the start
 /// and two customers.
-const SET_ENTRY: u64 = 9;
+const SET_ENTRY: u64 = 10;
 
 const REFUSED: [&str; 15] = [
     "UPDATE ledger_entry SET leaf = leaf || x'00' WHERE idx = 262",

@@ -68,7 +68,8 @@ async fn both_stores_put_back_together_are_refused_with_a_witness_and_unnoticed_
     assert_eq!(find_nobody(&server, &attack.desk), 200, "the same attack succeeds without it");
     let kinds: Vec<String> = attack.pair.findings(&server).into_iter().map(|it| it.0).collect();
     assert!(kinds.iter().any(|kind| kind == "witness_none"), "{kinds:?}");
-    let ordinary = ["witness_none", "key_file_only", "backup_same_disk", "backup_late"];
+    let ordinary =
+        ["witness_none", "key_file_only", "recovery_missing", "backup_same_disk", "backup_late"];
     assert!(kinds.iter().all(|kind| ordinary.contains(&kind.as_str())), "noticed: {kinds:?}");
 
     // It grows beyond what the witness saw, and is another history all the same.
