@@ -7,7 +7,8 @@
 
 use crate::{
     Binding, CELL_SIZE_BYTES_MAX, Cell, CryptoError, Decoder, Encoder, Plain, Random, SecretKey,
-    Wanted, open_record, peek_binding, peek_fields, seal_record, unwrap_key, wrap,
+    Share, Wanted, combine_shares, open_record, peek_binding, peek_fields, seal_record, split_key,
+    unwrap_key, wrap,
 };
 
 /// A target: its name, which its corpus has too, what it does, and inputs to begin with.
@@ -17,6 +18,7 @@ pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 pub const TARGETS: &[Target] = &[
     ("encodings", encodings, encoding_seeds),
     ("records", records, record_seeds),
+    ("shares", shares, share_seeds),
     ("wrapped", wrapped, wrapped_seeds),
 ];
 
@@ -100,6 +102,32 @@ fn altered_record(data: &[u8]) {
     let Some(bad) = altered(&good, *change) else { return };
     let opened = open_record(&dek(), &PLACE, &bad, Wanted::All);
     assert_eq!(opened.err(), Some(CryptoError::Tampered), "altered and opened");
+}
+
+/// Text as a page of a share, and shares split here of which one letter is then another.
+pub fn shares(data: &[u8]) {
+    let Some((&mode, data)) = data.split_first() else { return };
+    if mode % 2 == 0 {
+        let Ok(Ok(share)) = std::str::from_utf8(data).map(Share::from_rows) else { return };
+        let rows = share.to_rows();
+        let again = Share::from_rows(&rows).map(|again| again.to_rows().to_string());
+        assert_eq!(again.as_deref(), Ok(rows.as_str()), "read, written, and another one");
+        assert!((1..=3).contains(&share.number()), "a fourth share");
+        return;
+    }
+    let Some((&[at, letter], random)) = data.split_first_chunk::<2>() else { return };
+    let Ok([first, second, _]) = split_key(&dek(), &Fixed(random.to_vec())) else { return };
+    let key = combine_shares(&first, &second).map(|key| *key.expose_bytes());
+    assert_eq!(key.as_ref(), Ok(dek().expose_bytes()), "two shares and another key");
+    let mut rows = second.to_rows().to_string().into_bytes();
+    let at = usize::from(at) % rows.len();
+    let Some(place) = rows.get_mut(at).filter(|place| place.is_ascii_lowercase()) else { return };
+    let other = b'a' + letter % 26;
+    if std::mem::replace(place, other) == other {
+        return;
+    }
+    let Ok(text) = std::str::from_utf8(&rows) else { return };
+    assert!(Share::from_rows(text).is_err(), "a mistyped share is believed");
 }
 
 /// Bytes as a wrapped key, and keys wrapped here and then altered.
@@ -200,6 +228,17 @@ fn record_seeds() -> Vec<Vec<u8>> {
     for kind in 0..4 {
         let change = [1, kind, 0, 0, 150, 1];
         seeds.push([&change[..], &[3, 5], b"Ada E", &[10, 2], b"at"].concat());
+    }
+    seeds
+}
+
+fn share_seeds() -> Vec<Vec<u8>> {
+    let mut seeds = vec![vec![1, 3, 7], vec![1, 200, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9]];
+    if let Ok(shares) = split_key(&dek(), &Fixed(vec![5; 32])) {
+        for share in &shares {
+            let page = format!("A page.\r\n\n{}\nEnd", share.to_rows().as_str());
+            seeds.push([&[0], page.as_bytes()].concat());
+        }
     }
     seeds
 }

@@ -9,6 +9,8 @@
 //! | HMAC-SHA-256 with a receiver's secret | `shared` | RFC 4231; the example of Standard Webhooks |
 //! | SHA-256, at once and in pieces | `hash` | FIPS 180-4 examples; RFC 6234, section 8.5 (Wycheproof has none) |
 //! | Ed25519, signing and checking | `sign` | Wycheproof `ed25519`; RFC 8032, section 7.1 |
+//! | Argon2id | `stretch` | RFC 9106, section 5.3 |
+//! | GF(256) of recovery shares | `shares::field` | FIPS 197, sections 4.2 and 5.1.1 |
 //!
 //! A new primitive gets a row and a test here before it is used.
 

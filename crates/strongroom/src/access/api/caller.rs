@@ -89,9 +89,14 @@ impl FromRequestParts<Arc<Desk>> for Purpose {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _desk: &Arc<Desk>) -> Result<Self, Error> {
-        let named = parts.headers.get("strongroom-purpose").and_then(|it| it.to_str().ok());
+        let mut named = parts.headers.get_all("strongroom-purpose").iter();
+        // Of two nobody knows which was meant, so neither counts.
+        let named = match (named.next(), named.next()) {
+            (Some(one), None) => one.to_str().ok(),
+            _ => None,
+        };
         named.map(|name| Self(name.to_owned())).ok_or_else(|| {
-            let detail = "say what this is for: send the header `Strongroom-Purpose` with a \
+            let detail = "say what this is for: send the header `Strongroom-Purpose` once, with a \
                           purpose of the policy";
             Error::bad_request("purpose_missing", detail)
         })

@@ -107,6 +107,11 @@ async fn a_purpose_that_the_key_or_the_grant_lacks_is_refused() {
         assert!(answer.json.get("fields").is_none());
         assert_eq!(shop.ledger_size(), before + 1, "the refusal is an entry");
     }
+    // Of two nobody knows which was meant.
+    let twice = [("strongroom-purpose", "support"), ("strongroom-purpose", "delivery")];
+    let read = format!("/v1/customers/{id}?fields=name");
+    let answer = desk.call_plain("GET", &read, None, &twice).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (400, "purpose_missing"), "{answer:?}");
     let path = format!("/v1/customers/{id}/reveal");
     for client in [&narrow, &none] {
         assert_eq!(client.call("POST", &path, Some(reveal.clone())).await.status, 403);
