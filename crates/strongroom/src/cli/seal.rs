@@ -79,8 +79,9 @@ pub(super) fn shares(files: &[PathBuf]) -> Result<Seal, Failure> {
     Ok(Seal::Shares(Arc::new(shares)))
 }
 
+/// A stick from a safe may know no rights, and one share alone says nothing: who may read it is not asked.
 fn read_share(path: &Path) -> Result<Share, Failure> {
-    let text = read_limited(path)?;
+    let text = read_limited(path, OpenToOthers::Taken)?;
     Share::from_rows(&text).map_err(|cause| {
         let sentence = format!("`{}`: {cause}", path.display());
         Failure::new("share_unreadable", sentence)
@@ -106,7 +107,7 @@ fn type_share(which: &str) -> Result<Share, Failure> {
 }
 
 fn read_words(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let text = read_limited(path)?;
+    let text = read_limited(path, OpenToOthers::Refused)?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
         let sentence = format!("`{}` holds no passphrase in its first line", path.display());
@@ -115,8 +116,15 @@ fn read_words(path: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(line.to_owned()))
 }
 
-/// A small text that others must not be able to read; also from a pipe.
-fn read_limited(path: &Path) -> Result<Zeroizing<String>, Failure> {
+/// What becomes of a file that others on this machine may read.
+#[derive(PartialEq, Eq)]
+enum OpenToOthers {
+    Refused,
+    Taken,
+}
+
+/// A small secret text; also from a pipe.
+fn read_limited(path: &Path, open: OpenToOthers) -> Result<Zeroizing<String>, Failure> {
     use std::os::unix::fs::MetadataExt;
 
     let cannot = |cause: io::Error| {
@@ -124,7 +132,8 @@ fn read_limited(path: &Path) -> Result<Zeroizing<String>, Failure> {
     };
     let file = std::fs::File::open(path).map_err(cannot)?;
     let facts = file.metadata().map_err(cannot)?;
-    if facts.is_file() && facts.mode() & 0o077 != 0 {
+    let is_open = facts.is_file() && facts.mode() & 0o077 != 0;
+    if is_open && open == OpenToOthers::Refused {
         let sentence = format!(
             "`{}` can be read by others on this machine; run `chmod 600` on it",
             path.display()

@@ -45,6 +45,7 @@ pub struct Keyring {
     checkpointer: Checkpointer,
     random: Arc<dyn Random>,
     rotating: tokio::sync::Mutex<()>,
+    wrapping: tokio::sync::RwLock<()>,
 }
 
 /// Where the keys are, and what opens them.

@@ -51,8 +51,10 @@ pub async fn make(desk: &Desk, ctx: &Ctx, folder: &Path, told: Told) -> Result<M
         return Err(disk_reserve());
     }
     let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
+    let still = desk.keyring.hold_wrapping().await;
     let (data, told) = copy_data(desk, ctx, &place, (&id, Arc::clone(&stop.0)), told).await?;
     let keys = copy_keys(desk, ctx, &place, (&id, Arc::clone(&stop.0)), told).await?;
+    drop(still);
     place.settle()?;
     let row = BackupRow {
         id: id.clone(),

@@ -50,12 +50,13 @@ impl Keyring {
 
     /// From now on these shares are the way back, and no set before them.
     pub fn keep_shares(&self, made: &MadeShares) -> Result<(), Error> {
+        // Under the lock of the writer the root cannot be another one meanwhile.
+        let mut db = self.writer();
         let keys = self.keys()?;
         let random = self.random.as_ref();
         let wrapped =
             wrap_named(random, &self.installation, (&made.key, ROOT_RECOVERY), &keys.root)?;
         let recovery = Some(Recovery { set: made.set_name(), wrapped });
-        let mut db = self.writer();
         let sealed = SealedRoot { recovery, ..read_root(&mut db)? };
         self.write(&mut db, |db| {
             let under_root = (&keys.root, RECOVERY);

@@ -23,6 +23,7 @@ impl Keyring {
     /// A new root in place of the old one, which opens backups made until now and nothing else. What
     /// opens the installation stays the same, and so do the recovery shares.
     pub async fn rotate_root(&self) -> Result<(), Error> {
+        let _alone = self.wrapping.write().await;
         self.replace_root()?;
         self.cut_log_patiently().await
     }
@@ -56,11 +57,16 @@ impl Keyring {
             }
             store::put_named(db, ROOT, sealed.encode())
         })?;
-        self.take_up(&mut db, root, None)
+        self.take_up(&mut db, root, keys.copy_of_faded())
     }
 
     /// Begins to put every data key under a new wrapping key, or gives the rotation that is not done yet.
-    pub fn begin_rewrap(&self, now: Time) -> Result<Rotation, Error> {
+    pub async fn begin_rewrap(&self, now: Time) -> Result<Rotation, Error> {
+        let _alone = self.wrapping.write().await;
+        self.add_kek(now)
+    }
+
+    fn add_kek(&self, now: Time) -> Result<Rotation, Error> {
         let mut db = self.writer();
         if let Some(running) = rotations::list(&mut db)?.into_iter().find(|it| it.ended.is_none()) {
             return Ok(running);
@@ -86,7 +92,7 @@ impl Keyring {
             store::put_named(db, &name, wrapped)?;
             rotations::put(db, &rotation)
         })?;
-        self.take_up(&mut db, copy_of(&keys.root), None)?;
+        self.take_up(&mut db, copy_of(&keys.root), keys.copy_of_faded())?;
         Ok(rotation)
     }
 
@@ -137,6 +143,12 @@ impl Keyring {
         rotations::count_older(&mut self.writer(), rotation.kek_version)
     }
 
+    /// Whoever copies keys.db holds this: until it is let go, what wraps other keys stays as it is, so
+    /// that a copy never has keys of which it lacks the one that opens them.
+    pub async fn hold_wrapping(&self) -> tokio::sync::RwLockReadGuard<'_, ()> {
+        self.wrapping.read().await
+    }
+
     /// Whoever goes on with a rotation holds this: two at a time would write down each other's place.
     pub async fn rotate_alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.rotating.lock().await
@@ -145,6 +157,7 @@ impl Keyring {
     /// Ends a pass over all customers. Where nothing is wrapped by an older key any more, the older keys
     /// are destroyed and the rotation has its end; else it says how many data keys are left.
     pub async fn end_rewrap(&self, rotation: &Rotation, now: Time) -> Result<Rotation, Error> {
+        let _alone = self.wrapping.write().await;
         let ended = self.retire(rotation, now)?;
         if ended.ended.is_some() {
             self.cut_log_patiently().await?;
@@ -172,9 +185,14 @@ impl Keyring {
             }
             rotations::put(db, &ended)
         })?;
-        let older = keys.keks.range(..rotation.kek_version);
-        let faded = older.map(|(version, kek)| (*version, copy_of(kek))).collect();
-        self.take_up(&mut db, copy_of(&keys.root), ended.ended.map(|at| (at, faded)))?;
+        let mut faded = keys.copy_of_faded();
+        if ended.ended.is_some() {
+            let older = keys.keks.range(..rotation.kek_version);
+            let older = older.map(|(version, kek)| (*version, copy_of(kek)));
+            faded.get_or_insert_with(|| (now, BTreeMap::new())).1.extend(older);
+            faded.iter_mut().for_each(|(since, _)| *since = now);
+        }
+        self.take_up(&mut db, copy_of(&keys.root), faded)?;
         Ok(ended)
     }
 
@@ -205,6 +223,13 @@ impl Keyring {
             *held = Some(std::sync::Arc::new(unsealed));
         }
         Ok(())
+    }
+}
+
+impl Unsealed {
+    fn copy_of_faded(&self) -> Option<(Time, BTreeMap<u32, SecretKey>)> {
+        let (since, keks) = self.faded.as_ref()?;
+        Some((*since, keks.iter().map(|(version, kek)| (*version, copy_of(kek))).collect()))
     }
 }
 

@@ -52,6 +52,7 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         path,
         random,
         rotating: tokio::sync::Mutex::default(),
+        wrapping: tokio::sync::RwLock::default(),
     })
 }
 

@@ -83,7 +83,7 @@ async fn begin(desk: &Arc<Desk>, ctx: &Ctx, what: What) -> Result<Receipt, Error
     match what {
         What::Root => desk.keyring.rotate_root().await?,
         What::WrappingKey => {
-            desk.keyring.begin_rewrap(ctx.now)?;
+            desk.keyring.begin_rewrap(ctx.now).await?;
             let (own, job) = (Arc::clone(desk), Ctx::system(JOB, ctx.now, Arc::clone(&ctx.rng))?);
             // Broken off with the process; the job of a minute goes on with it.
             tokio::spawn(async move { rewrap_due(&own, &job, PASSES_MAX).await });

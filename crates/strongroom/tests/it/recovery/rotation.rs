@@ -1,13 +1,15 @@
 //! Rotations: new keys in place of old ones, while everything goes on.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use serde_json::{Value, json};
 use strongroom::ctx::Ctx;
 use strongroom::{backup, vault};
 
 use super::{hand_out, two};
-use crate::backup::back_up;
+use crate::backup::{back_up, operator};
 use crate::support::{Shop, intrude};
 
 async fn rotate(shop: &Shop, what: &str) -> Value {
@@ -85,8 +87,8 @@ async fn a_rotation_that_was_broken_off_goes_on_where_it_was() {
     let mut shop = Shop::open_today().await;
     let id = shop.customer(1).await;
     shop.customer(2).await;
-    let running = shop.desk().keyring.begin_rewrap(shop.desk().now()).unwrap();
-    let same = shop.desk().keyring.begin_rewrap(shop.desk().now()).unwrap();
+    let running = shop.desk().keyring.begin_rewrap(shop.desk().now()).await.unwrap();
+    let same = shop.desk().keyring.begin_rewrap(shop.desk().now()).await.unwrap();
     assert_eq!(running, same, "the one that runs is joined");
     // The process ends with some keys under the new key and the place written down.
     let half = strongroom::keys::Rotation { position: Some(i64::MAX - 1), ..running };
@@ -141,14 +143,9 @@ async fn another_root_leaves_shares_and_older_backups_good() {
     let id = shop.customer(1).await;
     let pages = hand_out(&shop).await;
     let pair = back_up(&shop).await;
-    let wrapped = |shop: &Shop| {
-        let db = rusqlite::Connection::open(shop.keys_file()).unwrap();
-        let sql = "SELECT wrapped FROM named_key WHERE name = 'row'";
-        db.query_row(sql, [], |row| row.get::<_, Vec<u8>>(0)).unwrap()
-    };
-    let before = wrapped(&shop);
+    let before = wrapped_row(&shop);
     rotate(&shop, "root").await;
-    assert_ne!(wrapped(&shop), before);
+    assert_ne!(wrapped_row(&shop), before);
     assert_eq!(name_of(&shop, &id).await, 200);
     // The server still knows the backup as one of ours, and makes the next one under the new root.
     let rows = backup::contents(&pair.data, &shop.desk().keyring).unwrap();
@@ -200,4 +197,36 @@ async fn readers_do_not_notice_a_rotation() {
     let findings = shop.as_operator("GET", "/v1/findings", None).await.json.to_string();
     assert!(!findings.contains("tampered"), "{findings}");
     assert_eq!(newest(&shop).await["version"], 6);
+}
+
+/// A backup has a root and wrapping keys that belong together, though somebody rotates them meanwhile.
+#[tokio::test]
+async fn a_rotation_waits_while_keys_are_copied_into_a_backup() {
+    let shop = Shop::open_today().await;
+    shop.customer(1).await;
+    let (desk, ctx) = (shop.desk(), operator(&shop));
+    let folder = shop.folder.path().join("backups");
+    let mut making = Box::pin(backup::make(&desk, &ctx, &folder, Box::new(|_, _| {})));
+    let mut rotating = Box::pin(desk.keyring.rotate_root());
+    let before = wrapped_row(&shop);
+    assert!(is_pending(&mut making) && is_pending(&mut rotating));
+    assert_eq!(wrapped_row(&shop), before, "the root was replaced under the copy");
+    let made = making.await.unwrap();
+    rotating.await.unwrap();
+    assert_ne!(wrapped_row(&shop), before);
+    assert_eq!(backup::contents(&made.data.0, &desk.keyring).unwrap()["customer"], 1);
+    assert!(backup::contents(&made.keys.0, &desk.keyring).unwrap()["dek"] > 0);
+}
+
+/// Goes on with it once.
+fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
+    let mut nobody = Context::from_waker(Waker::noop());
+    Pin::new(future).poll(&mut nobody).is_pending()
+}
+
+/// A key as the root wraps it.
+fn wrapped_row(shop: &Shop) -> Vec<u8> {
+    let db = rusqlite::Connection::open(shop.keys_file()).unwrap();
+    let sql = "SELECT wrapped FROM named_key WHERE name = 'row'";
+    db.query_row(sql, [], |row| row.get(0)).unwrap()
 }
