@@ -59,7 +59,7 @@ pub async fn run_rotations(desk: Arc<Desk>) {
 }
 
 async fn rotate(desk: &Arc<Desk>, passes_max: u32) -> Result<(), Error> {
-    vault::rewrap_due(desk, &ctx(desk, "rotate")?, passes_max).await
+    vault::rotate_due(desk, &ctx(desk, "rotate")?, passes_max).await
 }
 
 /// Runs the jobs of a day once: those that read whole tables.
@@ -67,6 +67,8 @@ pub async fn run_daily(desk: &Arc<Desk>) {
     tell(desk, "keys.sweep", sweep(desk).await);
     tell(desk, "auth.ending", tell_ending_keys(desk).await);
     tell(desk, "places.overdue", tell_overdue(desk).await);
+    tell(desk, "keys.retire", retire_keys(desk).await);
+    tell(desk, "leak.watch", watch_leak(desk).await);
     tell(desk, "outlet.forget", forget_sent(desk).await);
     tell(desk, "customer.walk", walk(desk).await);
     tell(desk, "webhook.forget", forget_events(desk).await);
@@ -165,6 +167,16 @@ async fn forget_repeated(desk: &Desk) -> Result<(), Error> {
 
 async fn sweep(desk: &Desk) -> Result<(), Error> {
     vault::sweep_pending_keys(desk, &ctx(desk, "keys.sweep")?).await.map(drop)
+}
+
+/// What a backup still needs is kept until a newer one was rehearsed.
+async fn retire_keys(desk: &Desk) -> Result<(), Error> {
+    let Some(rehearsed) = backup::rehearsed(desk).await? else { return Ok(()) };
+    vault::destroy_retired(desk, &ctx(desk, "keys.retire")?, rehearsed).await.map(drop)
+}
+
+async fn watch_leak(desk: &Desk) -> Result<(), Error> {
+    backup::close_leak(desk, &ctx(desk, "leak.watch")?).await
 }
 
 async fn walk(desk: &Arc<Desk>) -> Result<(), Error> {

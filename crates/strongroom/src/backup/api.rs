@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 
 use crate::access::{Caller, Desk, commit, permit, refuse};
 use crate::backup::store::{BackupRow, CheckRow};
-use crate::backup::verbs::standing;
-use crate::ctx::{Entry, EntryKind};
+use crate::backup::verbs::{exposed_before, standing};
+use crate::ctx::{Entry, EntryKind, Time};
 use crate::error::Error;
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
@@ -40,6 +40,9 @@ struct BackupList {
 struct BackupView {
     id: String,
     made: String,
+    /// Whether it was made before keys were replaced because they leaked: it is open to whoever has
+    /// those. Remove it as soon as newer ones are rehearsed.
+    exposed: bool,
     /// Where both folders are.
     folder: String,
     /// Entries of the ledger it holds.
@@ -83,6 +86,7 @@ async fn list(
     let listed = async {
         let grant = permit(&desk, &ctx, Right::Ledger)?;
         let standing = standing(&desk).await?;
+        let leak = exposed_before(&desk)?;
         let count = standing.backups.len() as u64;
         let entry = Entry::new(&ctx, EntryKind::Admin, "backup.list").counting(count);
         let receipt = commit(&desk, grant.change(entry)).await?;
@@ -92,7 +96,7 @@ async fn list(
             newest: made.map(|made| made.to_rfc3339()),
             minutes_ago: ago,
             rehearsal: standing.check.map(rehearsal),
-            backups: standing.backups.into_iter().map(view).collect(),
+            backups: standing.backups.into_iter().map(|row| view(row, leak)).collect(),
         };
         Ok((receipt, list))
     };
@@ -102,10 +106,11 @@ async fn list(
     }
 }
 
-fn view(row: BackupRow) -> BackupView {
+fn view(row: BackupRow, exposed_before: Option<Time>) -> BackupView {
     BackupView {
         id: row.id,
         made: row.made.to_rfc3339(),
+        exposed: exposed_before.is_some_and(|leak| row.made < leak),
         folder: row.folder,
         entries: row.entries,
         copied: row.copied.map(|at| at.to_rfc3339()),

@@ -191,7 +191,8 @@ fn in_stage(
     vault::replay(&mut db, &mut current, keyring, &mut replay)?;
     vault::gather(&mut db, keyring, &mut replay)?;
     let every = (data.manifest.data_keys / SAMPLE).max(1);
-    let task = Rebuild { keyring, random, replay: &replay, sample: Some((grant, every)) };
+    let hashing = keyring.was_hashed_anew()?.then_some(grant);
+    let task = Rebuild { keyring, random, replay: &replay, hashing, sample: Some((grant, every)) };
     let rebuilt = vault::rebuild_indexes(&mut db, &task, |_| {})?;
     let Manifest { backup, made, .. } = data.manifest;
     Ok(Seen { backup, made, entries: facts.size, keys: deks, rebuilt })

@@ -23,7 +23,8 @@ pub use model::{Kind, MIRRORED_TABLES, Manifest, Part, REBUILT_TABLES, Settings,
 pub use store::{BackupRow, CheckRow};
 pub use verbs::{
     Agreement, Latest, Made, MissingKeys, Outcome, RestoreInput, Restored, Standing, Window,
-    contents, copy_newest, latest, make, remove_old, remove_old_copies, restore, standing,
+    close_leak, contents, copy_newest, latest, make, rehearsed, remove_old, remove_old_copies,
+    restore, standing,
 };
 
 /// The text of a manifest, for the fuzzer.

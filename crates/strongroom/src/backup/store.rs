@@ -39,6 +39,12 @@ pub struct BackupRow {
 }
 
 impl BackupRow {
+    /// Whether anything of it is left, here or on another machine.
+    pub fn is_kept(&self) -> bool {
+        let here = self.data_removed.is_none() || self.keys_removed.is_none();
+        here || self.has_copy(Kind::Data) || self.has_copy(Kind::Keys)
+    }
+
     /// Whether something of it may be on another machine.
     pub fn has_copy(&self, kind: Kind) -> bool {
         let removed = match kind {

@@ -14,8 +14,9 @@ use crate::cli::transport::{Call, Transport};
 /// Put new keys in place of old ones: the root key and the key that wraps each customer's keys
 ///
 /// Everything goes on meanwhile; stopped, it goes on where it was when the program is served again. What
-/// opens the installation and the recovery shares stay as they are. This is housekeeping, once a year, and
-/// not what helps after a leak: whoever copied the data and its keys still reads that copy.
+/// opens the installation stays as it is, and without `--after-leak` the recovery shares do too. Plain, it is
+/// housekeeping, once a year, and not what helps after a leak: whoever copied the data and its keys still
+/// reads that copy, and with those keys a later copy too. That is what `--after-leak` is for.
 ///
 /// Example: strongroom rotate --server http://127.0.0.1:8720 --key-file admin.key
 #[derive(Args)]
@@ -23,8 +24,12 @@ pub(super) struct Rotate {
     /// Only this one
     #[arg(long, value_enum)]
     only: Option<Only>,
-    /// Say how far the rotations there were are, and begin none
+    /// Somebody else may have the keys: put new ones in place of all that open or find customers' data,
+    /// end the recovery shares, and say what is still exposed
     #[arg(long, conflicts_with = "only")]
+    after_leak: bool,
+    /// Say how far the rotations there were are, and begin none
+    #[arg(long, conflicts_with_all = ["only", "after_leak"])]
     status: bool,
 }
 
@@ -34,6 +39,10 @@ enum Only {
     Root,
     /// The key that wraps each customer's keys
     WrappingKey,
+    /// Each customer's keys: every value is sealed anew
+    DataKeys,
+    /// The keys under which values and tokens are found
+    LookUpKeys,
 }
 
 impl Rotate {
@@ -43,17 +52,56 @@ impl Rotate {
             let told = transport.call(Call::get("/v1/rotations")).await?.json()?;
             return show(&told, output);
         }
-        if self.only != Some(Only::WrappingKey) {
+        let wanted = match self.only {
+            _ if self.after_leak => Some("after_leak"),
+            Some(Only::Root) => None,
+            Some(Only::WrappingKey) | None => Some("wrapping_key"),
+            Some(Only::DataKeys) => Some("data_keys"),
+            Some(Only::LookUpKeys) => Some("look_up_keys"),
+        };
+        if matches!(self.only, None | Some(Only::Root)) && !self.after_leak {
             transport.call(asked("root")).await?;
             output
                 .words("The root key is a new one; what opens the installation stays the same.")?;
         }
-        if self.only != Some(Only::Root) {
-            transport.call(asked("wrapping_key")).await?;
+        if let Some(wanted) = wanted {
+            transport.call(asked(wanted)).await?;
+        }
+        if self.after_leak {
+            output.words("The root key is a new one, and the recovery shares open it no more.")?;
         }
         let told = wait_for(&mut transport, output).await?;
-        show(&told, output)
+        show(&told, output)?;
+        if self.after_leak { tell_rest(&mut transport, output).await } else { Ok(()) }
     }
+}
+
+/// What new keys alone do not mend.
+async fn tell_rest(transport: &mut Transport, output: &Output) -> Result<(), Failure> {
+    let list = transport.call(Call::get("/v1/backups")).await?.json()?;
+    let backups = list.get("backups").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let exposed: Vec<&Value> =
+        backups.iter().filter(|it| it.get("exposed") == Some(&Value::Bool(true))).collect();
+    if output.is_json() {
+        return Ok(());
+    }
+    output.line("Still to be done, and only people can:")?;
+    output.line("- new recovery shares: `strongroom recover shares`, with the server stopped")?;
+    output
+        .line("- if what opens the installation leaked too: `strongroom recover seal --to ...`")?;
+    output.line("- find out whose data it was: `strongroom ledger scope`")?;
+    match exposed.len() {
+        0 => output.line("No backup from before is kept.")?,
+        count => output.line(&format!(
+            "- {count} backups from before are exposed: whoever has the older keys opens them. Make a new \
+             one (`strongroom backup`), rehearse it (`strongroom restore --verify`), then remove these:"
+        ))?,
+    }
+    for backup in exposed {
+        let text = |name: &str| backup.get(name).and_then(Value::as_str).unwrap_or_default();
+        output.line(&format!("    made {} in {}", text("made"), text("folder")))?;
+    }
+    Ok(())
 }
 
 fn asked(what: &str) -> Call {
@@ -88,11 +136,11 @@ fn show(told: &Value, output: &Output) -> Result<(), Failure> {
         return output.value(told);
     }
     let rotations = told.get("rotations").unwrap_or(&Value::Null);
-    let columns = ["version", "state", "rewrapped", "left", "passes", "begun", "ended"];
-    output.list(rotations, &columns, "The wrapping key was never rotated.")?;
+    let columns = ["what", "version", "state", "rewrapped", "left", "passes", "begun", "ended"];
+    output.list(rotations, &columns, "No keys but the root were ever rotated.")?;
     if told.pointer("/rotations/0/left").and_then(Value::as_u64).is_some_and(|left| left > 0) {
         output.line(
-            "Keys are left under the older one, so it is not destroyed: of customers that do not open (see \
+            "Some are left under the older keys, so these are not destroyed: of customers that do not open (see \
              `strongroom findings`), or of changes that were never done. It is tried again every day.",
         )?;
     }

@@ -97,15 +97,16 @@ impl SystemGrant {
     }
 }
 
-/// Data keys that a durable `erase.begin` names: the only thing that destroys keys.
+/// Data keys that a durable `erase.begin` names, or that others took the place of: the only thing that
+/// destroys keys.
 ///
-/// Made only by the vault's erasure, after the entry that begins it; tidy checks it.
+/// Made only by the vault's jobs, after the entry that begins it; tidy checks it.
 pub struct Destruction {
     deks: Vec<[u8; 16]>,
 }
 
 impl Destruction {
-    /// For the vault's erasure alone.
+    /// For the vault's jobs alone.
     pub(crate) fn issue(deks: Vec<[u8; 16]>) -> Self {
         Self { deks }
     }

@@ -30,6 +30,8 @@ pub enum FindingKind {
     KeyFileOnly,
     /// A customer's key is not there although nobody erased it.
     KeyMissing,
+    /// Somebody else had keys: until all are new ones and nothing is kept that the old ones open.
+    KeysLeaked,
     /// `ledger verify` saw something that does not fit.
     LedgerFlaw,
     /// A customer's rows are not those that the ledger says were written last.
@@ -60,7 +62,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -73,6 +75,7 @@ impl FindingKind {
         Self::KeyEnding,
         Self::KeyFileOnly,
         Self::KeyMissing,
+        Self::KeysLeaked,
         Self::LedgerFlaw,
         Self::RecordPutBack,
         Self::RecoveryMissing,
@@ -103,6 +106,7 @@ impl FindingKind {
             Self::KeyEnding => "key_ending",
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
+            Self::KeysLeaked => "keys_leaked",
             Self::LedgerFlaw => "ledger_flaw",
             Self::RecordPutBack => "record_put_back",
             Self::RecoveryMissing => "recovery_missing",

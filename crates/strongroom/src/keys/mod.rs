@@ -22,11 +22,11 @@ use crate::ctx::{Destruction, NewKey, Time};
 use crate::db::{CHECKPOINT_BUSY, Checkpointer, Connection, Database, Durability, Snapshot};
 use crate::error::Error;
 
-use model::Unsealed;
 pub use model::{
-    ABOUT, CORE, Credential, KeyBinding, KeyHandle, Permit, Placed, Rotation, Seal, Source,
-    Versions,
+    ABOUT, CORE, Credential, Hashed, KeyBinding, KeyHandle, Permit, Placed, Rotation, RotationKind,
+    Seal, Source, Versions,
 };
+use model::{Hashing, Unsealed};
 pub use store::{Anchor, DEK_TABLE, newest_schema};
 use verbs::write_key;
 pub use verbs::{
@@ -44,6 +44,7 @@ pub struct Keyring {
     path: PathBuf,
     checkpointer: Checkpointer,
     random: Arc<dyn Random>,
+    beginning: tokio::sync::Mutex<()>,
     rotating: tokio::sync::Mutex<()>,
     wrapping: tokio::sync::RwLock<()>,
 }
@@ -98,7 +99,7 @@ impl Keyring {
         let plain = Plain::copy_of(key.expose_bytes());
         let wrapped = strongroom_crypto::wrap(kek, self.random.as_ref(), &aad, &plain)?;
         let new = NewKey { id: dek, kek_version: *version, wrapped };
-        Ok((KeyHandle { binding, key }, new))
+        Ok((KeyHandle { binding, key, kek_version: *version }, new))
     }
 
     /// A snapshot of keys.db. Take it after the snapshot of the data: a record seen there has its
@@ -147,7 +148,8 @@ impl Keyring {
         let binding = self.binding(customer, compartment, dek);
         let aad = rules::dek_binding(&binding, version);
         let plain = strongroom_crypto::unwrap_key(kek, &aad, row.bytes(1)?)?;
-        Ok(Found::Key(KeyHandle { binding, key: SecretKey::from_plain(&plain)? }))
+        let key = SecretKey::from_plain(&plain)?;
+        Ok(Found::Key(KeyHandle { binding, key, kek_version: version }))
     }
 
     /// The MAC of a row that confers or limits authority. `columns` is a canonical encoding.
@@ -167,20 +169,22 @@ impl Keyring {
     }
 
     /// The hash under which a value is found, 128 bits.
-    pub fn index(&self, field: u8, normalised: &str) -> Result<[u8; 16], Error> {
+    pub fn index(&self, field: u8, normalised: &str) -> Result<Hashed<16>, Error> {
         let message = Plain::new(rules::index_message(field, normalised));
-        let tag = self.keys()?.index.mac(INDEX_LABEL, message.expose());
-        Ok(first_half(tag.as_bytes()))
+        Ok(hashed(&self.keys()?.index, |key| {
+            first_half(key.mac(INDEX_LABEL, message.expose()).as_bytes())
+        }))
     }
 
     /// The hash a token is found under.
-    pub fn token_index(&self, token: &[u8; 16]) -> Result<[u8; 32], Error> {
-        Ok(*self.keys()?.index.mac("strongroom/token/v1", token).as_bytes())
+    pub fn token_index(&self, token: &[u8; 16]) -> Result<Hashed<32>, Error> {
+        Ok(hashed(&self.keys()?.index, |key| *key.mac("strongroom/token/v1", token).as_bytes()))
     }
 
     /// The way back from a pseudonym.
-    pub fn subject_index(&self, pseudonym: &[u8; 16]) -> Result<[u8; 32], Error> {
-        Ok(*self.keys()?.subject.mac("strongroom/subject/v1", pseudonym).as_bytes())
+    pub fn subject_index(&self, pseudonym: &[u8; 16]) -> Result<Hashed<32>, Error> {
+        let label = "strongroom/subject/v1";
+        Ok(hashed(&self.keys()?.subject, |key| *key.mac(label, pseudonym).as_bytes()))
     }
 
     /// A network address as the ledger keeps it: searchable while the key of its month lives.
@@ -348,6 +352,10 @@ fn first_half(tag: &[u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];
     half.iter_mut().zip(tag).for_each(|(slot, byte)| *slot = *byte);
     half
+}
+
+fn hashed<const N: usize>(hashing: &Hashing, hash: impl Fn(&SecretKey) -> [u8; N]) -> Hashed<N> {
+    Hashed { hash: hash(&hashing.key), other: hashing.other.as_ref().map(hash) }
 }
 
 fn keys_path(data_folder: &Path) -> PathBuf {

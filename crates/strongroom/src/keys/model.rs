@@ -13,7 +13,7 @@ use strongroom_crypto::{
 use crate::ctx::{Grant, SystemGrant, Time};
 use crate::error::Error;
 
-pub use rotation::{Placed, Rotation};
+pub use rotation::{Placed, Rotation, RotationKind};
 pub use seal::{Credential, Seal};
 pub(super) use seal::{Recovery, SealedRoot};
 
@@ -32,10 +32,10 @@ pub(super) struct Unsealed {
     pub(super) root: SecretKey,
     /// MACs rows of authority, budgets, and API keys.
     pub(super) row: SecretKey,
-    /// Derives the index key of each field.
-    pub(super) index: SecretKey,
+    /// Hashes of values and tokens.
+    pub(super) index: Hashing,
     /// The way back from a pseudonym to a customer.
-    pub(super) subject: SecretKey,
+    pub(super) subject: Hashing,
     /// Seals sets of subjects.
     pub(super) sets: SecretKey,
     /// Signs checkpoints.
@@ -52,10 +52,44 @@ impl Unsealed {
     }
 }
 
+/// A key under which things are found. While it is rotated there is a second one, and what is looked
+/// for may stand under either.
+pub(super) struct Hashing {
+    /// What is written from now on stands under this one.
+    pub(super) key: SecretKey,
+    /// The other one, while they are rotated.
+    pub(super) other: Option<SecretKey>,
+}
+
+impl Hashing {
+    pub(super) fn both(&self) -> impl Iterator<Item = &SecretKey> {
+        std::iter::once(&self.key).chain(&self.other)
+    }
+}
+
+/// A hash under which something is found, and while the keys of hashes are rotated the one it may
+/// stand under instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashed<const N: usize> {
+    /// What is written from now on.
+    pub hash: [u8; N],
+    /// Under the other key.
+    pub other: Option<[u8; N]>,
+}
+
+impl<const N: usize> Hashed<N> {
+    /// Wherever it may stand.
+    pub fn both(&self) -> impl Iterator<Item = [u8; N]> {
+        std::iter::once(self.hash).chain(self.other)
+    }
+}
+
 /// The data key of one customer and compartment, unwrapped for one act.
 pub struct KeyHandle {
     pub(super) binding: KeyBinding,
     pub(super) key: SecretKey,
+    /// The version of the key that wraps it.
+    pub(super) kek_version: u32,
 }
 
 /// Where a data key belongs.
@@ -259,6 +293,11 @@ impl KeyHandle {
     /// The key's id.
     pub fn dek(&self) -> [u8; 16] {
         self.binding.dek
+    }
+
+    /// Whether it was made before a rotation gave every data key a new wrapping key.
+    pub fn is_before(&self, rotation: &Rotation) -> bool {
+        self.kek_version < rotation.kek_version
     }
 }
 

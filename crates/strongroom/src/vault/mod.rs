@@ -17,9 +17,9 @@ mod verbs;
 pub(crate) use api::takes_row;
 pub use api::{rebuild, routes};
 pub use jobs::{
-    Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, Walked, compare, erase_due, finish_begun,
-    gather, rebuild_indexes, refuse_returned_keys, register_macs, replay, rewrap_due,
-    sweep_pending_keys, walk,
+    Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, Walked, compare, destroy_retired,
+    erase_due, finish_begun, gather, rebuild_indexes, refuse_returned_keys, register_macs, replay,
+    rotate_due, sweep_pending_keys, walk,
 };
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) use model::token_of;
@@ -33,10 +33,10 @@ pub use verbs::{
     Prospect, RecordShown, RecordWritten, RecordsShown, RelationChange, RelationInput, Release,
     Released, RevealReason, RowProblem, SCOPE_LINES_MAX, Scope, ScopeAsked, ScopeLine, ScopeOf,
     Shown, ShownOne, ShownPage, Subject, TokenInput, TokenShown, TokenShows, Touched, Upserted,
-    add_record, ask_erasure, asked_of, batch, begin_export, begin_import, cancel_erasure,
-    consented, create, customer_behind, detokenize, end_export, export_piece, exportable,
-    give_consent, import_chunk, import_now, list_consents, list_records, look_up, make_tokens,
-    merge, patch, patch_record, place_hold, read, read_by_reference, read_many, read_map,
-    read_record, relate, release, reveal, reveal_record, save_map, scope, segment, subject_of,
-    try_chunk, upsert, version_of, who_looked, withdraw_consent,
+    add_record, ask_erasure, asked_of, batch, begin_export, begin_import, begin_rotation,
+    cancel_erasure, consented, create, customer_behind, detokenize, end_export, export_piece,
+    exportable, give_consent, import_chunk, import_now, list_consents, list_records, look_up,
+    make_tokens, merge, patch, patch_record, place_hold, read, read_by_reference, read_many,
+    read_map, read_record, relate, release, reveal, reveal_record, rotate_root, save_map, scope,
+    segment, subject_of, try_chunk, upsert, version_of, who_looked, withdraw_consent,
 };

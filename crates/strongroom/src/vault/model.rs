@@ -12,6 +12,7 @@ use strongroom_crypto::{CryptoError, Decoder, Encoder, Plain};
 use crate::ctx::{Pseudonym, Time};
 use crate::error::Error;
 use crate::id::{Customer, Id};
+use crate::keys::Hashed;
 
 pub(in crate::vault) use self::consent::Consent;
 pub use self::consent::How;
@@ -112,6 +113,31 @@ pub(super) struct IndexEntry {
     /// Numeric field id; 255 for references, which no field ever has beside them.
     pub(super) field: u8,
     pub(super) hash: [u8; 16],
+}
+
+/// An entry that is to be, and while look-up keys are rotated the hash under which the same value may
+/// stand instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) entry: IndexEntry,
+    pub(super) other: Option<[u8; 16]>,
+}
+
+impl Claim {
+    pub(super) fn new(kind: IndexKind, field: u8, hashed: Hashed<16>) -> Self {
+        Self { entry: IndexEntry { kind, field, hash: hashed.hash }, other: hashed.other }
+    }
+
+    /// Wherever the value may stand.
+    pub(super) fn both(self) -> impl Iterator<Item = IndexEntry> {
+        let other = self.other.map(|hash| IndexEntry { hash, ..self.entry });
+        std::iter::once(self.entry).chain(other)
+    }
+
+    /// Whether a customer is found by this value.
+    pub(super) fn is_of(self, core: &Core) -> bool {
+        self.both().any(|entry| core.indexes.contains(&entry))
+    }
 }
 
 /// Which table the hash stands in.

@@ -1,9 +1,11 @@
 //! How backups stand: which there are, how old the newest is, what the last rehearsal saw.
 
-use crate::access::Desk;
+use crate::access::{self, Desk};
 use crate::backup::store::{self, BackupRow, CheckRow};
-use crate::ctx::Time;
+use crate::ctx::{Ctx, Time};
 use crate::error::Error;
+use crate::findings::FindingKind;
+use crate::keys::RotationKind;
 
 /// How backups stand.
 pub struct Standing {
@@ -38,4 +40,36 @@ pub async fn standing(desk: &Desk) -> Result<Standing, Error> {
         newest: store::newest(&mut data).await?,
         check: store::newest_check(&mut data).await?,
     })
+}
+
+/// When the pair was made that the last rehearsal brought everything back from; none where it did not.
+pub async fn rehearsed(desk: &Desk) -> Result<Option<Time>, Error> {
+    let standing = standing(desk).await?;
+    let check = standing.check.filter(CheckRow::is_good);
+    let pair = check.and_then(|it| standing.backups.into_iter().find(|row| row.id == it.backup));
+    Ok(pair.map(|row| row.made))
+}
+
+/// Since when keys are others because the older ones leaked: what was made before is open to whoever
+/// has those.
+pub(in crate::backup) fn exposed_before(desk: &Desk) -> Result<Option<Time>, Error> {
+    let rotations = desk.keyring.rotations()?;
+    Ok(rotations.iter().find(|it| it.kind == RotationKind::AfterLeak).map(|it| it.begun))
+}
+
+/// Ends the finding of a leak where nothing is left to do: all keys are new ones, new shares are handed
+/// out, and nothing is kept that the older keys open.
+pub async fn close_leak(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
+    let rotations = desk.keyring.rotations()?;
+    let Some(rotation) = rotations.iter().find(|it| it.kind == RotationKind::AfterLeak) else {
+        return Ok(());
+    };
+    let is_exposed = |row: &BackupRow| row.made < rotation.begun && row.is_kept();
+    let is_open = rotation.ended.is_none()
+        || desk.keyring.recovery_set()?.is_none()
+        || standing(desk).await?.backups.iter().any(is_exposed);
+    match is_open {
+        true => Ok(()),
+        false => access::close_finding(desk, ctx, "leak.watch", FindingKind::KeysLeaked).await,
+    }
 }

@@ -9,7 +9,8 @@ mod remove;
 mod restore;
 
 pub use copy::{copy_newest, remove_old_copies};
-pub use list::{Latest, Standing, latest, standing};
+pub(super) use list::exposed_before;
+pub use list::{Latest, Standing, close_leak, latest, rehearsed, standing};
 pub use make::{Made, make};
 pub use read::contents;
 #[cfg(any(test, feature = "fuzz"))]

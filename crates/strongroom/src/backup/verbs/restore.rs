@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::access::{self, Book, Rights};
 use crate::backup::model::{Kind, Manifest, Step};
 use crate::backup::verbs::read::{self, Opened, by_seal, pick};
-use crate::ctx::{Actor, Ctx, Time};
+use crate::ctx::{Actor, Ctx, SystemGrant, Time};
 use crate::db::{Connection, DATA, migrate};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
@@ -195,10 +195,12 @@ fn build(
     let left_out = stage.load_keys(keys, &replayed.replay, opened.as_ref(), number, told)?;
     let places = Places { data_folder: stage.folder(), seal: unsealing.seal };
     let keyring = keys::open(&places, Arc::clone(random))?;
+    let grant = to_hash_anew(&ctx)?;
     let task = Rebuild {
         keyring: &keyring,
         random: random.as_ref(),
         replay: &replayed.replay,
+        hashing: keyring.was_hashed_anew()?.then_some(&grant),
         sample: None,
     };
     let of = Some(data.manifest.data_keys);
@@ -346,6 +348,12 @@ fn refuse_strangers(data: &Opened, keys: &Opened, registers: &[Opened]) -> Resul
 }
 
 /// Absence is no erasure: nothing of theirs is deleted, and nobody goes on without knowing it.
+/// What everybody is found by has to be opened where look-up keys are others than those of the data.
+fn to_hash_anew(ctx: &Ctx) -> Result<SystemGrant, Error> {
+    let job = Ctx { actor: Actor::System { job: "restore" }, ..ctx.clone() };
+    access::system_grant(&job, (0..=u8::MAX).collect())
+}
+
 fn refuse_unopened(input: &RestoreInput, rebuilt: &Rebuilt) -> Result<(), Error> {
     let unopened = rebuilt.missing + rebuilt.tampered;
     if unopened == 0 || input.missing_keys == MissingKeys::Keep || input.outcome == Outcome::Discard

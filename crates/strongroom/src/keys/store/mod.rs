@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, text: include_str!("../../db/migrations/keys_0001.sql") },
     Migration { version: 2, text: include_str!("../../db/migrations/keys_0002.sql") },
     Migration { version: 3, text: include_str!("../../db/migrations/keys_0003.sql") },
+    Migration { version: 4, text: include_str!("../../db/migrations/keys_0004.sql") },
 ];
 
 /// The table of data keys: the one a restore does not take over whole.

@@ -3,7 +3,7 @@
 use crate::ctx::Time;
 use crate::db::{Connection, Row, Statement, Value};
 use crate::error::Error;
-use crate::keys::model::Rotation;
+use crate::keys::model::{Rotation, RotationKind};
 
 /// Newest first.
 pub(in crate::keys) fn list(db: &mut Connection) -> Result<Vec<Rotation>, Error> {
@@ -21,6 +21,8 @@ pub(in crate::keys) fn put(db: &mut Connection, rotation: &Rotation) -> Result<(
         signed(rotation.left_over)?.into(),
         rotation.begun.as_ms().into(),
         rotation.ended.map(Time::as_ms).into(),
+        rotation.kind.as_str().into(),
+        signed(rotation.unsettled)?.into(),
     ];
     db.execute(&Statement::new(PUT, args)).map(drop)
 }
@@ -58,20 +60,25 @@ fn read(row: &Row) -> Result<Rotation, Error> {
         left_over: unsigned(5)?,
         begun: Time::from_ms(row.integer(6)?),
         ended: row.optional_integer(7)?.map(Time::from_ms),
+        kind: RotationKind::parse(row.text(8)?)
+            .ok_or_else(|| Error::internal("an unknown rotation"))?,
+        unsettled: unsigned(9)?,
     })
 }
 
 const LIST: &str =
-    "SELECT id, kek_version, position, passes, rewrapped, left_over, begun_ms, ended_ms
+    "SELECT id, kek_version, position, passes, rewrapped, left_over, begun_ms, ended_ms, kind,
+  unsettled
 FROM rotation
-ORDER BY begun_ms DESC, kek_version DESC
+ORDER BY begun_ms DESC, kek_version DESC, ended_ms IS NOT NULL
 LIMIT $1";
 
 const PUT: &str = "INSERT INTO rotation
-  (id, kek_version, position, passes, rewrapped, left_over, begun_ms, ended_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+  (id, kek_version, position, passes, rewrapped, left_over, begun_ms, ended_ms, kind, unsettled)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (id) DO UPDATE SET position = excluded.position, passes = excluded.passes,
-  rewrapped = excluded.rewrapped, left_over = excluded.left_over, ended_ms = excluded.ended_ms";
+  rewrapped = excluded.rewrapped, left_over = excluded.left_over, ended_ms = excluded.ended_ms,
+  unsettled = excluded.unsettled";
 
 const REWRAP: &str = "UPDATE dek SET kek_version = $3, wrapped = $4
 WHERE id = $1 AND kek_version = $2";

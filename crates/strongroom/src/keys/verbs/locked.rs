@@ -11,7 +11,8 @@ use crate::keys::model::Unsealed;
 /// the program's log; the keys are used all the same, because refusing would only move people to run
 /// the program as root.
 pub(super) fn lock(keys: &Unsealed) {
-    let others = [&keys.root, &keys.row, &keys.index, &keys.subject, &keys.sets];
+    let hashing = keys.index.both().chain(keys.subject.both());
+    let others = [&keys.root, &keys.row, &keys.sets].into_iter().chain(hashing);
     let all = keys.keks.values().chain(&keys.provider).chain(&keys.formers).chain(others);
     let failed = all.filter(|key| !is_locked(key)).count();
     if failed > 0 {

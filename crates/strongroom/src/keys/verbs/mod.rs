@@ -3,6 +3,7 @@
 
 mod backup;
 mod beside;
+mod hashing;
 mod locked;
 mod recovery;
 mod rotate;

@@ -10,12 +10,13 @@ use strongroom_crypto::{SecretKey, random_array};
 
 use super::recovery::read_root;
 use super::unseal::{
-    KEK, Opened, RECOVERY, ROOT, ROOT_RECOVERY, read_keys, unwrap_named, wrap_named,
+    INDEX_OTHER, KEK, Opened, RECOVERY, ROOT, ROOT_RECOVERY, SUBJECT_OTHER, read_keys,
+    unwrap_named, wrap_named,
 };
 use crate::ctx::Time;
 use crate::db::Connection;
 use crate::error::Error;
-use crate::keys::model::{Placed, Recovery, Rotation, SealedRoot, Unsealed};
+use crate::keys::model::{Placed, Recovery, Rotation, RotationKind, SealedRoot, Unsealed};
 use crate::keys::store::rotations;
 use crate::keys::{Keyring, no_kek, rules, store};
 
@@ -24,11 +25,18 @@ impl Keyring {
     /// opens the installation stays the same, and so do the recovery shares.
     pub async fn rotate_root(&self) -> Result<(), Error> {
         let _alone = self.wrapping.write().await;
-        self.replace_root()?;
+        self.replace_root(Shares::StayGood)?;
         self.cut_log_patiently().await
     }
 
-    fn replace_root(&self) -> Result<(), Error> {
+    /// The same after a leak: recovery shares that were handed out open nothing of it.
+    pub async fn rotate_root_without_shares(&self) -> Result<(), Error> {
+        let _alone = self.wrapping.write().await;
+        self.replace_root(Shares::End)?;
+        self.cut_log_patiently().await
+    }
+
+    fn replace_root(&self, shares: Shares) -> Result<(), Error> {
         let mut db = self.writer();
         let keys = self.keys()?;
         let provider = keys.provider.as_ref().ok_or_else(by_shares)?;
@@ -38,7 +46,7 @@ impl Keyring {
         let mut named = Vec::new();
         let mut recovery = None;
         for (name, wrapped) in store::read_named(&mut db)? {
-            if name == ROOT {
+            if name == ROOT || (name == RECOVERY && shares == Shares::End) {
                 continue;
             }
             let key = unwrap_named(installation, &keys.root, &name, &wrapped)?;
@@ -52,6 +60,9 @@ impl Keyring {
         let wrapped = wrap_named(random, installation, (provider, ROOT), &root)?;
         let sealed = SealedRoot { stretch: before.stretch, wrapped, recovery };
         self.write(&mut db, |db| {
+            if shares == Shares::End {
+                rotations::delete_named(db, RECOVERY)?;
+            }
             for (name, wrapped) in named {
                 store::put_named(db, &name, wrapped)?;
             }
@@ -60,40 +71,70 @@ impl Keyring {
         self.take_up(&mut db, root, keys.copy_of_faded())
     }
 
-    /// Begins to put every data key under a new wrapping key, or gives the rotation that is not done yet.
-    pub async fn begin_rewrap(&self, now: Time) -> Result<Rotation, Error> {
-        let _alone = self.wrapping.write().await;
-        self.add_kek(now)
+    /// Whether a rotation of this kind may begin now; an error that says what it has to wait for.
+    pub fn may_begin(&self, kind: RotationKind) -> Result<(), Error> {
+        running(&mut self.writer(), kind).map(drop)
     }
 
-    fn add_kek(&self, now: Time) -> Result<Rotation, Error> {
+    /// Begins a rotation, or gives the one of this kind that is not done yet. Where look-up keys are
+    /// among them, [`Keyring::prepare_look_ups`] came first, and whatever was decided before it has
+    /// been decided anew.
+    pub async fn begin_rotation(&self, kind: RotationKind, now: Time) -> Result<Rotation, Error> {
+        let _alone = self.wrapping.write().await;
+        self.add_keys(kind, now)
+    }
+
+    fn add_keys(&self, kind: RotationKind, now: Time) -> Result<Rotation, Error> {
         let mut db = self.writer();
-        if let Some(running) = rotations::list(&mut db)?.into_iter().find(|it| it.ended.is_none()) {
-            return Ok(running);
-        }
+        let overtaken = match running(&mut db, kind)? {
+            Running::Same(running) => return Ok(running),
+            Running::Overtaken(other) => Some(Rotation { ended: Some(now), ..other }),
+            Running::None => None,
+        };
         let keys = self.keys()?;
         let (newest, _) = keys.keks.last_key_value().ok_or_else(no_kek)?;
-        let kek_version = newest.checked_add(1).ok_or_else(no_kek)?;
         let random = self.random.as_ref();
-        let kek = SecretKey::generate(random)?;
-        let name = format!("{KEK}{kek_version}");
-        let wrapped = wrap_named(random, &self.installation, (&keys.root, &name), &kek)?;
-        let rotation = Rotation {
+        let mut rotation = Rotation {
             id: random_array(random)?,
-            kek_version,
+            kind,
+            kek_version: *newest,
             position: None,
             passes: 0,
             rewrapped: 0,
-            left_over: rotations::count_older(&mut db, kek_version)?,
+            left_over: 0,
+            unsettled: 0,
             begun: now,
             ended: None,
         };
+        let mut named = Vec::new();
+        if kind.wraps_anew() {
+            rotation.kek_version = newest.checked_add(1).ok_or_else(no_kek)?;
+            rotation.left_over = rotations::count_older(&mut db, rotation.kek_version)?;
+            let name = format!("{KEK}{}", rotation.kek_version);
+            let kek = SecretKey::generate(random)?;
+            named.push((name.clone(), self.wrap(&keys, &name, &kek)?));
+        }
+        if kind.hashes_anew() {
+            named.extend(self.exchanged(&keys)?);
+        }
         self.write(&mut db, |db| {
-            store::put_named(db, &name, wrapped)?;
+            for (name, wrapped) in named {
+                store::put_named(db, &name, wrapped)?;
+            }
+            overtaken.map_or(Ok(()), |it| rotations::put(db, &it))?;
             rotations::put(db, &rotation)
         })?;
         self.take_up(&mut db, copy_of(&keys.root), keys.copy_of_faded())?;
         Ok(rotation)
+    }
+
+    pub(super) fn wrap(
+        &self,
+        keys: &Unsealed,
+        name: &str,
+        key: &SecretKey,
+    ) -> Result<Vec<u8>, Error> {
+        wrap_named(self.random.as_ref(), &self.installation, (&keys.root, name), key)
     }
 
     /// Rotations, the newest first.
@@ -154,9 +195,20 @@ impl Keyring {
         self.rotating.lock().await
     }
 
-    /// Ends a pass over all customers. Where nothing is wrapped by an older key any more, the older keys
-    /// are destroyed and the rotation has its end; else it says how many data keys are left.
-    pub async fn end_rewrap(&self, rotation: &Rotation, now: Time) -> Result<Rotation, Error> {
+    /// Writes down how far a rotation is.
+    pub fn note_progress(&self, rotation: &Rotation) -> Result<(), Error> {
+        let mut db = self.writer();
+        self.write(&mut db, |db| rotations::put(db, rotation))
+    }
+
+    /// Whether the older keys of a rotation are needed no more, after a pass over all customers.
+    pub fn is_settled(&self, rotation: &Rotation) -> Result<bool, Error> {
+        is_settled(&mut self.writer(), rotation)
+    }
+
+    /// Ends a pass over all customers. Where nothing needs an older key any more, the older keys are
+    /// destroyed and the rotation has its end; else it says how much is left.
+    pub async fn end_pass(&self, rotation: &Rotation, now: Time) -> Result<Rotation, Error> {
         let _alone = self.wrapping.write().await;
         let ended = self.retire(rotation, now)?;
         if ended.ended.is_some() {
@@ -173,22 +225,29 @@ impl Keyring {
         let mut ended = rotation.clone();
         ended.passes += 1;
         ended.position = None;
-        ended.left_over = rotations::count_older(&mut db, rotation.kek_version)?;
-        if ended.left_over == 0 {
-            ended.ended = Some(now);
-        }
+        ended.left_over = match rotation.kind.wraps_anew() {
+            true => rotations::count_older(&mut db, rotation.kek_version)?,
+            false => rotation.unsettled,
+        };
+        ended.ended = is_settled(&mut db, rotation)?.then_some(now);
+        ended.unsettled = 0;
+        let (kind, is_ended) = (rotation.kind, ended.ended.is_some());
+        let older = || keys.keks.range(..rotation.kek_version).filter(|_| kind.wraps_anew());
         self.write(&mut db, |db| {
-            if ended.ended.is_some() {
-                for version in keys.keks.keys().filter(|it| **it < rotation.kek_version) {
+            if is_ended {
+                for (version, _) in older() {
                     rotations::delete_named(db, &format!("{KEK}{version}"))?;
                 }
+            }
+            if is_ended && kind.hashes_anew() {
+                rotations::delete_named(db, INDEX_OTHER)?;
+                rotations::delete_named(db, SUBJECT_OTHER)?;
             }
             rotations::put(db, &ended)
         })?;
         let mut faded = keys.copy_of_faded();
-        if ended.ended.is_some() {
-            let older = keys.keks.range(..rotation.kek_version);
-            let older = older.map(|(version, kek)| (*version, copy_of(kek)));
+        if is_ended {
+            let older = older().map(|(version, kek)| (*version, copy_of(kek)));
             faded.get_or_insert_with(|| (now, BTreeMap::new())).1.extend(older);
             faded.iter_mut().for_each(|(since, _)| *since = now);
         }
@@ -208,7 +267,7 @@ impl Keyring {
     }
 
     /// Reads all keys again, under this root.
-    fn take_up(
+    pub(super) fn take_up(
         &self,
         db: &mut Connection,
         root: SecretKey,
@@ -226,14 +285,56 @@ impl Keyring {
     }
 }
 
+/// What becomes of the recovery shares when the root is another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shares {
+    StayGood,
+    End,
+}
+
+/// The rotation that is not done yet, beside one that is to begin.
+pub(super) enum Running {
+    None,
+    /// It goes on.
+    Same(Rotation),
+    /// Its older keys are destroyed with those of the one that is to begin.
+    Overtaken(Rotation),
+}
+
+pub(super) fn running(db: &mut Connection, kind: RotationKind) -> Result<Running, Error> {
+    let Some(running) = rotations::list(db)?.into_iter().find(|it| it.ended.is_none()) else {
+        return Ok(Running::None);
+    };
+    if running.kind == kind {
+        return Ok(Running::Same(running));
+    }
+    if kind.wraps_anew() && !running.kind.hashes_anew() {
+        return Ok(Running::Overtaken(running));
+    }
+    let detail = format!(
+        "a rotation of another kind (`{}`) is not done yet; wait for it (`strongroom rotate --status`), \
+         then ask again",
+        running.kind.as_str()
+    );
+    Err(Error::conflict("rotation_running", detail))
+}
+
+fn is_settled(db: &mut Connection, rotation: &Rotation) -> Result<bool, Error> {
+    let kind = rotation.kind;
+    if kind.wraps_anew() && rotations::count_older(db, rotation.kek_version)? > 0 {
+        return Ok(false);
+    }
+    Ok(!kind.hashes_anew() || rotation.unsettled == 0)
+}
+
 impl Unsealed {
-    fn copy_of_faded(&self) -> Option<(Time, BTreeMap<u32, SecretKey>)> {
+    pub(super) fn copy_of_faded(&self) -> Option<(Time, BTreeMap<u32, SecretKey>)> {
         let (since, keks) = self.faded.as_ref()?;
         Some((*since, keks.iter().map(|(version, kek)| (*version, copy_of(kek))).collect()))
     }
 }
 
-fn copy_of(key: &SecretKey) -> SecretKey {
+pub(super) fn copy_of(key: &SecretKey) -> SecretKey {
     SecretKey::from_bytes(*key.expose_bytes())
 }
 

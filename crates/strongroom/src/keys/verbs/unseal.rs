@@ -8,7 +8,7 @@ use strongroom_crypto::{Plain, Random, SecretKey, SigningKey, Stretch, combine_s
 
 use crate::db::{Checkpointer, Connection, Database, Durability, Stall, migrate};
 use crate::error::Error;
-use crate::keys::model::{Seal, SealedRoot, Unsealed};
+use crate::keys::model::{Hashing, Seal, SealedRoot, Unsealed};
 use crate::keys::store::{credential, key_file};
 use crate::keys::verbs::locked;
 use crate::keys::verbs::recovery::read_root;
@@ -51,6 +51,7 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         checkpointer: Checkpointer::start(path.clone())?,
         path,
         random,
+        beginning: tokio::sync::Mutex::default(),
         rotating: tokio::sync::Mutex::default(),
         wrapping: tokio::sync::RwLock::default(),
     })
@@ -151,7 +152,14 @@ pub(super) fn read_keys(
         unwrap_named(installation, &root, name, &bytes)
     };
     let signing = SigningKey::from_seed(&take(SIGNING)?)?;
-    let (row, index, subject, sets) = (take(ROW)?, take(INDEX)?, take(SUBJECT)?, take(SETS)?);
+    let (row, sets) = (take(ROW)?, take(SETS)?);
+    let (index, subject) = (take(INDEX)?, take(SUBJECT)?);
+    let mut other = |name: &str| -> Result<Option<SecretKey>, Error> {
+        let bytes = wrapped.remove(name);
+        bytes.map(|bytes| unwrap_named(installation, &root, name, &bytes)).transpose()
+    };
+    let index = Hashing { key: index, other: other(INDEX_OTHER)? };
+    let subject = Hashing { key: subject, other: other(SUBJECT_OTHER)? };
     let (mut keks, mut months, mut formers) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, bytes) in &wrapped {
         let key = || unwrap_named(installation, &root, name, bytes);
@@ -292,6 +300,8 @@ pub(super) const KEK: &str = "kek/";
 pub(super) const FORMER: &str = "former/";
 const ROW: &str = "row";
 pub(super) const INDEX: &str = "index";
-const SUBJECT: &str = "subject";
+pub(super) const INDEX_OTHER: &str = "index/other";
+pub(super) const SUBJECT: &str = "subject";
+pub(super) const SUBJECT_OTHER: &str = "subject/other";
 const SETS: &str = "sets";
 pub(super) const SIGNING: &str = "signing";

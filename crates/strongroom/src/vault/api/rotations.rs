@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use crate::access::{Caller, Desk, commit, permit, refuse};
 use crate::ctx::{Ctx, Entry, EntryKind, Receipt};
 use crate::error::Error;
-use crate::keys::Rotation;
+use crate::keys::{Rotation, RotationKind};
 use crate::policy::Right;
-use crate::vault::rewrap_due;
+use crate::vault::{begin_rotation, rotate_due, rotate_root};
 use crate::web::{Body, Problem, Receipted};
 
 /// What to rotate.
@@ -23,32 +23,42 @@ pub(super) struct RotateRequest {
     what: What,
 }
 
-/// A key that others are wrapped by.
+/// Which keys get new ones in their place.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum What {
     /// Wraps a handful of keys: done with the answer.
     Root,
-    /// Wraps each customer's keys: goes on in the background.
+    /// Wraps each customer's keys: goes on in the background, as do all that follow.
     WrappingKey,
+    /// Each customer's keys and the one that wraps them: every value is sealed anew.
+    DataKeys,
+    /// Those under which values, tokens and pseudonyms are found.
+    LookUpKeys,
+    /// All of these, because somebody else may have them. Recovery shares end, and a finding says which
+    /// backups are exposed.
+    AfterLeak,
 }
 
-/// Rotations of the wrapping key, the newest first.
+/// Rotations, the newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RotationsView {
     rotations: Vec<RotationView>,
 }
 
-/// One rotation of the wrapping key.
+/// One rotation.
 #[derive(Serialize, ToSchema)]
 struct RotationView {
-    /// The version that wraps from then on.
+    /// `wrapping_key`, `data_keys`, `look_up_keys` or `after_leak`.
+    what: &'static str,
+    /// The version of the wrapping key from then on.
     version: u32,
-    /// `running` or `done`.
+    /// `running`, `done`, or `overtaken` by a later one that does its work too.
     state: &'static str,
-    /// Data keys that were put under it.
+    /// Data keys that were put under it or replaced; of look-up keys the customers hashed anew.
     rewrapped: u64,
-    /// Data keys still under an older one; 0 when it is done, and then the older one is destroyed.
+    /// Data keys still under an older one, or customers not yet hashed anew when they were last looked
+    /// at; 0 when it is done, and then the older keys are destroyed.
     left: u64,
     /// How often all customers were gone over.
     passes: u32,
@@ -56,7 +66,7 @@ struct RotationView {
     ended: Option<String>,
 }
 
-/// Rotates the root key, or begins to rotate the wrapping key
+/// Rotates the root key, or begins to rotate others
 #[utoipa::path(post, path = "/v1/rotations", tag = "upkeep", request_body = RotateRequest,
     responses((status = 202, body = RotationsView), (status = "default", body = Problem)))]
 pub(super) async fn rotate(
@@ -74,25 +84,21 @@ pub(super) async fn rotate(
 }
 
 async fn begin(desk: &Arc<Desk>, ctx: &Ctx, what: What) -> Result<Receipt, Error> {
-    let verb = match what {
-        What::Root => "rotate.root",
-        What::WrappingKey => "rotate.begin",
+    let kind = match what {
+        What::Root => return rotate_root(desk, ctx).await,
+        What::WrappingKey => RotationKind::WrappingKey,
+        What::DataKeys => RotationKind::DataKeys,
+        What::LookUpKeys => RotationKind::LookUpKeys,
+        What::AfterLeak => RotationKind::AfterLeak,
     };
-    let entry = Entry::new(ctx, EntryKind::Admin, verb);
-    let receipt = commit(desk, permit(desk, ctx, Right::Keys)?.change(entry)).await?;
-    match what {
-        What::Root => desk.keyring.rotate_root().await?,
-        What::WrappingKey => {
-            desk.keyring.begin_rewrap(ctx.now).await?;
-            let (own, job) = (Arc::clone(desk), Ctx::system(JOB, ctx.now, Arc::clone(&ctx.rng))?);
-            // Broken off with the process; the job of a minute goes on with it.
-            tokio::spawn(async move { rewrap_due(&own, &job, PASSES_MAX).await });
-        }
-    }
+    let receipt = begin_rotation(desk, ctx, kind).await?;
+    let (own, job) = (Arc::clone(desk), Ctx::system(JOB, ctx.now, Arc::clone(&ctx.rng))?);
+    // Broken off with the process; the job of a minute goes on with it.
+    tokio::spawn(async move { rotate_due(&own, &job, PASSES_MAX).await });
     Ok(receipt)
 }
 
-/// How far rotations of the wrapping key are
+/// How far rotations are
 #[utoipa::path(get, path = "/v1/rotations", tag = "upkeep",
     responses((status = 200, body = RotationsView), (status = "default", body = Problem)))]
 pub(super) async fn list_rotations(
@@ -112,11 +118,20 @@ pub(super) async fn list_rotations(
 
 fn view(rotations: &[Rotation], desk: &Desk) -> Result<RotationsView, Error> {
     let one = |it: &Rotation| {
+        let left = match it.ended {
+            None if it.kind.wraps_anew() => desk.keyring.count_left(it)?,
+            _ => it.left_over,
+        };
         Ok(RotationView {
+            what: it.kind.as_str(),
             version: it.kek_version,
-            state: if it.ended.is_some() { "done" } else { "running" },
+            state: match it.ended {
+                None => "running",
+                Some(_) if it.left_over > 0 => "overtaken",
+                Some(_) => "done",
+            },
             rewrapped: it.rewrapped,
-            left: if it.ended.is_some() { 0 } else { desk.keyring.count_left(it)? },
+            left,
             passes: it.passes,
             begun: it.begun.to_rfc3339(),
             ended: it.ended.map(|at| at.to_rfc3339()),

@@ -1,8 +1,8 @@
 //! Erasing: begin, destroy the keys, forget, done. Idempotent, resumed at start-up.
 //!
 //! [`begin`] is the one function that lets keys be destroyed: hold, grace, daily limit, second person
-//! and a trusted clock are checked there, at commit. A `Destruction` is made here only, and only from
-//! a job whose `erase.begin` is durable.
+//! and a trusted clock are checked there, at commit. For keys of a customer who stays as they are, which a
+//! rotation replaced, `retire.rs` makes the only other `Destruction`.
 
 use strongroom_crypto::{Decoder, Encoder, peek_binding};
 
@@ -15,7 +15,7 @@ use crate::id::Id;
 use crate::keys::Keyring;
 use crate::vault::model::{Core, CustomerRow, CustomerState, IndexEntry, IndexKind};
 use crate::vault::rules::{self, Remainder};
-use crate::vault::store::{self, JobRow, JobState};
+use crate::vault::store::{self, JobRow, JobState, RetiredRow};
 use crate::vault::verbs::erase::{hold_guard, refuse_broken, register};
 use crate::vault::verbs::open::{Opened, Which, open, raise};
 use crate::webhooks::{self, EventKind};
@@ -113,7 +113,8 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
     }
     let applied = std::sync::Arc::clone(authority.applied()?);
     let left = rules::remainder(&applied, &opened.core, ctx.now);
-    let plan = plan(desk, &opened, &left)?;
+    let retired = store::list_retired_of(&mut desk.data.snapshot().await?, opened.row.key).await?;
+    let plan = plan(desk, &opened, &left, &retired)?;
     let mut begun = job.clone();
     begun.state = JobState::Begun;
     begun.plan = plan.encode();
@@ -210,6 +211,7 @@ async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
         .write_all(forget(job.customer, &plan))
         .with_state(register(Some(job.mac), Some(done.mac)));
     for dek in &plan.deks {
+        change = change.write(store::delete_retired(dek));
         let columns = store::register_columns(dek, ctx.now);
         let mac = desk.keyring.mac_row(store::REGISTER_TABLE, &columns)?;
         change = change
@@ -229,6 +231,7 @@ pub(super) fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
         statements.push(store::delete_tokens(key));
         statements.push(store::delete_subject(&plan.subject_hash, key));
         statements.extend(plan.merged.iter().map(|hash| store::delete_subject(hash, key)));
+        statements.push(store::delete_retired_of(key));
         statements.push(store::delete_customer(key));
         statements.extend(findings::forget(&plan.customer));
         statements.extend(webhooks::forget(&plan.customer));
@@ -237,17 +240,25 @@ pub(super) fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
     statements
 }
 
-fn plan(desk: &Desk, opened: &Opened, left: &Remainder) -> Result<Plan, Error> {
+fn plan(
+    desk: &Desk,
+    opened: &Opened,
+    left: &Remainder,
+    retired: &[RetiredRow],
+) -> Result<Plan, Error> {
     let whole = left.is_empty();
+    let subject = desk.keyring.subject_index(&opened.core.pseudonym.0)?;
     let mut plan = Plan {
         customer: *opened.row.id.as_bytes(),
-        subject_hash: desk.keyring.subject_index(&opened.core.pseudonym.0)?,
+        subject_hash: subject.hash,
         pseudonym: opened.core.pseudonym.0,
         whole,
         ..Plan::default()
     };
+    // While look-up keys are rotated each may stand under the other one.
+    plan.merged.extend(subject.other);
     for pseudonym in &opened.core.merged {
-        plan.merged.push(desk.keyring.subject_index(&pseudonym.0)?);
+        plan.merged.extend(desk.keyring.subject_index(&pseudonym.0)?.both());
     }
     for (compartment, record) in &opened.records {
         if whole || !left.compartments.contains(compartment) {
@@ -259,6 +270,11 @@ fn plan(desk: &Desk, opened: &Opened, left: &Remainder) -> Result<Plan, Error> {
         plan.deks.push(shelf.dek);
         plan.shelves.push(shelf.id);
     }
+    // Keys of before a rotation go with those of now, also from the backups that still know them.
+    let goes = |it: &[u8; 16]| plan.compartments.contains(it) || plan.shelves.contains(it);
+    let former = retired.iter().filter(|row| whole || goes(&row.key.compartment));
+    let former: Vec<[u8; 16]> = former.map(|row| row.key.dek).collect();
+    plan.deks.extend(former);
     if whole {
         plan.deks.push(peek_binding(&opened.core_sealed)?.dek);
         plan.indexes.clone_from(&opened.core.indexes);

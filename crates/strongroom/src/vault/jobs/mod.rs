@@ -3,8 +3,10 @@
 mod compare;
 mod erase;
 mod rebuild;
+mod renew;
 mod replay;
-mod rewrap;
+mod retire;
+mod rotate;
 mod sweep;
 mod walk;
 
@@ -12,6 +14,7 @@ pub use compare::compare;
 pub use erase::{Erased, erase_due, finish_begun, refuse_returned_keys, register_macs};
 pub use rebuild::{NAMED_MAX, Rebuild, Rebuilt, rebuild_indexes};
 pub use replay::{Replay, gather, replay};
-pub use rewrap::rewrap_due;
+pub use retire::destroy_retired;
+pub use rotate::rotate_due;
 pub use sweep::{Swept, sweep_pending_keys};
 pub use walk::{Walked, walk};

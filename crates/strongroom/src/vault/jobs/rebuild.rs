@@ -10,10 +10,13 @@ use crate::ctx::SystemGrant;
 use crate::db::Connection;
 use crate::error::Error;
 use crate::keys::{CORE, Found, KeyHandle, KeyReader, Keyring, Permit};
+use crate::policy::FieldValue;
 use crate::vault::jobs::erase::{Plan, forget};
 use crate::vault::jobs::replay::Replay;
-use crate::vault::model::{Core, CustomerRow, IndexEntry, IndexKind};
-use crate::vault::store;
+use crate::vault::model::{
+    Claim, Core, CustomerRow, IndexEntry, IndexKind, REFERENCE_FIELD, Standing, TOKEN_VERSION,
+};
+use crate::vault::store::{self, TokenRow};
 
 /// What to rebuild with.
 pub struct Rebuild<'a> {
@@ -23,6 +26,9 @@ pub struct Rebuild<'a> {
     pub random: &'a dyn Random,
     /// What is erased.
     pub replay: &'a Replay,
+    /// Where look-up keys were rotated, under a grant that names every field: data of before is found by
+    /// hashes of keys that are gone, and is hashed anew.
+    pub hashing: Option<&'a SystemGrant>,
     /// Opens the values of every customer in so many, under a grant that names its fields.
     pub sample: Option<(&'a SystemGrant, u64)>,
 }
@@ -112,6 +118,13 @@ fn one(
         kept.indexes = findable(&core.indexes, &records)?;
         kept.consents.clear();
         kept.references.clear();
+    }
+    if let Some(grant) = task.hashing {
+        let Some(indexes) = hashed_anew(task, keys, grant, &row, (&kept, &records))? else {
+            return note(rebuilt, &row, Why::Missing);
+        };
+        kept.indexes = indexes;
+        hash_tokens(db, task, keys, &row, &records)?;
     }
     changed.state = task.replay.state_of(row.key).unwrap_or(row.state);
     if changed.state != row.state || kept != core {
@@ -214,6 +227,64 @@ fn open_core(
     Ok(Some((key, core)))
 }
 
+/// What a customer is found by, under the keys of now. `None` where a key is missing.
+fn hashed_anew(
+    task: &Rebuild<'_>,
+    keys: &mut KeyReader,
+    grant: &SystemGrant,
+    row: &CustomerRow,
+    (core, records): (&Core, &BTreeMap<[u8; 16], Vec<u8>>),
+) -> Result<Option<Vec<IndexEntry>>, Error> {
+    let mut hashed = Vec::with_capacity(core.indexes.len());
+    let is_wanted = |field: &u8| core.indexes.iter().any(|entry| entry.field == *field);
+    for (compartment, version) in &core.compartments {
+        let Some(sealed) = records.get(compartment) else { return Ok(None) };
+        let wanted: Vec<u8> = peek_fields(sealed)?.into_iter().filter(is_wanted).collect();
+        let found = task.keyring.find_with(keys, row.id.as_bytes(), compartment, sealed)?;
+        let Found::Key(key) = found else { return Ok(None) };
+        for (field, plain) in key.open_fields(Permit::System(grant), *version, sealed, &wanted)? {
+            let value = FieldValue::from_bytes(plain.expose()).map_err(Error::internal)?;
+            let hash = task.keyring.index(field, &value.expose_index_text())?.hash;
+            let known = core.indexes.iter().filter(|entry| entry.field == field);
+            hashed.extend(known.map(|entry| IndexEntry { hash, ..*entry }));
+        }
+    }
+    for reference in &core.references {
+        let hash = task.keyring.index(REFERENCE_FIELD, &reference.index_text())?.hash;
+        hashed.push(IndexEntry { kind: IndexKind::Unique, field: REFERENCE_FIELD, hash });
+    }
+    // A field may have been found by in two ways, and both are the same hash now.
+    let mut once: Vec<IndexEntry> = Vec::with_capacity(hashed.len());
+    for entry in hashed {
+        if !once.contains(&entry) {
+            once.push(entry);
+        }
+    }
+    Ok(Some(once))
+}
+
+fn hash_tokens(
+    db: &mut Connection,
+    task: &Rebuild<'_>,
+    keys: &mut KeyReader,
+    row: &CustomerRow,
+    records: &BTreeMap<[u8; 16], Vec<u8>>,
+) -> Result<(), Error> {
+    for token in store::tokens_of(db, row.key)? {
+        let Some(sealed) = records.get(&token.compartment) else { continue };
+        let id = row.id.as_bytes();
+        let Found::Key(key) = task.keyring.find_with(keys, id, &token.compartment, sealed)? else {
+            continue;
+        };
+        // One that does not open stands for nothing, wherever it is found.
+        let Ok(about) = key.open_about(TOKEN_VERSION, &token.data) else { continue };
+        let standing = Standing::decode(about.expose())?;
+        let hash = task.keyring.token_index(&standing.token)?.hash;
+        db.execute(&store::renew_token(&token, &TokenRow { hash, ..token.clone() }))?;
+    }
+    Ok(())
+}
+
 /// A field that went with its part is no longer found by, nor is anything by a reference.
 fn findable(
     indexes: &[IndexEntry],
@@ -258,7 +329,7 @@ fn index(
     for entry in &core.indexes {
         let statement = match entry.kind {
             IndexKind::Exact => store::insert_exact(entry, key),
-            IndexKind::Unique => store::claim_unique(entry, key),
+            IndexKind::Unique => store::claim_unique(&Claim { entry: *entry, other: None }, key),
         };
         if db.execute(&statement)? == 0 && entry.kind == IndexKind::Unique {
             rebuilt.tampered += 1;
@@ -270,8 +341,8 @@ fn index(
         return Ok(());
     }
     for pseudonym in std::iter::once(&core.pseudonym).chain(&core.merged) {
-        let hash = keyring.subject_index(&pseudonym.0)?;
-        db.execute(&store::insert_subject(&hash, key))?;
+        let hashed = keyring.subject_index(&pseudonym.0)?;
+        db.execute(&store::insert_subject(&hashed.hash, key))?;
         rebuilt.index_rows += 1;
     }
     Ok(())

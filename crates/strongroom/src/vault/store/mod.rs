@@ -6,6 +6,7 @@ mod imports;
 mod indexes;
 mod maps;
 mod records;
+mod retired;
 mod tokens;
 mod walk;
 
@@ -22,15 +23,19 @@ pub(super) use erasures::{
 pub(super) use imports::{ImportRow, advance_import, find_import, insert_import, read_import};
 pub(super) use indexes::{
     claim_unique, delete_index, delete_subject, find_by_hash, insert_exact, insert_subject,
-    key_of_subject, move_index, move_subject,
+    is_subject_under, key_of_subject, move_index, move_subject, rehash_index, rehash_subject,
 };
 pub(super) use maps::{count_maps, find_map, put_map};
 pub(super) use records::{
     SHELF_RECORDS_MAX, ShelfPlace, delete_shelf, delete_shelves, list_shelf_deks_page,
     put_shelf_record, read_shelf, read_shelf_record, shelf_of,
 };
+pub(super) use retired::{
+    RETIRED_TABLE, RetiredRow, delete_retired, delete_retired_of, destroyed_retired,
+    insert_retired, list_retired, list_retired_of,
+};
 pub(super) use tokens::{
     TokenRow, count_tokens, delete_tokens, delete_tokens_in, find_token, insert_token, list_tokens,
-    move_token, reseal_token, token_in_slot, tokens_in, unchanged,
+    move_token, renew_token, reseal_token, token_in_slot, tokens_in, tokens_of, unchanged,
 };
 pub(super) use walk::{WalkRow, any_orphan, list_keys, put_walk, read_walk, set_due_day};

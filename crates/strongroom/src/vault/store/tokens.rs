@@ -1,7 +1,8 @@
 //! Table `token`.
 
-use crate::db::{Row, Snapshot, Statement, Value};
+use crate::db::{Connection, Row, Snapshot, Statement, Value};
 use crate::error::Error;
+use crate::keys::Hashed;
 use crate::vault::model::CustomerRow;
 
 /// A token as stored.
@@ -16,9 +17,10 @@ pub(in crate::vault) struct TokenRow {
 
 pub(in crate::vault) async fn find_token(
     snapshot: &mut Snapshot,
-    hash: &[u8; 32],
+    hashed: &Hashed<32>,
 ) -> Result<Option<TokenRow>, Error> {
-    snapshot.one(FIND, &[hash.into()]).await?.map(|row| read(&row)).transpose()
+    let other = hashed.other.unwrap_or(hashed.hash);
+    snapshot.one(FIND, &[hashed.hash.into(), other.into()]).await?.map(|row| read(&row)).transpose()
 }
 
 pub(in crate::vault) async fn token_in_slot(
@@ -47,6 +49,14 @@ pub(in crate::vault) async fn list_tokens(
     snapshot.query(LIST, &args).await?.iter().map(read).collect()
 }
 
+/// The same, of a database nobody serves.
+pub(in crate::vault) fn tokens_of(
+    db: &mut Connection,
+    customer: i64,
+) -> Result<Vec<TokenRow>, Error> {
+    db.query(LIST, &[customer.into(), Value::from(TOKENS_READ_MAX)])?.iter().map(read).collect()
+}
+
 /// Hands a token over to another customer; meets one row only if it is as it was read.
 pub(in crate::vault) fn move_token(before: &TokenRow, after: &TokenRow) -> Statement {
     let args = vec![
@@ -58,6 +68,19 @@ pub(in crate::vault) fn move_token(before: &TokenRow, after: &TokenRow) -> State
         after.data.clone().into(),
     ];
     Statement::new(MOVE, args)
+}
+
+/// Seals a token anew, under another hash and slot; meets one row only if it is as it was read.
+pub(in crate::vault) fn renew_token(before: &TokenRow, after: &TokenRow) -> Statement {
+    let args = vec![
+        before.hash.into(),
+        before.customer.into(),
+        before.data.clone().into(),
+        after.hash.into(),
+        after.slot.into(),
+        after.data.clone().into(),
+    ];
+    Statement::new(RENEW, args)
 }
 
 /// Meets each token a customer has, or the one in a slot.
@@ -109,7 +132,8 @@ fn read(row: &Row) -> Result<TokenRow, Error> {
     })
 }
 
-const FIND: &str = "SELECT hash, customer, compartment, slot, data FROM token WHERE hash = $1";
+const FIND: &str = "SELECT hash, customer, compartment, slot, data FROM token
+WHERE hash IN ($1, $2)";
 
 const IN_SLOT: &str = "SELECT hash, customer, compartment, slot, data FROM token
 WHERE customer = $1 AND slot = $2";
@@ -124,6 +148,9 @@ const SLOT_TAKEN: &str = "SELECT 1 FROM token WHERE customer = $1 AND slot = $2"
 const HAS: &str = "SELECT 1 FROM token WHERE customer = $1 LIMIT $2";
 
 const MOVE: &str = "UPDATE token SET customer = $4, slot = $5, data = $6
+WHERE hash = $1 AND customer = $2 AND data = $3";
+
+const RENEW: &str = "UPDATE token SET hash = $4, slot = $5, data = $6
 WHERE hash = $1 AND customer = $2 AND data = $3";
 
 const COUNT: &str = "SELECT COUNT(*) FROM token WHERE customer = $1";

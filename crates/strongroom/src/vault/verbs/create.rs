@@ -16,7 +16,8 @@ use crate::id::{Customer, Id};
 use crate::keys::{CORE, KeyHandle};
 use crate::policy::{Applied, Right};
 use crate::vault::model::{
-    Core, CustomerRow, CustomerState, IndexEntry, IndexKind, REFERENCE_FIELD, Reference, Relation,
+    Claim, Core, CustomerRow, CustomerState, IndexEntry, IndexKind, REFERENCE_FIELD, Reference,
+    Relation,
 };
 use crate::vault::rules::{self, Nulls, ParsedField};
 use crate::vault::store;
@@ -104,7 +105,7 @@ pub(super) struct Prepared {
     pub(super) pseudonym: Pseudonym,
     pub(super) fields: FieldSet,
     pub(super) written: Written,
-    pub(super) guards: Vec<(IndexEntry, i64)>,
+    pub(super) guards: Vec<(Claim, i64)>,
     key: i64,
     exact: Vec<IndexEntry>,
     subject: [u8; 32],
@@ -123,10 +124,10 @@ impl Prepared {
     pub(super) fn all_into_change(mut many: Vec<Self>, mut change: Change) -> Change {
         many.sort_unstable_by_key(|it| it.key);
         let mut claims: Vec<_> = many.iter().flat_map(|it| it.guards.iter().copied()).collect();
-        claims.sort_unstable_by_key(|(entry, _)| (entry.field, entry.hash));
-        for (entry, key) in claims {
-            let statement = store::claim_unique(&entry, key);
-            let miss = Miss::Taken(entry.field);
+        claims.sort_unstable_by_key(|(claim, _)| (claim.entry.field, claim.entry.hash));
+        for (claim, key) in claims {
+            let statement = store::claim_unique(&claim, key);
+            let miss = Miss::Taken(claim.entry.field);
             change = change.guard(Guard::Rows { statement, expected: 1, miss });
         }
         let mut exact: Vec<_> =
@@ -160,9 +161,9 @@ pub(super) fn prepare(
     let id = Id::<Customer>::random(ctx.rng.as_ref())?;
     let key = i64::from_be_bytes(random_array(ctx.rng.as_ref())?) & i64::MAX;
     let pseudonym = Pseudonym(random_array(ctx.rng.as_ref())?);
-    let mut indexes = index_entries(desk, &parsed)?;
+    let mut claims = index_claims(desk, &parsed)?;
     for reference in known.references {
-        indexes.push(reference_entry(desk, reference)?);
+        claims.push(reference_claim(desk, reference)?);
     }
     let mut consents = Vec::new();
     for consent in known.consents {
@@ -182,7 +183,7 @@ pub(super) fn prepare(
         created: ctx.now,
         relations,
         compartments,
-        indexes,
+        indexes: claims.iter().map(|claim| claim.entry).collect(),
         consents,
         shelves: Vec::new(),
         references: known.references.to_vec(),
@@ -197,12 +198,12 @@ pub(super) fn prepare(
     row.mac = core_key.mac_row(&row.columns());
     let mut writes = vec![store::insert_customer(&row)];
     writes.append(&mut sealing.writes);
-    let subject = desk.keyring.subject_index(&pseudonym.0)?;
+    let subject = desk.keyring.subject_index(&pseudonym.0)?.hash;
     let (mut guards, mut exact) = (Vec::new(), Vec::new());
-    for entry in core.indexes {
-        match entry.kind {
-            IndexKind::Exact => exact.push(entry),
-            IndexKind::Unique => guards.push((entry, key)),
+    for claim in claims {
+        match claim.entry.kind {
+            IndexKind::Exact => exact.push(claim.entry),
+            IndexKind::Unique => guards.push((claim, key)),
         }
     }
     let written = Written { sealed_hash: sealing.hash, row_mac: row.mac };
@@ -323,21 +324,24 @@ pub(super) fn read_relations(
     Ok(relations)
 }
 
-/// The index entries of all indexed fields that have a value.
-pub(super) fn index_entries(desk: &Desk, parsed: &[ParsedField]) -> Result<Vec<IndexEntry>, Error> {
-    let mut entries = Vec::new();
+/// Where all indexed fields that have a value are to be found.
+pub(super) fn index_claims(desk: &Desk, parsed: &[ParsedField]) -> Result<Vec<Claim>, Error> {
+    let mut claims = Vec::new();
     for field in parsed {
         let (Some(kind), Some(value)) = (field.index, &field.value) else { continue };
-        let hash = desk.keyring.index(field.id, &value.expose_index_text())?;
-        entries.push(IndexEntry { kind, field: field.id, hash });
+        let hashed = desk.keyring.index(field.id, &value.expose_index_text())?;
+        claims.push(Claim::new(kind, field.id, hashed));
     }
-    Ok(entries)
+    Ok(claims)
 }
 
-/// The index entry of a reference.
-pub(super) fn reference_entry(desk: &Desk, reference: &Reference) -> Result<IndexEntry, Error> {
-    let hash = desk.keyring.index(REFERENCE_FIELD, &reference.index_text())?;
-    Ok(IndexEntry { kind: IndexKind::Unique, field: REFERENCE_FIELD, hash })
+/// Where a reference is to be found.
+pub(in crate::vault) fn reference_claim(
+    desk: &Desk,
+    reference: &Reference,
+) -> Result<Claim, Error> {
+    let hashed = desk.keyring.index(REFERENCE_FIELD, &reference.index_text())?;
+    Ok(Claim::new(IndexKind::Unique, REFERENCE_FIELD, hashed))
 }
 
 fn by_compartment(parsed: &[ParsedField]) -> BTreeMap<[u8; 16], Vec<(u8, Plain)>> {
@@ -357,16 +361,17 @@ fn by_compartment(parsed: &[ParsedField]) -> BTreeMap<[u8; 16], Vec<(u8, Plain)>
 pub(super) async fn name_taken(
     desk: &Desk,
     applied: &Applied,
-    guards: &[(IndexEntry, i64)],
+    guards: &[(Claim, i64)],
 ) -> Option<Error> {
     let mut data = desk.data.snapshot().await.ok()?;
     // From behind, where the reference stands: of two parallel upserts the second finds both the
     // reference and the e-mail taken, by the very customer it is to change.
-    for (entry, _) in guards.iter().rev() {
-        let found = store::find_by_hash(&mut data, entry).await.ok()?;
-        if found.is_empty() {
+    for (claim, key) in guards.iter().rev() {
+        let found = store::find_by_hash(&mut data, claim).await.ok()?;
+        if found.iter().all(|it| it == key) {
             continue;
         }
+        let entry = claim.entry;
         if entry.field == REFERENCE_FIELD {
             let detail = "another customer has this reference; send it again to change them";
             return Some(Error::conflict(REFERENCE_TAKEN, detail));

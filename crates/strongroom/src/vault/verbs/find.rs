@@ -7,7 +7,7 @@ use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receip
 use crate::error::{Error, FieldProblem};
 use crate::id::{Customer, Id};
 use crate::policy::{Find, parse_value};
-use crate::vault::model::{CustomerState, IndexEntry, IndexKind};
+use crate::vault::model::{Claim, CustomerState, IndexKind};
 use crate::vault::verbs::open::{Opened, Which, open};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 use crate::vault::{rules, store};
@@ -45,8 +45,8 @@ pub async fn look_up(
                 Error::unprocessable("fields_refused", "this cannot be looked up")
                     .with_fields(vec![problem])
             })?;
-        let hash = desk.keyring.index(number, &value.expose_index_text())?;
-        let mut found = found_under(desk, ctx, &IndexEntry { kind, field: number, hash }).await?;
+        let hashed = desk.keyring.index(number, &value.expose_index_text())?;
+        let mut found = found_under(desk, ctx, &Claim::new(kind, number, hashed)).await?;
         // Who has not consented is not found, as if they were not there.
         found.retain(|it| rules::has_consented(&applied, &it.core, purpose));
         let entry = Entry::new(ctx, EntryKind::Search, "customer.lookup")
@@ -71,21 +71,21 @@ pub async fn look_up(
 pub(super) async fn found_under(
     desk: &Desk,
     ctx: &Ctx,
-    entry: &IndexEntry,
+    claim: &Claim,
 ) -> Result<Vec<Opened>, Error> {
-    let mut keys = keys_under(desk, entry).await?;
+    let mut keys = keys_under(desk, claim).await?;
     for _ in 0..ATTEMPTS_MAX {
         let mut found = Vec::new();
         for key in &keys {
             let Some(opened) = open(desk, ctx, Which::Key(*key)).await? else { continue };
-            if opened.row.state == CustomerState::Active && opened.core.indexes.contains(entry) {
+            if opened.row.state == CustomerState::Active && claim.is_of(&opened.core) {
                 found.push(opened);
             }
         }
         if found.len() == keys.len() {
             return Ok(found);
         }
-        let now = keys_under(desk, entry).await?;
+        let now = keys_under(desk, claim).await?;
         if now == keys {
             return Ok(found);
         }
@@ -94,9 +94,9 @@ pub(super) async fn found_under(
     Err(changed_meanwhile())
 }
 
-async fn keys_under(desk: &Desk, entry: &IndexEntry) -> Result<Vec<i64>, Error> {
+async fn keys_under(desk: &Desk, claim: &Claim) -> Result<Vec<i64>, Error> {
     let mut data = desk.data.snapshot().await?;
-    store::find_by_hash(&mut data, entry).await
+    store::find_by_hash(&mut data, claim).await
 }
 
 /// Whose data an entry about these touches.

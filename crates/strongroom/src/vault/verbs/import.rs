@@ -246,7 +246,7 @@ async fn sort_rows(
             sorted.problems.push(RowProblem { line, code: TAKEN, detail });
             continue;
         }
-        claimed.extend(prepared.guards.iter().map(|(entry, _)| (entry.field, entry.hash)));
+        claimed.extend(prepared.guards.iter().map(|(it, _)| (it.entry.field, it.entry.hash)));
         sorted.prepared.push(prepared);
     }
     Ok(sorted)
@@ -315,11 +315,12 @@ async fn first_taken(
     prepared: &Prepared,
     claimed: &HashSet<(u8, [u8; 16])>,
 ) -> Result<Option<IndexEntry>, Error> {
-    for (entry, _) in &prepared.guards {
+    for (claim, _) in &prepared.guards {
+        let entry = claim.entry;
         let taken = claimed.contains(&(entry.field, entry.hash))
-            || !store::find_by_hash(data, entry).await?.is_empty();
+            || !store::find_by_hash(data, claim).await?.is_empty();
         if taken {
-            return Ok(Some(*entry));
+            return Ok(Some(entry));
         }
     }
     Ok(None)

@@ -381,7 +381,8 @@ impl Merging {
                 true => key.mac_field(TOKEN_VERSION, &data, standing.field)?,
                 false => None,
             };
-            let mut slot = slot_of(pair.stays, standing.field, &standing.consumer, pinned);
+            let mut slot =
+                slot_of(&pair.stays.core_key, standing.field, &standing.consumer, pinned);
             if !slots.insert(slot) {
                 slot = random_array(ctx.rng.as_ref())?;
             }

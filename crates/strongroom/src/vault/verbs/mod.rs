@@ -17,10 +17,11 @@ mod read;
 mod read_many;
 mod records;
 mod release;
+mod rotate;
 mod scope;
-mod shelves;
+pub(super) mod shelves;
 mod show_records;
-mod tokens;
+pub(super) mod tokens;
 mod upsert;
 
 use crate::error::Error;
@@ -53,6 +54,7 @@ pub use records::{NewRecord, RecordWritten, add_record, patch_record};
 pub use release::{
     Allowance, Release, Released, Subject, customer_behind, release, segment, subject_of,
 };
+pub use rotate::{begin_rotation, rotate_root};
 pub use scope::{Position, SCOPE_LINES_MAX, Scope, ScopeAsked, ScopeLine, ScopeOf, Touched, scope};
 pub use show_records::{RecordShown, RecordsShown, list_records, read_record, reveal_record};
 pub use tokens::{NothingShown, TokenInput, TokenShown, TokenShows, detokenize, make_tokens};

@@ -301,7 +301,7 @@ pub(in crate::vault) async fn raise(
     }
 }
 
-pub(super) fn tampered(cause: &str) -> Error {
+pub(in crate::vault) fn tampered(cause: &str) -> Error {
     let detail = "a stored value does not open where it stands; it was moved, altered or put back. \
                   Nothing is shown; see the findings";
     Error::new(ErrorKind::Unavailable, "tampered", detail).caused_by(cause.to_owned())

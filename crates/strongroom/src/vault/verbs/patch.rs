@@ -13,11 +13,11 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{Customer, Id};
 use crate::keys::Versions;
 use crate::policy::Right;
-use crate::vault::model::{Core, IndexEntry, IndexKind, REFERENCE_FIELD, Reference};
+use crate::vault::model::{Claim, Core, IndexEntry, IndexKind, REFERENCE_FIELD, Reference};
 use crate::vault::rules::{self, Nulls, ParsedField};
 use crate::vault::store;
 use crate::vault::verbs::create::{
-    NewCustomer, RelationInput, Sealing, index_entries, name_taken, read_relations, reference_entry,
+    NewCustomer, RelationInput, Sealing, index_claims, name_taken, read_relations, reference_claim,
 };
 use crate::vault::verbs::open::{Opened, Which, open, open_active};
 use crate::vault::verbs::read::still_alive;
@@ -124,15 +124,15 @@ pub(super) async fn patch_by_reference(
     input: &NewCustomer,
 ) -> Result<Option<Patched>, Error> {
     for _ in 0..ATTEMPTS_MAX {
-        let entry = reference_entry(desk, reference)?;
+        let claim = reference_claim(desk, reference)?;
         let found = {
             let mut data = desk.data.snapshot().await?;
-            store::find_by_hash(&mut data, &entry).await?.first().copied()
+            store::find_by_hash(&mut data, &claim).await?.first().copied()
         };
         let Some(key) = found else { return Ok(None) };
         let grant = access::permit(desk, ctx, Right::Update)?;
         let Some(opened) = open(desk, ctx, Which::Key(key)).await? else { return Ok(None) };
-        if !opened.core.indexes.contains(&entry) {
+        if !claim.is_of(&opened.core) {
             let detail = "the index row of this reference belongs to someone else";
             return Err(Error::unavailable("tampered", detail));
         }
@@ -215,7 +215,7 @@ async fn seal_next(
         seal_compartment(desk, ctx, opened, &mut sealing, compartment, changes)?;
         core.compartments.insert(compartment, next);
     }
-    let moved = move_indexes(&mut core, &parsed, index_entries(desk, &parsed)?);
+    let moved = move_indexes(&mut core, &parsed, index_claims(desk, &parsed)?);
     sealing.core(ctx, opened.row.key, &opened.core_key, &core, next)?;
     let mut row = opened.row.clone();
     row.version = next;
@@ -313,7 +313,7 @@ fn touched(opened: &Opened, parsed: &[ParsedField]) -> Result<Changes, Error> {
 /// Index entries that go and come.
 struct MovedIndexes {
     removed: Vec<IndexEntry>,
-    added: Vec<IndexEntry>,
+    added: Vec<Claim>,
 }
 
 impl MovedIndexes {
@@ -324,12 +324,12 @@ impl MovedIndexes {
             let (statement, miss) = (store::delete_index(entry, key), Miss::VersionChanged);
             change = change.guard(Guard::Rows { statement, expected: 1, miss });
         }
-        for entry in &self.added {
-            change = match entry.kind {
-                IndexKind::Exact => change.write(store::insert_exact(entry, key)),
+        for claim in &self.added {
+            change = match claim.entry.kind {
+                IndexKind::Exact => change.write(store::insert_exact(&claim.entry, key)),
                 IndexKind::Unique => {
                     let (statement, miss) =
-                        (store::claim_unique(entry, key), Miss::Taken(entry.field));
+                        (store::claim_unique(claim, key), Miss::Taken(claim.entry.field));
                     change.guard(Guard::Rows { statement, expected: 1, miss })
                 }
             };
@@ -337,26 +337,23 @@ impl MovedIndexes {
         change
     }
 
-    fn claims(&self, key: i64) -> Vec<(IndexEntry, i64)> {
-        let unique = self.added.iter().filter(|entry| entry.kind == IndexKind::Unique);
-        unique.map(|entry| (*entry, key)).collect()
+    fn claims(&self, key: i64) -> Vec<(Claim, i64)> {
+        let unique = self.added.iter().filter(|claim| claim.entry.kind == IndexKind::Unique);
+        unique.map(|claim| (*claim, key)).collect()
     }
 }
 
-fn move_indexes(core: &mut Core, parsed: &[ParsedField], new: Vec<IndexEntry>) -> MovedIndexes {
+fn move_indexes(core: &mut Core, parsed: &[ParsedField], new: Vec<Claim>) -> MovedIndexes {
     let touched = |entry: &IndexEntry| {
         entry.field != REFERENCE_FIELD && parsed.iter().any(|field| field.id == entry.field)
     };
-    let removed: Vec<IndexEntry> = core
-        .indexes
-        .iter()
-        .filter(|entry| touched(entry) && !new.contains(entry))
-        .copied()
-        .collect();
-    let added: Vec<IndexEntry> =
-        new.iter().filter(|entry| !core.indexes.contains(entry)).copied().collect();
+    let stays = |entry: &IndexEntry| new.iter().any(|claim| claim.entry == *entry);
+    let removed: Vec<IndexEntry> =
+        core.indexes.iter().filter(|it| touched(it) && !stays(it)).copied().collect();
+    let added: Vec<Claim> =
+        new.iter().filter(|claim| !core.indexes.contains(&claim.entry)).copied().collect();
     core.indexes.retain(|entry| !removed.contains(entry));
-    core.indexes.extend(&added);
+    core.indexes.extend(added.iter().map(|claim| claim.entry));
     MovedIndexes { removed, added }
 }
 

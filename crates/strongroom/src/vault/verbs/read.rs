@@ -9,7 +9,7 @@ use crate::id::{Customer, Id};
 use crate::keys::Permit;
 use crate::policy::{FieldValue, mask};
 use crate::vault::model::Reference;
-use crate::vault::verbs::create::reference_entry;
+use crate::vault::verbs::create::reference_claim;
 use crate::vault::verbs::find::found_under;
 use crate::vault::verbs::open::{Opened, open_active, tell_tampered};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
@@ -142,8 +142,8 @@ pub async fn read_by_reference(
 ) -> Result<Shown, Error> {
     // Before anything is looked for: whoever may not look causes no work and learns nothing.
     access::may_read(desk, ctx, purpose, fields, &[])?;
-    let entry = reference_entry(desk, reference)?;
-    let found = found_under(desk, ctx, &entry).await?;
+    let claim = reference_claim(desk, reference)?;
+    let found = found_under(desk, ctx, &claim).await?;
     let one = found.first().ok_or_else(Error::not_found)?;
     read(desk, ctx, one.row.id, purpose, fields).await
 }

@@ -11,7 +11,7 @@ use crate::ctx::{
 };
 use crate::error::{Error, FieldProblem};
 use crate::id::{Customer, Id};
-use crate::keys::{Permit, Versions};
+use crate::keys::{KeyHandle, Permit, Versions};
 use crate::policy::{Applied, FieldValue, Right};
 use crate::vault::model::{CustomerState, Standing, TOKEN_VERSION, Token};
 use crate::vault::rules;
@@ -168,7 +168,7 @@ impl Making {
             Some(row) => store::reseal_token(&row, data),
             None => {
                 *self.new.entry(opened.row.key).or_default() += 1;
-                let hash = desk.keyring.token_index(&token)?;
+                let hash = desk.keyring.token_index(&token)?.hash;
                 let customer = opened.row.key;
                 store::insert_token(&TokenRow { hash, customer, compartment, slot, data })
             }
@@ -260,15 +260,15 @@ fn place(
         let value = record.key.mac_field(record.version, &record.sealed, field)?;
         let Some(value) = value else { continue };
         let pinned = (shows == TokenShows::Then).then_some(value);
-        let slot = slot_of(opened, field, consumer, pinned);
+        let slot = slot_of(&opened.core_key, field, consumer, pinned);
         return Ok(Some(Slot { compartment: *compartment, slot }));
     }
     Ok(None)
 }
 
 /// The slot of a token of a customer.
-pub(super) fn slot_of(
-    opened: &Opened,
+pub(in crate::vault) fn slot_of(
+    core_key: &KeyHandle,
     field: u8,
     consumer: &str,
     pinned: Option<[u8; 32]>,
@@ -276,10 +276,10 @@ pub(super) fn slot_of(
     let mut encoder = Encoder::new("token/slot");
     encoder.u8(field).text(consumer);
     encoder.bytes(pinned.as_ref().map_or(&[][..], |value| value));
-    opened.core_key.mac_row(&encoder.finish())
+    core_key.mac_row(&encoder.finish())
 }
 
-pub(super) fn standing_of(opened: &Opened, row: &TokenRow) -> Result<Standing, Error> {
+pub(in crate::vault) fn standing_of(opened: &Opened, row: &TokenRow) -> Result<Standing, Error> {
     let record = opened.records.get(&row.compartment);
     let record = record.ok_or_else(|| tampered("a token in a compartment that is not there"))?;
     Ok(Standing::decode(record.key.open_about(TOKEN_VERSION, &row.data)?.expose())?)
@@ -371,8 +371,8 @@ async fn find(
     customers: &mut BTreeMap<i64, Option<Opened>>,
     token: &Token,
 ) -> Result<Option<FoundToken>, Error> {
-    let hash = desk.keyring.token_index(token.as_bytes())?;
-    let row = store::find_token(&mut desk.data.snapshot().await?, &hash).await?;
+    let hashed = desk.keyring.token_index(token.as_bytes())?;
+    let row = store::find_token(&mut desk.data.snapshot().await?, &hashed).await?;
     let Some(row) = row else { return Ok(None) };
     if let btree_map::Entry::Vacant(place) = customers.entry(row.customer) {
         let opened = open(desk, ctx, Which::Key(row.customer)).await?;

@@ -38,11 +38,11 @@ pub(crate) fn operator(shop: &Shop) -> Ctx {
     Ctx { actor: Actor::Operator, network: None, now: desk.now(), request, rng, claim: None }
 }
 
-fn vault_of(shop: &Shop) -> PathBuf {
+pub(crate) fn vault_of(shop: &Shop) -> PathBuf {
     shop.folder.path().join("backups")
 }
 
-fn settings(shop: &Shop) -> Settings {
+pub(crate) fn settings(shop: &Shop) -> Settings {
     Settings {
         to: vault_of(shop),
         every_minutes: 60,
@@ -70,7 +70,7 @@ pub(crate) async fn back_up_and_restore_beside(shop: &Shop) {
 }
 
 /// The ordinary way: both of a pair, onto an empty machine.
-fn input(empty: &Shop, data: &Path, keys: &Path) -> RestoreInput {
+pub(crate) fn input(empty: &Shop, data: &Path, keys: &Path) -> RestoreInput {
     RestoreInput {
         data: data.to_owned(),
         keys: keys.to_owned(),
@@ -84,13 +84,13 @@ fn input(empty: &Shop, data: &Path, keys: &Path) -> RestoreInput {
     }
 }
 
-fn restore(empty: &Shop, input: &RestoreInput) -> Result<Restored, Error> {
+pub(crate) fn restore(empty: &Shop, input: &RestoreInput) -> Result<Restored, Error> {
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     app::restore(input, empty.clock.as_ref(), &random, |_| {})
 }
 
 /// Restored, open, every key that may be switched on switched on.
-async fn restored(shop: &Shop, data: &Path, keys: &Path) -> (Shop, Restored) {
+pub(crate) async fn restored(shop: &Shop, data: &Path, keys: &Path) -> (Shop, Restored) {
     let mut empty = shop.empty_beside();
     let seen = restore(&empty, &input(&empty, data, keys)).unwrap();
     empty.start().await.unwrap();
@@ -108,7 +108,7 @@ pub(crate) async fn enable_all(shop: &Shop) {
     }
 }
 
-async fn enquirer(shop: &Shop, number: usize) -> String {
+pub(crate) async fn enquirer(shop: &Shop, number: usize) -> String {
     let body = json!({ "relations": [{ "name": "enquiry" }],
         "fields": { "name": format!("Eve Asker{number}"),
             "email": format!("eve.{number}@mail.example") } });
@@ -117,11 +117,11 @@ async fn enquirer(shop: &Shop, number: usize) -> String {
     made.json["id"].as_str().unwrap().to_owned()
 }
 
-async fn read(shop: &Shop, id: &str) -> Answer {
+pub(crate) async fn read(shop: &Shop, id: &str) -> Answer {
     shop.call("desk", "GET", &format!("/v1/customers/{id}?fields=name,email"), None).await
 }
 
-async fn found(shop: &Shop, email: &str) -> usize {
+pub(crate) async fn found(shop: &Shop, email: &str) -> usize {
     let body = json!({ "email": email });
     let found = shop.call("desk", "POST", "/v1/customers/lookup", Some(body)).await;
     assert_eq!(found.status, 200, "{:?}", found.json);
@@ -129,7 +129,7 @@ async fn found(shop: &Shop, email: &str) -> usize {
 }
 
 /// Asks, and lets the grace and the jobs pass.
-async fn erase(shop: &Shop, id: &str) {
+pub(crate) async fn erase(shop: &Shop, id: &str) {
     ask(shop, id).await;
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&shop.desk()).await;
@@ -141,16 +141,16 @@ async fn ask(shop: &Shop, id: &str) {
     assert_eq!(asked.status, 202, "{:?}", asked.json);
 }
 
-async fn findings(shop: &Shop) -> Vec<String> {
+pub(crate) async fn findings(shop: &Shop) -> Vec<String> {
     let listed = shop.as_operator("GET", "/v1/findings", None).await;
     let kinds = listed.json["findings"].as_array().unwrap().iter();
     kinds.map(|it| it["kind"].as_str().unwrap().to_owned()).collect()
 }
 
-fn count(file: &Path, sql: &str) -> i64 {
+pub(crate) fn count(file: &Path, sql: &str) -> i64 {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = rusqlite::Connection::open_with_flags(file, flags).unwrap();
     db.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;

@@ -1,6 +1,7 @@
 //! The way back: two of three shares, and nothing less.
 
 mod memory;
+mod renewal;
 mod rotation;
 
 use std::sync::Arc;

@@ -6,26 +6,27 @@ use std::task::{Context, Waker};
 
 use serde_json::{Value, json};
 use strongroom::ctx::Ctx;
+use strongroom::keys::RotationKind;
 use strongroom::{backup, vault};
 
 use super::{hand_out, two};
 use crate::backup::{back_up, operator};
 use crate::support::{Shop, intrude};
 
-async fn rotate(shop: &Shop, what: &str) -> Value {
+pub(super) async fn rotate(shop: &Shop, what: &str) -> Value {
     let asked = shop.as_operator("POST", "/v1/rotations", Some(json!({ "what": what }))).await;
     assert_eq!(asked.status, 202, "{:?}", asked.json);
     asked.json
 }
 
 /// What a served program does each minute.
-async fn go_on(shop: &Shop) {
+pub(super) async fn go_on(shop: &Shop) {
     let desk = shop.desk();
     let ctx = Ctx::system("rotate", desk.now(), Arc::clone(&desk.random)).unwrap();
-    vault::rewrap_due(&desk, &ctx, u32::MAX).await.unwrap();
+    vault::rotate_due(&desk, &ctx, u32::MAX).await.unwrap();
 }
 
-async fn newest(shop: &Shop) -> Value {
+pub(super) async fn newest(shop: &Shop) -> Value {
     shop.as_operator("GET", "/v1/rotations", None).await.json["rotations"][0].clone()
 }
 
@@ -36,7 +37,7 @@ async fn name_of(shop: &Shop, id: &str) -> u16 {
         .into()
 }
 
-fn counted(shop: &Shop, sql: &str) -> i64 {
+pub(super) fn counted(shop: &Shop, sql: &str) -> i64 {
     let db = rusqlite::Connection::open(shop.keys_file()).unwrap();
     db.query_row(sql, [], |row| row.get(0)).unwrap()
 }
@@ -87,8 +88,18 @@ async fn a_rotation_that_was_broken_off_goes_on_where_it_was() {
     let mut shop = Shop::open_today().await;
     let id = shop.customer(1).await;
     shop.customer(2).await;
-    let running = shop.desk().keyring.begin_rewrap(shop.desk().now()).await.unwrap();
-    let same = shop.desk().keyring.begin_rewrap(shop.desk().now()).await.unwrap();
+    let running = shop
+        .desk()
+        .keyring
+        .begin_rotation(RotationKind::WrappingKey, shop.desk().now())
+        .await
+        .unwrap();
+    let same = shop
+        .desk()
+        .keyring
+        .begin_rotation(RotationKind::WrappingKey, shop.desk().now())
+        .await
+        .unwrap();
     assert_eq!(running, same, "the one that runs is joined");
     // The process ends with some keys under the new key and the place written down.
     let half = strongroom::keys::Rotation { position: Some(i64::MAX - 1), ..running };

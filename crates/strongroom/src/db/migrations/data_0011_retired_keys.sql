@@ -1,0 +1,13 @@
+-- Data keys that a rotation put new ones in place of: backups made before still need them. The row stays
+-- when the key is destroyed, so that an erasure can say of each key the customer ever had that it is gone.
+CREATE TABLE retired_key (
+  dek {bytes} NOT NULL PRIMARY KEY,
+  customer BIGINT NOT NULL,
+  id {bytes} NOT NULL,
+  compartment {bytes} NOT NULL,
+  retired_ms BIGINT NOT NULL,
+  destroyed_ms BIGINT,
+  mac {bytes} NOT NULL
+) {clustered};
+
+CREATE INDEX retired_key_customer ON retired_key (customer);

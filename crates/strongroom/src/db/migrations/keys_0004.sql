@@ -1,0 +1,3 @@
+-- What a rotation puts new keys in place of, and how many customers of a pass were not settled when looked at.
+ALTER TABLE rotation ADD COLUMN kind {text} NOT NULL DEFAULT 'wrapping_key';
+ALTER TABLE rotation ADD COLUMN unsettled BIGINT NOT NULL DEFAULT 0;

@@ -1,0 +1,59 @@
+//! Beginning a rotation of keys; a job goes on with it.
+
+use crate::access::{Desk, commit, permit, raise_finding};
+use crate::ctx::{Ctx, Entry, EntryKind, Receipt, StateDelta, StatePart};
+use crate::error::Error;
+use crate::findings::{Finding, FindingKind};
+use crate::keys::RotationKind;
+use crate::policy::Right;
+
+/// Puts a new root key in place of the old one: a handful of keys is wrapped anew, at once.
+pub async fn rotate_root(desk: &Desk, ctx: &Ctx) -> Result<Receipt, Error> {
+    let entry = Entry::new(ctx, EntryKind::Admin, "rotate.root");
+    let receipt = commit(desk, permit(desk, ctx, Right::Keys)?.change(entry)).await?;
+    desk.keyring.rotate_root().await?;
+    Ok(receipt)
+}
+
+/// Begins a rotation; one of its kind that is not done yet goes on. After a leak the root is another one
+/// from here on, and recovery shares that were handed out open nothing that is made from now on.
+pub async fn begin_rotation(desk: &Desk, ctx: &Ctx, kind: RotationKind) -> Result<Receipt, Error> {
+    let _alone = desk.keyring.begin_alone().await;
+    let grant = permit(desk, ctx, Right::Keys)?;
+    desk.keyring.may_begin(kind)?;
+    if kind.hashes_anew() {
+        desk.keyring.prepare_look_ups(kind)?;
+    }
+    let verb = match kind {
+        RotationKind::AfterLeak => "rotate.after_leak",
+        RotationKind::WrappingKey | RotationKind::DataKeys | RotationKind::LookUpKeys => {
+            "rotate.begin"
+        }
+    };
+    let mut change = grant.change(Entry::new(ctx, EntryKind::Admin, verb));
+    if kind.hashes_anew() {
+        // Whatever was decided before the coming keys were known is decided anew.
+        let (before, after) = (None, None);
+        change = change.with_state(StateDelta { part: StatePart::Rights, before, after });
+    }
+    let receipt = commit(desk, change).await?;
+    if kind == RotationKind::AfterLeak {
+        for (kind, detail) in
+            [(FindingKind::KeysLeaked, LEAKED), (FindingKind::RecoveryMissing, SHARES_ENDED)]
+        {
+            let finding = Finding { kind, detail: detail.to_owned(), customer: None };
+            raise_finding(desk, ctx, "rotate", &finding).await?;
+        }
+        desk.keyring.rotate_root_without_shares().await?;
+    }
+    desk.keyring.begin_rotation(kind, ctx.now).await?;
+    Ok(receipt)
+}
+
+const LEAKED: &str = "somebody asked for new keys after a leak. What was copied before stays open to whoever copied it: \
+     find out whose data that was (`strongroom ledger scope`) and whom you must tell. Still open here: \
+     backups made before it, which `strongroom backup --list` calls exposed, new recovery shares, and what \
+     opens the installation, if that leaked too (`strongroom recover seal`). This closes by itself when all \
+     keys are new ones, shares are handed out and no exposed backup is kept";
+const SHARES_ENDED: &str = "the recovery shares opened keys that leaked, so they are the way back no more. Hand out new ones with \
+     `strongroom recover shares`: until then, whoever loses what opens the installation loses everything";
