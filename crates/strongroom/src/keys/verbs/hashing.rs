@@ -10,8 +10,10 @@ use strongroom_crypto::SecretKey;
 
 use super::rotate::{Running, copy_of, running};
 use super::unseal::{INDEX, INDEX_OTHER, SUBJECT, SUBJECT_OTHER};
+use crate::db::Connection;
 use crate::error::Error;
 use crate::keys::model::{RotationKind, Unsealed};
+use crate::keys::store::rotations;
 use crate::keys::{Keyring, store};
 
 impl Keyring {
@@ -57,4 +59,15 @@ impl Keyring {
         }
         Ok(named)
     }
+}
+
+/// Coming keys of a rotation that ended with its process before the keys were exchanged: nothing stands
+/// under them.
+pub(super) fn forget_unused_look_ups(db: &mut Connection) -> Result<(), Error> {
+    let running = rotations::list(db)?.into_iter().find(|it| it.ended.is_none());
+    if running.is_some_and(|it| it.kind.hashes_anew()) {
+        return Ok(());
+    }
+    rotations::delete_named(db, INDEX_OTHER)?;
+    rotations::delete_named(db, SUBJECT_OTHER)
 }

@@ -10,6 +10,7 @@ use crate::db::{Checkpointer, Connection, Database, Durability, Stall, migrate};
 use crate::error::Error;
 use crate::keys::model::{Hashing, Seal, SealedRoot, Unsealed};
 use crate::keys::store::{credential, key_file};
+use crate::keys::verbs::hashing::forget_unused_look_ups;
 use crate::keys::verbs::locked;
 use crate::keys::verbs::recovery::read_root;
 use crate::keys::{Keyring, MONTH, Places, keys_path, rules, store};
@@ -39,6 +40,7 @@ pub fn create(places: &Places, random: Arc<dyn Random>) -> Result<(), Error> {
 pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> {
     let path = keys_path(&places.data_folder);
     let (mut db, installation) = open_store(&path)?;
+    forget_unused_look_ups(&mut db)?;
     let unsealed = unseal(&mut db, installation, places)?;
     let first = || (1, rules::first_origin(&installation));
     Ok(Keyring {

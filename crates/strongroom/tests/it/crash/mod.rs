@@ -3,6 +3,7 @@
 pub(crate) mod disk;
 mod kill;
 mod merge;
+mod rotations;
 mod space;
 mod steps;
 mod storm;

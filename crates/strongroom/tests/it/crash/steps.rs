@@ -13,14 +13,14 @@ use crate::support::server::{Client, Reply, Server};
 use crate::support::{POLICY, Shop, person};
 
 /// An installation that is served with the shim in front.
-struct Served {
-    shop: Shop,
+pub(super) struct Served {
+    pub(super) shop: Shop,
     library: std::path::PathBuf,
-    control: std::path::PathBuf,
+    pub(super) control: std::path::PathBuf,
 }
 
 impl Served {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let policy = POLICY.replace("erase_grace = \"7 days\"", "erase_grace = \"0 days\"");
         let mut shop = Shop::open_today_with(&policy).await;
         shop.stop();
@@ -28,7 +28,7 @@ impl Served {
         Self { shop, library, control }
     }
 
-    fn start(&self) -> Result<Server, std::process::ExitStatus> {
+    pub(super) fn start(&self) -> Result<Server, std::process::ExitStatus> {
         let environment = [
             ("LD_PRELOAD", self.library.to_str().unwrap()),
             ("STRONGROOM_FAULT_FILE", self.control.to_str().unwrap()),
@@ -48,17 +48,7 @@ impl Served {
         step: u32,
     ) -> Tried {
         let mut server = self.start().unwrap();
-        let mut before = steps(&self.control);
-        let clock = SystemClock::new();
-        // Quiet for a moment: the jobs of the start have had their turn.
-        let mut quiet_since = clock.monotonic_ms();
-        while clock.monotonic_ms() - quiet_since < 60 {
-            let now = steps(&self.control);
-            if now != before {
-                (before, quiet_since) = (now, clock.monotonic_ms());
-            }
-            std::thread::yield_now();
-        }
+        self.wait_until_quiet();
         die_in(&self.control, step, step.is_multiple_of(2));
         let reply = Client::new(&server, key).send(method, path, body);
         die_in(&self.control, 0, false);
@@ -67,7 +57,21 @@ impl Served {
         Tried { reply, killed }
     }
 
-    async fn check(&mut self, step: u32) {
+    /// The jobs of the start have had their turn.
+    pub(super) fn wait_until_quiet(&self) {
+        let mut before = steps(&self.control);
+        let clock = SystemClock::new();
+        let mut quiet_since = clock.monotonic_ms();
+        while clock.monotonic_ms() - quiet_since < 60 {
+            let now = steps(&self.control);
+            if now != before {
+                (before, quiet_since) = (now, clock.monotonic_ms());
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) async fn check(&mut self, step: u32) {
         // What the server asked for is due by the machine's time.
         let late = SystemClock::new().now().as_ms() - self.shop.clock.now().as_ms();
         self.shop.clock.pass_ms(late.max(0));
@@ -80,7 +84,7 @@ impl Served {
     }
 
     /// The ids that a look-up by e-mail finds.
-    async fn found(&self, number: usize) -> Vec<String> {
+    pub(super) async fn found(&self, number: usize) -> Vec<String> {
         let email = json!({ "email": person(number)["fields"]["email"] });
         let found = self.shop.call("desk", "POST", "/v1/customers/lookup", Some(email)).await;
         assert_eq!(found.status, 200, "{found:?}");

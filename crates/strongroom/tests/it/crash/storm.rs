@@ -39,6 +39,8 @@ pub(super) struct Told {
     pub(super) erased: BTreeSet<String>,
     /// Whose erasure was asked for without an answer: both are right.
     pub(super) doubtful: BTreeSet<String>,
+    /// Whether keys were ever rotated: every customer's version goes up by that, whoever changes them.
+    pub(super) is_rotated: bool,
     /// How often each act was answered as done.
     pub(super) done: BTreeMap<&'static str, u64>,
 }
@@ -50,6 +52,7 @@ pub(super) struct Storm {
     pub(super) seed: u64,
     makers: Vec<String>,
     looker: String,
+    admin: String,
     privacy: Vec<String>,
     library: PathBuf,
     control: PathBuf,
@@ -60,12 +63,13 @@ pub(super) struct Storm {
     in_flight: u64,
 }
 
-/// What a round kills. Rotation of keys belongs here once there is a command for it: a variant, a line
-/// in `draw`, a line in `one_round`.
-#[derive(Clone, Copy)]
+/// What a round kills.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Prey {
     Backup,
     Restore,
+    /// It serves, and keys are rotated meanwhile.
+    Rotation,
     Serve,
     StartUp,
 }
@@ -101,7 +105,7 @@ async fn crash_storm_whatever_is_killed_whenever_nothing_acknowledged_is_lost() 
 async fn crash_two_roots_at_one_size_are_never_signed_out() {
     let mut storm = Storm::new(20_261_122).await;
     for round in 1..=8 {
-        storm.kill_server(round);
+        storm.kill_server(round, None);
         set(&storm.control, 0, 0);
         die_in(&storm.control, 0, false);
         check_recovered(&mut storm, round).await;
@@ -124,7 +128,7 @@ impl Storm {
         for _ in 0..WORKERS {
             makers.push(shop.new_key("shop", &["support", "delivery"]).await);
         }
-        let looker = shop.keys["desk"].clone();
+        let (looker, admin) = (shop.keys["desk"].clone(), shop.keys["admin"].clone());
         let folder = shop.folder.path().to_owned();
         shop.stop();
         let (library, control) = build_shim(&folder);
@@ -136,6 +140,7 @@ impl Storm {
             seed,
             makers,
             looker,
+            admin,
             privacy,
             library,
             control,
@@ -160,6 +165,7 @@ impl Storm {
             0..=2 => Prey::StartUp,
             3 | 4 => Prey::Backup,
             5 if self.pair.is_some() => Prey::Restore,
+            6 | 7 => Prey::Rotation,
             _ => Prey::Serve,
         }
     }
@@ -172,7 +178,11 @@ impl Storm {
         let (name, killed) = match prey {
             Prey::Backup => ("backup", self.kill_backup()),
             Prey::Restore => ("restore", self.kill_restore().await),
-            Prey::Serve => ("serve", self.kill_server(round)),
+            Prey::Rotation => {
+                let kind = self.draw_kind();
+                ("rotation", self.kill_server(round, Some(kind)))
+            }
+            Prey::Serve => ("serve", self.kill_server(round, None)),
             Prey::StartUp => ("start-up", self.kill_start_up()),
         };
         set(&self.control, 0, 0);
@@ -185,7 +195,8 @@ impl Storm {
     }
 
     /// Serves under load; a fault may come and go; then the process dies, at once or at a step of its own.
-    fn kill_server(&mut self, round: u64) -> bool {
+    /// Keys may be rotated meanwhile.
+    fn kill_server(&mut self, round: u64, rotation: Option<&'static str>) -> bool {
         let kill_at = 4 + self.draw(40);
         let fault = if self.draw(5) < 2 { self.draw_fault() } else { None };
         let fault_at = self.draw(kill_at);
@@ -209,6 +220,13 @@ impl Storm {
                 scope.spawn(move || {
                     work(first, *seed, clients, told, answered);
                     unanswered.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+            if let Some(what) = rotation {
+                let mut admin = Client::new(&server, &self.admin);
+                self.told.lock().unwrap().is_rotated = true;
+                scope.spawn(move || {
+                    admin.send("POST", "/v1/rotations", Some(&json!({ "what": what })))
                 });
             }
             let (clock, mut is_dying) = (SystemClock::new(), false);
@@ -242,6 +260,11 @@ impl Storm {
             *self.faults.entry(name).or_default() += 1;
         }
         killed
+    }
+
+    fn draw_kind(&mut self) -> &'static str {
+        let kinds = ["root", "wrapping_key", "data_keys", "look_up_keys", "after_leak"];
+        kinds[usize::try_from(self.draw(5)).unwrap()]
     }
 
     fn draw_fault(&mut self) -> Option<(&'static str, u8)> {

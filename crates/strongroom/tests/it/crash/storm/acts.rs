@@ -76,7 +76,8 @@ fn note(
     kind: EntryKind,
 ) -> Option<String> {
     answered.fetch_add(1, Ordering::SeqCst);
-    if reply.status == 429 || reply.status == 503 {
+    let is_overtaken = reply.status == 412 && told.lock().unwrap().is_rotated;
+    if reply.status == 429 || reply.status == 503 || is_overtaken {
         assert!(reply.json.get("fields").is_none(), "data without an entry: {:?}", reply.json);
         return None;
     }

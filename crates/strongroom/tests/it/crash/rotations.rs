@@ -1,0 +1,154 @@
+//! Killed at one step after another of each rotation of keys: everything opens and is found, whatever is
+//! half done goes on, and at its end nothing is left under a key of before.
+
+use serde_json::json;
+use strongroom::ctx::{Clock, Ctx, SystemClock};
+use strongroom::vault;
+
+use super::disk::die_in;
+use super::steps::Served;
+use crate::support::server::Client;
+use crate::support::{Shop, person};
+
+async fn token(shop: &Shop, customer: &str) -> String {
+    let body = json!({ "customer": customer, "field": "phone", "pinned": true });
+    let made = shop.call("shop", "POST", "/v1/tokens", Some(body)).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    made.json["tokens"][0].as_str().unwrap().to_owned()
+}
+
+fn counted(file: &std::path::Path, sql: &str) -> i64 {
+    let db = rusqlite::Connection::open(file).unwrap();
+    // While the server writes it may be busy: then it is asked again.
+    db.query_row(sql, [], |row| row.get(0)).unwrap_or(-1)
+}
+
+/// Kills at each `stride`-th step from the asking on, until one comes to its end.
+async fn kill_at_steps_of(what: &str, stride: usize) {
+    let mut served = Served::new().await;
+    served.shop.start().await.unwrap();
+    let mut people = Vec::new();
+    for number in 1..=2 {
+        let made = served.shop.call("shop", "POST", "/v1/customers", Some(person(number))).await;
+        let id = made.json["id"].as_str().unwrap().to_owned();
+        let records = format!("/v1/customers/{id}/records");
+        let body = json!({ "kind": "invoice", "fields": { "number": "4711" } });
+        assert_eq!(served.shop.call("shop", "POST", &records, Some(body)).await.status, 201);
+        let token = token(&served.shop, &id).await;
+        people.push((number, id, token));
+    }
+    served.shop.stop();
+    let key = served.shop.keys["admin"].clone();
+    let mut kills = 0;
+    for step in (1..STEPS_MAX).step_by(stride) {
+        let mut server = served.start().unwrap();
+        served.wait_until_quiet();
+        die_in(&served.control, step, step.is_multiple_of(2));
+        let reply = Client::new(&server, &key).send(
+            "POST",
+            "/v1/rotations",
+            Some(&json!({ "what": what })),
+        );
+        assert!(reply.as_ref().is_none_or(|it| it.status == 202), "{reply:?}");
+        let clock = SystemClock::new();
+        let keys = served.shop.keys_file();
+        let is_done =
+            || counted(&keys, "SELECT count(*) FROM rotation WHERE ended_ms IS NULL") == 0;
+        while server.is_up() && !(reply.is_some() && is_done()) && clock.monotonic_ms() < 30_000 {
+            std::thread::yield_now();
+        }
+        let died = !server.is_up();
+        server.kill();
+        die_in(&served.control, 0, false);
+        served.check(step).await;
+        see_all(&served, &people, (what, step)).await;
+        served.shop.stop();
+        kills += u32::from(died);
+        if !died {
+            println!("{what}: {kills} kills, the last before step {step}");
+            assert!(kills >= KILLS_MIN, "{what} takes more than {kills} times {stride} steps");
+            return;
+        }
+    }
+    panic!("{what} never came to its end");
+}
+
+/// Half done, and when it has gone on to its end.
+async fn see_all(served: &Served, people: &[(usize, String, String)], at: (&str, u32)) {
+    let shop = &served.shop;
+    for is_ended in [false, true] {
+        for (number, id, token) in people {
+            let fields = "fields=name,email,phone,address";
+            let read =
+                shop.call("shop", "GET", &format!("/v1/customers/{id}?{fields}"), None).await;
+            assert_eq!(read.status, 200, "{at:?} {is_ended}: {read:?}");
+            assert_eq!(served.found(*number).await, [id.clone()], "{at:?} {is_ended}");
+            let records = format!("/v1/customers/{id}/records?fields=invoice.number");
+            let listed = shop.call("shop", "GET", &records, None).await;
+            assert!(listed.json.to_string().contains("4711"), "{at:?} {is_ended}: {listed:?}");
+            let body = json!({ "tokens": [token] });
+            let shown = shop.call("desk", "POST", "/v1/tokens/detokenize", Some(body)).await.json;
+            assert!(shown["tokens"][0]["value"].is_string(), "{at:?} {is_ended}: {shown}");
+        }
+        let desk = shop.desk();
+        let ctx = Ctx::system("rotate", desk.now(), std::sync::Arc::clone(&desk.random)).unwrap();
+        vault::rotate_due(&desk, &ctx, u32::MAX).await.unwrap();
+    }
+    // A key that was durable when its record was not stays under the key it was wrapped by, until it is
+    // taken for what it is; nothing else does.
+    let orphans = orphans_under_older_keys(shop);
+    let left = counted(&shop.keys_file(), OLDER);
+    assert_eq!(left, orphans, "{at:?}");
+    let open = counted(&shop.keys_file(), "SELECT count(*) FROM rotation WHERE ended_ms IS NULL");
+    assert_eq!(open, i64::from(orphans > 0), "{at:?}");
+    let keks = counted(&shop.keys_file(), "SELECT count(*) FROM named_key WHERE name LIKE 'kek/%'");
+    assert!(keks == 1 || orphans > 0, "{at:?}");
+    let other = "SELECT count(*) FROM named_key WHERE name LIKE '%/other'";
+    assert!(counted(&shop.keys_file(), other) == 0 || orphans > 0, "{at:?}");
+}
+
+/// Data keys that nothing is sealed under, and nothing ever was.
+fn orphans_under_older_keys(shop: &Shop) -> i64 {
+    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
+    db.execute_batch(&format!("ATTACH '{}' AS keys", shop.keys_file().display())).unwrap();
+    let newest = "(SELECT max(CAST(substr(name, 5) AS INTEGER)) FROM keys.named_key WHERE name LIKE 'kek/%')";
+    let sql = format!(
+        "SELECT count(*) FROM keys.dek WHERE kek_version <> {newest}
+        AND NOT EXISTS (SELECT 1 FROM sealed_record WHERE instr(data, keys.dek.id) > 0)
+        AND NOT EXISTS (SELECT 1 FROM shelf_record WHERE instr(data, keys.dek.id) > 0)
+        AND NOT EXISTS (SELECT 1 FROM retired_key r WHERE r.dek = keys.dek.id)"
+    );
+    db.query_row(&sql, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn kill_minus_9_at_every_step_of_a_rotation_of_the_root() {
+    kill_at_steps_of("root", 2).await;
+}
+
+#[tokio::test]
+async fn kill_minus_9_at_every_step_of_a_rotation_of_the_wrapping_key() {
+    kill_at_steps_of("wrapping_key", 3).await;
+}
+
+#[tokio::test]
+async fn kill_minus_9_at_every_step_of_a_rotation_of_data_keys() {
+    kill_at_steps_of("data_keys", 4).await;
+}
+
+#[tokio::test]
+async fn kill_minus_9_at_every_step_of_a_rotation_of_look_up_keys() {
+    kill_at_steps_of("look_up_keys", 7).await;
+}
+
+#[tokio::test]
+async fn kill_minus_9_at_every_step_of_a_rotation_after_a_leak() {
+    kill_at_steps_of("after_leak", 9).await;
+}
+
+const OLDER: &str = "SELECT count(*) FROM dek WHERE kek_version <>
+    (SELECT max(CAST(substr(name, 5) AS INTEGER)) FROM named_key WHERE name LIKE 'kek/%')";
+
+const STEPS_MAX: u32 = 2_000;
+
+const KILLS_MIN: u32 = 5;
