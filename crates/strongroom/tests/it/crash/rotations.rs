@@ -82,7 +82,7 @@ async fn see_all(served: &Served, people: &[(usize, String, String)], at: (&str,
             let read =
                 shop.call("shop", "GET", &format!("/v1/customers/{id}?{fields}"), None).await;
             assert_eq!(read.status, 200, "{at:?} {is_ended}: {read:?}");
-            assert_eq!(served.found(*number).await, [id.clone()], "{at:?} {is_ended}");
+            assert_eq!(served.found(*number).await, std::slice::from_ref(id), "{at:?} {is_ended}");
             let records = format!("/v1/customers/{id}/records?fields=invoice.number");
             let listed = shop.call("shop", "GET", &records, None).await;
             assert!(listed.json.to_string().contains("4711"), "{at:?} {is_ended}: {listed:?}");
