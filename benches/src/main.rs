@@ -18,6 +18,7 @@ mod rows;
 mod seal;
 mod server;
 mod shop;
+mod thief;
 mod timing;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,8 @@ enum Command {
     Restore(restore::Restore),
     /// Ask whether durations tell secrets apart; fails where they do, or where a planted one is missed
     Timing(timing::Timing),
+    /// How fast somebody who stole files or keys guesses what is in them
+    Thief(thief::Thief),
     /// One step of it; started by `restore`
     #[command(hide = true)]
     RestoreStep(restore::RestoreStep),
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<()> {
         Command::All(all) => all.run(),
         Command::Restore(restore) => restore.run(),
         Command::RestoreStep(step) => step.run(),
+        Command::Thief(thief) => thief.run(),
         Command::Timing(timing) => timing.run(),
         Command::Load(load) => load.run(),
         Command::ServeForBench(server) => server.run(),

@@ -14,6 +14,8 @@ use tree::Tree;
 
 #[path = "tidy/forget.rs"]
 mod forget;
+#[path = "tidy/named.rs"]
+mod named;
 #[path = "tidy/order.rs"]
 mod order;
 #[path = "tidy/shape.rs"]
@@ -52,6 +54,11 @@ fn rooms_keep_their_insides_private() -> Result<(), String> {
 #[test]
 fn files_and_functions_are_short() -> Result<(), String> {
     verdict(shape::lengths(repository()?))
+}
+
+#[test]
+fn tests_that_documents_name_are_there() -> Result<(), String> {
+    verdict(named::tests_of_documents(repository()?))
 }
 
 #[test]
