@@ -25,6 +25,7 @@ pub const DATA: &[Migration] = &[
     Migration { version: 8, text: include_str!("migrations/data_0008_flows.sql") },
     Migration { version: 9, text: include_str!("migrations/data_0009_webhooks.sql") },
     Migration { version: 10, text: include_str!("migrations/data_0010_backup_copies.sql") },
+    Migration { version: 11, text: include_str!("migrations/data_0011_handover.sql") },
 ];
 
 /// The number of the newest step.

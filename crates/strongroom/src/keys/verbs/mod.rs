@@ -6,6 +6,7 @@ mod beside;
 mod locked;
 mod recovery;
 mod rotate;
+mod signing;
 mod unseal;
 
 pub use backup::{

@@ -208,7 +208,7 @@ impl Keyring {
     }
 
     /// Reads all keys again, under this root.
-    fn take_up(
+    pub(super) fn take_up(
         &self,
         db: &mut Connection,
         root: SecretKey,
@@ -227,13 +227,13 @@ impl Keyring {
 }
 
 impl Unsealed {
-    fn copy_of_faded(&self) -> Option<(Time, BTreeMap<u32, SecretKey>)> {
+    pub(super) fn copy_of_faded(&self) -> Option<(Time, BTreeMap<u32, SecretKey>)> {
         let (since, keks) = self.faded.as_ref()?;
         Some((*since, keks.iter().map(|(version, kek)| (*version, copy_of(kek))).collect()))
     }
 }
 
-fn copy_of(key: &SecretKey) -> SecretKey {
+pub(super) fn copy_of(key: &SecretKey) -> SecretKey {
     SecretKey::from_bytes(*key.expose_bytes())
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
-use strongroom_crypto::{Plain, Random, SecretKey, SigningKey, Stretch, combine_shares};
+use strongroom_crypto::{
+    Plain, Random, SecretKey, SigningKey, Stretch, VerifyingKey, combine_shares,
+};
 
 use crate::db::{Checkpointer, Connection, Database, Durability, Stall, migrate};
 use crate::error::Error;
@@ -52,6 +54,7 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         path,
         random,
         rotating: tokio::sync::Mutex::default(),
+        handing: tokio::sync::Mutex::default(),
         wrapping: tokio::sync::RwLock::default(),
     })
 }
@@ -153,6 +156,7 @@ pub(super) fn read_keys(
     let signing = SigningKey::from_seed(&take(SIGNING)?)?;
     let (row, index, subject, sets) = (take(ROW)?, take(INDEX)?, take(SUBJECT)?, take(SETS)?);
     let (mut keks, mut months, mut formers) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let (mut coming, mut former_signers) = (None, Vec::new());
     for (name, bytes) in &wrapped {
         let key = || unwrap_named(installation, &root, name, bytes);
         if let Some(version) = name.strip_prefix(KEK) {
@@ -161,6 +165,10 @@ pub(super) fn read_keys(
             months.insert(month.to_owned(), Arc::new(key()?));
         } else if name.starts_with(FORMER) {
             formers.push(key()?);
+        } else if name == SIGNING_NEXT {
+            coming = Some(SigningKey::from_seed(&key()?)?);
+        } else if name.starts_with(SIGNER) {
+            former_signers.push(VerifyingKey::from_bytes(*key()?.expose_bytes()));
         }
     }
     if keks.is_empty() {
@@ -179,6 +187,8 @@ pub(super) fn read_keys(
         subject,
         sets,
         signing,
+        coming,
+        former_signers,
         months,
     };
     locked::lock(&unsealed);
@@ -295,3 +305,7 @@ pub(super) const INDEX: &str = "index";
 const SUBJECT: &str = "subject";
 const SETS: &str = "sets";
 pub(super) const SIGNING: &str = "signing";
+/// The coming signing key, until the log is handed over to it.
+pub(super) const SIGNING_NEXT: &str = "signing/next";
+/// The public half of a signing key that was replaced.
+pub(super) const SIGNER: &str = "signer/";

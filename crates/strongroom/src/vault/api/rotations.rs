@@ -12,9 +12,11 @@ use crate::access::{Caller, Desk, commit, permit, refuse};
 use crate::ctx::{Ctx, Entry, EntryKind, Receipt};
 use crate::error::Error;
 use crate::keys::Rotation;
+use crate::ledger;
 use crate::policy::Right;
 use crate::vault::rewrap_due;
 use crate::web::{Body, Problem, Receipted};
+use crate::witness;
 
 /// What to rotate.
 #[derive(Deserialize, ToSchema)]
@@ -23,7 +25,7 @@ pub(super) struct RotateRequest {
     what: What,
 }
 
-/// A key that others are wrapped by.
+/// A key that others are wrapped by, or that signs.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum What {
@@ -31,12 +33,24 @@ enum What {
     Root,
     /// Wraps each customer's keys: goes on in the background.
     WrappingKey,
+    /// Signs the ledger: done at once, or when the witness was told of the new key and cosigned it.
+    SigningKey,
 }
 
 /// Rotations of the wrapping key, the newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RotationsView {
     rotations: Vec<RotationView>,
+    signing_key: SigningKeyView,
+}
+
+/// The key that signs the ledger.
+#[derive(Serialize, ToSchema)]
+struct SigningKeyView {
+    /// `settled`, or `handing_over`: both keys sign, until the witness has cosigned which one comes.
+    state: &'static str,
+    /// The key that witness and auditors need from now on, as C2SP verifiers take it.
+    key: String,
 }
 
 /// One rotation of the wrapping key.
@@ -56,7 +70,7 @@ struct RotationView {
     ended: Option<String>,
 }
 
-/// Rotates the root key, or begins to rotate the wrapping key
+/// Rotates the root key or the key that signs the ledger, or begins to rotate the wrapping key
 #[utoipa::path(post, path = "/v1/rotations", tag = "upkeep", request_body = RotateRequest,
     responses((status = 202, body = RotationsView), (status = "default", body = Problem)))]
 pub(super) async fn rotate(
@@ -77,10 +91,14 @@ async fn begin(desk: &Arc<Desk>, ctx: &Ctx, what: What) -> Result<Receipt, Error
     let verb = match what {
         What::Root => "rotate.root",
         What::WrappingKey => "rotate.begin",
+        What::SigningKey => {
+            return witness::hand_over(desk, ctx, permit(desk, ctx, Right::Keys)?).await;
+        }
     };
     let entry = Entry::new(ctx, EntryKind::Admin, verb);
     let receipt = commit(desk, permit(desk, ctx, Right::Keys)?.change(entry)).await?;
     match what {
+        What::SigningKey => {}
         What::Root => desk.keyring.rotate_root().await?,
         What::WrappingKey => {
             desk.keyring.begin_rewrap(ctx.now).await?;
@@ -122,7 +140,14 @@ fn view(rotations: &[Rotation], desk: &Desk) -> Result<RotationsView, Error> {
             ended: it.ended.map(|at| at.to_rfc3339()),
         })
     };
-    Ok(RotationsView { rotations: rotations.iter().map(one).collect::<Result<_, Error>>()? })
+    let newest = desk.published.newest();
+    let is_handing = newest.as_ref().is_some_and(|newest| newest.handing.is_some());
+    let signing_key = SigningKeyView {
+        state: if is_handing { "handing_over" } else { "settled" },
+        key: ledger::newest_key(&desk.keyring, newest.as_ref())?,
+    };
+    let rotations = rotations.iter().map(one).collect::<Result<_, Error>>()?;
+    Ok(RotationsView { rotations, signing_key })
 }
 
 const JOB: &str = "rotate";
