@@ -214,7 +214,7 @@ impl App {
             }
         }
         witness::tell_outlook(&desk, &ctx, outlook).await?;
-        witness::end_unwatched(&desk, &ctx).await
+        witness::end_unwatched(&desk).await
     }
 }
 

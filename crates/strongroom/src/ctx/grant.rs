@@ -97,7 +97,8 @@ impl SystemGrant {
     }
 }
 
-/// Data keys that a durable `erase.begin` names: the only thing that destroys keys.
+/// Data keys that a durable `erase.begin` names, or that nothing ever named: the only thing that destroys
+/// keys.
 ///
 /// Made only by the vault's erasure, after the entry that begins it; tidy checks it.
 pub struct Destruction {

@@ -131,7 +131,7 @@ impl Round {
                 }
                 (self.is_cosigned, self.is_missed) = (true, false);
                 if standing.hands_over() {
-                    end_handover(desk, &ctx(desk)?, &cosigned_note).await?;
+                    end_handover(desk, &cosigned_note).await?;
                 }
                 kept
             }
@@ -152,21 +152,22 @@ impl Round {
 }
 
 /// Ends a hand-over that a crash left open, where no witness is to cosign it.
-pub async fn end_unwatched(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
+pub async fn end_unwatched(desk: &Desk) -> Result<(), Error> {
     let Some(newest) = desk.published.newest() else { return Ok(()) };
     if desk.published.expects_witness() {
         return Ok(());
     }
     match ledger::naming_note(&desk.keyring, &newest)? {
-        Some(note) => end_handover(desk, ctx, &note).await,
+        Some(note) => end_handover(desk, &note).await,
         None => Ok(()),
     }
 }
 
 /// From the entry that says so on the new key signs alone; of the old one its public half is left.
-async fn end_handover(desk: &Desk, ctx: &Ctx, note: &str) -> Result<(), Error> {
-    let entry = Entry::new(ctx, EntryKind::System, ledger::HANDED_VERB);
-    let change = system_grant(ctx, Vec::new())?.change(entry).write(ledger::end_handover(note));
+async fn end_handover(desk: &Desk, note: &str) -> Result<(), Error> {
+    let ctx = Ctx::system("rotate", desk.now(), Arc::clone(&desk.random))?;
+    let entry = Entry::new(&ctx, EntryKind::System, ledger::HANDED_VERB);
+    let change = system_grant(&ctx, Vec::new())?.change(entry).write(ledger::end_handover(note));
     commit(desk, change).await?;
     desk.keyring.forget_former_signer().await
 }

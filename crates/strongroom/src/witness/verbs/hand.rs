@@ -27,6 +27,6 @@ pub async fn hand_over(desk: &Desk, ctx: &Ctx, grant: Grant) -> Result<Receipt, 
     let coming = keys.first().ok_or_else(|| Error::internal("no coming key"))?.to_string();
     let entry = Entry::new(ctx, EntryKind::Admin, HANDOVER_VERB).because("", &coming);
     let receipt = commit(desk, grant.change(entry)).await?;
-    end_unwatched(desk, ctx).await?;
+    end_unwatched(desk).await?;
     Ok(receipt)
 }

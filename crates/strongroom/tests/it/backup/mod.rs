@@ -90,7 +90,7 @@ fn restore(empty: &Shop, input: &RestoreInput) -> Result<Restored, Error> {
 }
 
 /// Restored, open, every key that may be switched on switched on.
-async fn restored(shop: &Shop, data: &Path, keys: &Path) -> (Shop, Restored) {
+pub(crate) async fn restored(shop: &Shop, data: &Path, keys: &Path) -> (Shop, Restored) {
     let mut empty = shop.empty_beside();
     let seen = restore(&empty, &input(&empty, data, keys)).unwrap();
     empty.start().await.unwrap();
@@ -129,7 +129,7 @@ async fn found(shop: &Shop, email: &str) -> usize {
 }
 
 /// Asks, and lets the grace and the jobs pass.
-async fn erase(shop: &Shop, id: &str) {
+pub(crate) async fn erase(shop: &Shop, id: &str) {
     ask(shop, id).await;
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&shop.desk()).await;

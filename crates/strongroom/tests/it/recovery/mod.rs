@@ -2,6 +2,7 @@
 
 mod memory;
 mod rotation;
+mod signing;
 
 use std::sync::Arc;
 
