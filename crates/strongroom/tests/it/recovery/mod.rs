@@ -3,6 +3,7 @@
 mod memory;
 mod rotation;
 mod signing;
+mod unused;
 
 use std::sync::Arc;
 

@@ -12,20 +12,20 @@ use super::{hand_out, two};
 use crate::backup::{back_up, operator};
 use crate::support::{Shop, intrude};
 
-async fn rotate(shop: &Shop, what: &str) -> Value {
+pub(super) async fn rotate(shop: &Shop, what: &str) -> Value {
     let asked = shop.as_operator("POST", "/v1/rotations", Some(json!({ "what": what }))).await;
     assert_eq!(asked.status, 202, "{:?}", asked.json);
     asked.json
 }
 
 /// What a served program does each minute.
-async fn go_on(shop: &Shop) {
+pub(super) async fn go_on(shop: &Shop) {
     let desk = shop.desk();
     let ctx = Ctx::system("rotate", desk.now(), Arc::clone(&desk.random)).unwrap();
     vault::rewrap_due(&desk, &ctx, u32::MAX).await.unwrap();
 }
 
-async fn newest(shop: &Shop) -> Value {
+pub(super) async fn newest(shop: &Shop) -> Value {
     shop.as_operator("GET", "/v1/rotations", None).await.json["rotations"][0].clone()
 }
 
@@ -36,7 +36,7 @@ async fn name_of(shop: &Shop, id: &str) -> u16 {
         .into()
 }
 
-fn counted(shop: &Shop, sql: &str) -> i64 {
+pub(super) fn counted(shop: &Shop, sql: &str) -> i64 {
     let db = rusqlite::Connection::open(shop.keys_file()).unwrap();
     db.query_row(sql, [], |row| row.get(0)).unwrap()
 }
