@@ -3,16 +3,16 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use strongroom_tlog::{Frontier, TileRoot, leaf_hash};
+use strongroom_tlog::{Frontier, TileRoot, VerifierKey, leaf_hash, open_checkpoint};
 
-use crate::ctx::Pseudonym;
+use crate::ctx::{Outcome, Pseudonym};
 use crate::db::Connection;
 use crate::error::Error;
 use crate::id::{Id, Verification};
 use crate::keys::Keyring;
 use crate::ledger::model::{Leaf, LeafSubjects};
 use crate::ledger::store::{self, StoredEntry};
-use crate::ledger::{Signers, open_set, open_signed, rules};
+use crate::ledger::{HANDOVER_VERB, Signers, open_set, open_signed, rules};
 
 /// What a verification saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,7 +177,8 @@ fn walk(
         return Ok(Verified { size: 0, flaws: Vec::new(), compared: None });
     };
     let size = head.frontier.size();
-    let mut walk = Walk { keyring, origin, signers, tree: Frontier::new(), flaws: Vec::new() };
+    let mut walk =
+        Walk { keyring, origin, signers, tree: Frontier::new(), handed: None, flaws: Vec::new() };
     let mut state = (0, 0, i64::MIN);
     for run in 0..size.div_ceil(rules::RUN_SIZE) {
         let first = run * rules::RUN_SIZE;
@@ -201,6 +202,8 @@ struct Walk<'a> {
     origin: &'a str,
     signers: Signers,
     tree: Frontier,
+    /// The newest entry that hands the log over, and the key it names.
+    handed: Option<(u64, String)>,
     flaws: Vec<Flaw>,
 }
 
@@ -234,6 +237,9 @@ impl Walk<'_> {
             *state = now;
             for subject in self.subjects(db, index, &leaf)? {
                 subjects.insert((subject, index));
+            }
+            if leaf.verb == HANDOVER_VERB && leaf.outcome == Outcome::Ok {
+                self.handed = Some((index, leaf.ticket));
             }
             actors.insert((leaf.actor, index));
         }
@@ -313,6 +319,13 @@ impl Walk<'_> {
         match open_signed(self.keyring, self.origin, &head.checkpoint, self.signers) {
             Ok((signed, _)) if signed.size == size && signed.root == head.frontier.root() => {}
             _ => self.flaw(None, "the checkpoint is not signed by this installation"),
+        }
+        let is_theirs = |key: &str| {
+            VerifierKey::parse(key).is_ok_and(|key| open_checkpoint(&head.checkpoint, &key).is_ok())
+        };
+        if let Some((index, _)) = self.handed.take_if(|(_, key)| !is_theirs(key)) {
+            let what = "the checkpoint is not signed with the key that it hands the log over to";
+            self.flaw(Some(index), what);
         }
         if state != (head.epoch, head.state_changes, head.time.as_ms()) && size > 0 {
             self.flaw(None, "the head names another state of rights or time than its newest entry");

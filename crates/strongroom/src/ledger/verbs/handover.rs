@@ -37,12 +37,20 @@ impl Log {
         db: &mut Connection,
         head: &Head,
     ) -> Result<Option<Arc<str>>, Error> {
-        let Some(newest) = store::list_handovers(db)?.pop() else { return Ok(None) };
+        let newest = store::list_handovers(db)?.pop();
         let coming = match self.keyring.signers()?.1 {
             Some(key) => Some(verifier(&self.origin, key)?),
             None => None,
         };
-        let named = coming.filter(|coming| coming.to_string() == *newest.key);
+        let is_named = |key: &VerifierKey| {
+            newest.as_ref().is_some_and(|newest| key.to_string() == *newest.key)
+        };
+        let signs = |key: &VerifierKey| open_checkpoint(&head.checkpoint, key).is_ok();
+        if coming.as_ref().is_some_and(|key| signs(key) && !is_named(key)) {
+            return Err(altered("two keys sign it, and no row says that it is being handed over"));
+        }
+        let named = coming.filter(is_named);
+        let Some(newest) = newest else { return Ok(None) };
         match (named, newest.note.is_empty()) {
             (Some(_), true) => {
                 refuse_unwritten(db, &newest)?;
@@ -51,7 +59,9 @@ impl Log {
             // The row alone ends nothing: the head must be signed by the key that it ends with.
             (Some(coming), false) => {
                 refuse_unwritten(db, &newest)?;
-                open_checkpoint(&head.checkpoint, &coming).map_err(|_| unsigned())?;
+                if !signs(&coming) {
+                    return Err(unsigned());
+                }
                 self.keyring.promote_coming_signer()?;
                 Ok(None)
             }

@@ -186,13 +186,31 @@ async fn no_row_alone_hands_the_ledger_over() {
         kept.put_back(&shop);
     }
     shop.start().await.unwrap();
-    // While it is handed over, a row that calls it ended is refused where the new key did not sign alone
-    // only by what follows; here the old one goes on until somebody ended it.
     shop.desk().published.expect_witness();
     rotate(&shop).await;
     shop.stop();
-    intrude(&shop.data_file(), "UPDATE ledger_handover SET idx = 0");
-    assert_eq!(shop.start().await.unwrap_err().code, "ledger_altered");
+    let kept = Kept::of(&shop);
+    for sql in ["UPDATE ledger_handover SET idx = 0", "DELETE FROM ledger_handover"] {
+        intrude(&shop.data_file(), sql);
+        assert_eq!(shop.start().await.unwrap_err().code, "ledger_altered");
+        kept.put_back(&shop);
+    }
+    // Without the line of the new key too it is opened, and whoever verifies the ledger is told.
+    let note: String = one(&shop.data_file(), "SELECT checkpoint FROM ledger_head");
+    let (text, lines) = note.split_once("\n\n").unwrap();
+    let old = lines.lines().last().unwrap();
+    intrude(
+        &shop.data_file(),
+        &format!(
+            "DELETE FROM ledger_handover; UPDATE ledger_head SET checkpoint = '{text}\n\n{old}\n'"
+        ),
+    );
+    shop.start().await.unwrap();
+    let told = flaws(&shop).await;
+    assert!(
+        told.iter().any(|it| it.1.contains("the key that it hands the log over to")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
