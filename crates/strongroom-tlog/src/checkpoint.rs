@@ -2,7 +2,8 @@
 
 use strongroom_crypto::SigningKey;
 
-use crate::{Hash, SIZE_MAX, TlogError, VerifierKey, open_note, sign_note};
+use crate::note::sign_note_by;
+use crate::{Hash, SIZE_MAX, TlogError, VerifierKey, open_note};
 
 /// What a log signs. The fields are free, so a value is only known to be a checkpoint once
 /// `sign_checkpoint` took it or `open_checkpoint` gave it.
@@ -61,7 +62,16 @@ impl Checkpoint {
 /// as an origin or extension with a line break in it. Whether an earlier checkpoint contradicts
 /// this one, only the caller can know.
 pub fn sign_checkpoint(checkpoint: &Checkpoint, key: &SigningKey) -> Result<String, TlogError> {
-    sign_note(&readable_body(checkpoint)?, &checkpoint.origin, key)
+    sign_checkpoint_by(checkpoint, &[key])
+}
+
+/// The same by several keys of the log, a line for each in their order: while one takes the place of
+/// another, a verifier that knows either opens the checkpoint.
+pub fn sign_checkpoint_by(
+    checkpoint: &Checkpoint,
+    keys: &[&SigningKey],
+) -> Result<String, TlogError> {
+    sign_note_by(&readable_body(checkpoint)?, &checkpoint.origin, keys)
 }
 
 /// The text of a checkpoint that reads back as it is. One comparison instead of a rule for each

@@ -28,7 +28,7 @@ mod verify;
 mod witness;
 
 pub use bundle::{BUNDLE_SIZE_BYTES_MAX, ProofBundle};
-pub use checkpoint::{Checkpoint, open_checkpoint, sign_checkpoint};
+pub use checkpoint::{Checkpoint, open_checkpoint, sign_checkpoint, sign_checkpoint_by};
 pub use cosignature::{Cosignature, WitnessKey, cosign, open_cosignature, open_cosigned};
 pub use error::TlogError;
 pub use note::{NOTE_SIZE_BYTES_MAX, SIGNATURES_MAX, VerifierKey, open_note, sign_note};

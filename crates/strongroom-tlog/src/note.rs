@@ -92,14 +92,27 @@ pub(crate) fn key_id(name: &str, algorithm: u8, key: &VerifyingKey) -> [u8; 4] {
 /// Signs `text`, which must end in a newline, under `name`. The result is text, blank line and one
 /// signature line; witnesses add their lines at the end.
 pub fn sign_note(text: &str, name: &str, key: &SigningKey) -> Result<String, TlogError> {
+    sign_note_by(text, name, &[key])
+}
+
+/// The same by several keys of one name, a line for each in their order: while one takes the place of
+/// another, whoever knows either opens it.
+pub(crate) fn sign_note_by(
+    text: &str,
+    name: &str,
+    keys: &[&SigningKey],
+) -> Result<String, TlogError> {
     if !text.ends_with('\n') {
         return Err(TlogError::NoteMalformed("the text does not end in a newline"));
     }
     refuse_controls(text)?;
-    let verifier = VerifierKey::new(name, key.verifying_key())?;
-    let mut signature = verifier.id().to_vec();
-    signature.extend_from_slice(&key.sign(text.as_bytes()));
-    let note = format!("{text}\n{}", signature_line(name, &signature));
+    let mut note = format!("{text}\n");
+    for key in keys {
+        let verifier = VerifierKey::new(name, key.verifying_key())?;
+        let mut signature = verifier.id().to_vec();
+        signature.extend_from_slice(&key.sign(text.as_bytes()));
+        note.push_str(&signature_line(name, &signature));
+    }
     if note.len() > NOTE_SIZE_BYTES_MAX {
         return Err(TlogError::NoteMalformed("it is too long"));
     }

@@ -39,6 +39,9 @@ pub enum WitnessRefusal {
     Malformed,
     /// 409: the witness cosigned this size last, or another root at it.
     OtherSize(u64),
+    /// 403: it hands the log over to a key that the witness was not told of. Never decided here: what the
+    /// further lines of a checkpoint mean, its readers know.
+    OtherKey,
     /// 403: no trusted key of the log signed it.
     Unsigned,
     /// 404: no log of this origin is known.
@@ -53,7 +56,7 @@ impl WitnessRefusal {
         match self {
             Self::Malformed => 400,
             Self::OtherSize(_) => 409,
-            Self::Unsigned => 403,
+            Self::OtherKey | Self::Unsigned => 403,
             Self::UnknownLog => 404,
             Self::Unproven => 422,
         }

@@ -41,6 +41,7 @@ struct Call {
     key: Key,
     witnesses: Vec<Key>,
     since: Option<PathBuf>,
+    older_keys: Vec<Key>,
     entry: Option<PathBuf>,
 }
 
@@ -50,7 +51,7 @@ impl Call {
         let mut arguments = arguments.into_iter().peekable();
         let is_proof = arguments.next_if(|first| first == "proof").is_some();
         let (mut path, mut key, mut since, mut entry) = (None, None, None, None);
-        let mut witnesses = Vec::new();
+        let (mut witnesses, mut older_keys) = (Vec::new(), Vec::new());
         while let Some(argument) = arguments.next() {
             let name = argument.to_str().unwrap_or_default().to_owned();
             if ["--help", "-h", "help"].contains(&name.as_str()) {
@@ -60,9 +61,9 @@ impl Call {
                 refuse_second(path.replace(PathBuf::from(argument)), "a file or folder")?;
                 continue;
             }
-            let known = ["--key", "--witness", "--since", "--entry"];
+            let known = ["--key", "--witness", "--since", "--old-key", "--entry"];
             let has_use = match name.as_str() {
-                "--since" => !is_proof,
+                "--since" | "--old-key" => !is_proof,
                 "--entry" => is_proof,
                 other => known.contains(&other),
             };
@@ -74,13 +75,14 @@ impl Call {
             match name.as_str() {
                 "--key" => refuse_second(key.replace(Key::log(&text_of(&value)?)?), "`--key`")?,
                 "--witness" => witnesses.push(Key::witness(&text_of(&value)?)?),
+                "--old-key" => older_keys.push(Key::log(&text_of(&value)?)?),
                 "--since" => refuse_second(since.replace(PathBuf::from(value)), "`--since`")?,
                 _ => refuse_second(entry.replace(PathBuf::from(value)), "`--entry`")?,
             }
         }
         let path = path.ok_or(Wrong::new("say what to check"))?;
         let key = key.ok_or(Wrong::new("`--key` is missing: the log's verifier key"))?;
-        Ok(Some(Self { is_proof, path, key, witnesses, since, entry }))
+        Ok(Some(Self { is_proof, path, key, witnesses, since, older_keys, entry }))
     }
 
     fn answer(&self) -> Result<String, Wrong> {
@@ -96,7 +98,12 @@ impl Call {
         let since = self.since.as_ref();
         let since = since.map(|path| folder::read(path, NOTE_SIZE_BYTES_MAX)).transpose();
         let since = since.map_err(|wrong| wrong.at("the older checkpoint"))?;
-        let asked = Asked { key: &self.key, witnesses: &self.witnesses, since: since.as_deref() };
+        let asked = Asked {
+            key: &self.key,
+            witnesses: &self.witnesses,
+            since: since.as_deref(),
+            older_keys: &self.older_keys,
+        };
         let reports = verify_log(&self.path, &asked)?;
         let told: Vec<String> = reports.iter().map(describe).collect();
         let has_unknown = reports.iter().any(|report| report.unknown_lines > 0);
@@ -125,6 +132,10 @@ fn describe(report: &Report) -> String {
     }
     for (name, seconds) in &report.cosigned {
         lines.push(("cosigned", format!("{name}, {}", moment(*seconds))));
+    }
+    for (size, key) in &report.handed {
+        let what = format!("at {size} entries, as a witness cosigned, to {}", key.escape_debug());
+        lines.push(("handed over", what));
     }
     if let Some(since) = &report.continues {
         lines.push(("continues", format!("the older checkpoint of {} entries", since.size)));
@@ -190,11 +201,12 @@ fn table(lines: &[(&str, String)]) -> String {
 const HELP: &str = "\
 Checks an exported log, or one proof, without trusting whoever wrote it.
 
-  strongroom-verify FOLDER --key VKEY [--since CHECKPOINT] [--witness VKEY]...
+  strongroom-verify FOLDER --key VKEY [--since CHECKPOINT] [--old-key VKEY]... [--witness VKEY]...
   strongroom-verify proof FILE --key VKEY [--entry FILE] [--witness VKEY]...
 
   --key VKEY          the log's verifier key, from somewhere else than the export
   --since CHECKPOINT  a file with an older checkpoint you kept: the log must continue it
+  --old-key VKEY      a key the log had before, where the older checkpoint is signed with it
   --witness VKEY      a witness that must have cosigned; may be given more than once
   --entry FILE        the entry, where the proof does not hold it
 

@@ -16,7 +16,7 @@ pub struct Entry {
     pub verb: String,
     /// Who, by pseudonym.
     pub actor: String,
-    /// The ticket; of `ledger.restore`, the log that went before.
+    /// The ticket; of `ledger.restore`, the log that went before, of `rotate.signing` the coming key.
     pub ticket: String,
     /// The epoch of rights after it; never falls.
     pub epoch: u64,

@@ -75,6 +75,8 @@ pub(crate) fn read_top(folder: &Path, is_newest: bool) -> Result<Vec<(u64, PathB
             Some(number) if is_newest && is_folder => older.push((number, path)),
             _ if name == "tile" && is_folder => {}
             _ if (name == "checkpoint" || name == "vkey") && !is_folder => {}
+            _ if name.strip_prefix(HANDOVER).and_then(crate::note::number).is_some()
+                && !is_folder => {}
             _ => return Err(stray(&name)),
         }
         if older.len() > INCARNATIONS_MAX {
@@ -83,6 +85,21 @@ pub(crate) fn read_top(folder: &Path, is_newest: bool) -> Result<Vec<(u64, PathB
     }
     older.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     Ok(older)
+}
+
+/// The checkpoints by which a log was handed over to other keys, the oldest first.
+pub(crate) fn read_handovers(folder: &Path) -> Result<Vec<Vec<u8>>, Wrong> {
+    let mut notes = Vec::new();
+    for number in 1..=HANDOVERS_MAX {
+        let name = format!("{HANDOVER}{number}");
+        let path = folder.join(&name);
+        if !path.exists() {
+            break;
+        }
+        let note = read(&path, crate::note::NOTE_SIZE_BYTES_MAX);
+        notes.push(note.map_err(|wrong| wrong.at(&name))?);
+    }
+    Ok(notes)
 }
 
 /// Every file below `tile/` must be one that a log of this size has. All of those were read, so this
@@ -163,6 +180,12 @@ fn stray(name: &str) -> Wrong {
 
 /// The format puts at most 3,000 names into one folder.
 const NAMES_MAX: usize = 10_000;
+
+/// What the file of such a checkpoint is called, before its number.
+const HANDOVER: &str = "handover-";
+
+/// As many as a server gives out.
+const HANDOVERS_MAX: u64 = 1_000;
 
 /// A restore a week for twenty years.
 const INCARNATIONS_MAX: usize = 1_000;

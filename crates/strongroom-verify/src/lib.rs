@@ -14,6 +14,7 @@ mod base64;
 mod command;
 mod entry;
 mod folder;
+mod handover;
 mod log;
 mod note;
 mod proof;

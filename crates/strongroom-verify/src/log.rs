@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::entry::{Entry, Kind, Outcome};
 use crate::folder::{self, Row};
+use crate::handover::{Chain, HANDOVER_VERB};
 use crate::note::{Checkpoint, Key, NOTE_SIZE_BYTES_MAX, Note};
 use crate::tree::{self, Hash, TILE_WIDTH, Tree};
 use crate::wrong::Wrong;
@@ -17,6 +18,8 @@ pub struct Asked<'a> {
     pub witnesses: &'a [Key],
     /// An older checkpoint, kept since an earlier look: the signed note.
     pub since: Option<&'a [u8]>,
+    /// Keys that the log had before, for an older checkpoint and nothing else.
+    pub older_keys: &'a [Key],
 }
 
 /// What an intact log holds.
@@ -30,6 +33,9 @@ pub struct Report {
     pub counts: BTreeMap<(Kind, Outcome), u64>,
     /// Of a log that was opened by a restore: the one before it, as entry 0 names it.
     pub before: Option<Checkpoint>,
+    /// Keys it was handed over to since the one that was asked with, as a witness cosigned, and at how
+    /// many entries.
+    pub handed: Vec<(u64, String)>,
     /// The older checkpoint that this log was seen to continue.
     pub continues: Option<Checkpoint>,
     /// When each witness cosigned, in seconds since 1970.
@@ -45,7 +51,7 @@ pub fn verify_log(folder: &Path, asked: &Asked<'_>) -> Result<Vec<Report>, Wrong
     let older = folder::read_top(folder, true)?;
     let since = asked.since.map(Note::parse).transpose();
     let since = since.map_err(|wrong| wrong.at("the older checkpoint"))?;
-    let newest = verify_one(folder, asked.key, asked.witnesses, since.as_ref())?;
+    let newest = verify_one(folder, asked, since.as_ref(), None)?;
     let mut reports = vec![newest];
     for (number, path) in older {
         let place = format!("incarnation-{number}");
@@ -53,7 +59,9 @@ pub fn verify_log(folder: &Path, asked: &Asked<'_>) -> Result<Vec<Report>, Wrong
         let named = named.ok_or_else(|| Wrong::new("no later log names it").at(&place))?;
         folder::read_top(&path, false).map_err(|wrong| wrong.at(&place))?;
         let key = asked.key.named(&named.origin).map_err(|wrong| wrong.at(&place))?;
-        let report = verify_one(&path, &key, &[], since.as_ref()).map_err(|it| it.at(&place))?;
+        let asked = Asked { key: &key, witnesses: &[], ..*asked };
+        let report = verify_one(&path, &asked, since.as_ref(), Some(&named));
+        let report = report.map_err(|it| it.at(&place))?;
         if report.checkpoint != named {
             return Err(Wrong::new("it is not the log that the later one names").at(&place));
         }
@@ -73,22 +81,35 @@ pub fn verify_log(folder: &Path, asked: &Asked<'_>) -> Result<Vec<Report>, Wrong
 
 fn verify_one(
     folder: &Path,
-    key: &Key,
-    witnesses: &[Key],
+    asked: &Asked<'_>,
     since: Option<&Note<'_>>,
+    pinned: Option<&Checkpoint>,
 ) -> Result<Report, Wrong> {
+    let Asked { key, witnesses, older_keys, .. } = *asked;
     let bytes = folder::read(&folder.join("checkpoint"), NOTE_SIZE_BYTES_MAX);
     let bytes = bytes.map_err(|wrong| wrong.at("checkpoint"))?;
     let note = Note::parse(&bytes).map_err(|wrong| wrong.at("checkpoint"))?;
-    let checkpoint = note.checkpoint(key).map_err(|wrong| wrong.at("checkpoint"))?;
+    let beside = key_beside(folder)?;
+    let handovers = folder::read_handovers(folder)?;
+    let handovers = handovers.iter().map(|bytes| Note::parse(bytes)).collect::<Result<Vec<_>, _>>();
+    let handovers = handovers.map_err(|wrong| wrong.at("a hand-over"))?;
+    let chain = match pinned {
+        // A later log names its root, so the key that lies beside it is as good as any.
+        Some(_) if note.checkpoint(key).is_err() => Chain::follow(&beside, &[], &[])?,
+        Some(_) => Chain::follow(key, &[], &[])?,
+        None => Chain::follow(key, witnesses, &handovers)?,
+    };
+    let signer = chain.newest()?;
+    let checkpoint = note.checkpoint(signer);
+    let checkpoint = checkpoint.map_err(|wrong| chain.unsigned(wrong.at("checkpoint")))?;
     let mut cosigned = Vec::new();
     for witness in witnesses {
         let time = note.cosigned(witness).map_err(|wrong| wrong.at("checkpoint"))?;
         cosigned.push((witness.name().to_owned(), time));
     }
-    refuse_other_key(folder, key)?;
+    refuse_other_key(&beside, signer)?;
     let since = since.filter(|note| note.claimed_origin() == checkpoint.origin);
-    let since = since.map(|note| note.checkpoint(key)).transpose();
+    let since = since.map(|note| open_older(note, chain.keys(), older_keys)).transpose();
     let since = since.map_err(|wrong| wrong.at("the older checkpoint"))?;
     if let Some(since) = since.as_ref().filter(|since| since.size > checkpoint.size) {
         return Err(Wrong::new(format!(
@@ -98,22 +119,46 @@ fn verify_one(
     }
 
     let mut walk = Walk { folder, size: checkpoint.size, since: since.as_ref(), ..Walk::new() };
+    walk.handed = &chain.handed;
     for tile in 0..checkpoint.size.div_ceil(TILE_WIDTH) {
         walk.tile(tile)?;
     }
     walk.end(&checkpoint.root)?;
+    if pinned.is_none() {
+        chain.compare(&walk.handing)?;
+    }
     folder::refuse_strays(folder, checkpoint.size)?;
-    let known: Vec<&Key> = std::iter::once(key).chain(witnesses).collect();
+    let known: Vec<&Key> = chain.keys().iter().chain(witnesses).collect();
     let unknown_lines = note.unknown_lines(&known);
     let (times_ms, counts, before) = (walk.times_ms, walk.counts, walk.before);
-    Ok(Report { checkpoint, times_ms, counts, before, continues: since, cosigned, unknown_lines })
+    let (handed, continues) = (chain.told(), since);
+    Ok(Report { checkpoint, times_ms, counts, before, handed, continues, cosigned, unknown_lines })
+}
+
+fn key_beside(folder: &Path) -> Result<Key, Wrong> {
+    let beside = folder::read(&folder.join("vkey"), NOTE_SIZE_BYTES_MAX);
+    let beside = beside.and_then(|bytes| {
+        let text = str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
+        Key::log(text.ok_or(Wrong::new("it is not one line"))?)
+    });
+    beside.map_err(|wrong| wrong.at("vkey"))
+}
+
+/// An older checkpoint, signed with a key that the log has or, as far as the auditor says so, had.
+fn open_older(note: &Note<'_>, keys: &[Key], older: &[Key]) -> Result<Checkpoint, Wrong> {
+    let mut wrong = Wrong::new("there is no key");
+    for key in keys.iter().rev().chain(older) {
+        match note.checkpoint(key) {
+            Ok(checkpoint) => return Ok(checkpoint),
+            Err(found) => wrong = found,
+        }
+    }
+    Err(wrong)
 }
 
 /// The key in the folder proves nothing; but another one than the auditor's is a sign of a mix-up.
-fn refuse_other_key(folder: &Path, key: &Key) -> Result<(), Wrong> {
-    let beside = folder::read(&folder.join("vkey"), NOTE_SIZE_BYTES_MAX);
-    let beside = beside.map_err(|wrong| wrong.at("vkey"))?;
-    if beside == format!("{key}\n").into_bytes() {
+fn refuse_other_key(beside: &Key, key: &Key) -> Result<(), Wrong> {
+    if beside == key {
         return Ok(());
     }
     Err(Wrong::new("it holds another key than the one that was asked for").at("vkey"))
@@ -124,6 +169,8 @@ struct Walk<'a> {
     folder: &'a Path,
     size: u64,
     since: Option<&'a Checkpoint>,
+    /// Checkpoints that handed the log over: each is one of this log.
+    handed: &'a [Checkpoint],
     tree: Tree,
     /// Hashes of each row, from row 1, since its last full tile.
     rows: Vec<Vec<Hash>>,
@@ -134,6 +181,8 @@ struct Walk<'a> {
     times_ms: Option<(i64, i64)>,
     counts: BTreeMap<(Kind, Outcome), u64>,
     before: Option<Checkpoint>,
+    /// The entries that hand the log over, with the keys they name.
+    handing: Vec<(u64, String)>,
     seen_since: bool,
 }
 
@@ -143,6 +192,7 @@ impl Walk<'_> {
             folder: Path::new(""),
             size: 0,
             since: None,
+            handed: &[],
             tree: Tree::default(),
             rows: Vec::new(),
             tiles: Vec::new(),
@@ -150,6 +200,7 @@ impl Walk<'_> {
             times_ms: None,
             counts: BTreeMap::new(),
             before: None,
+            handing: Vec::new(),
             seen_since: false,
         }
     }
@@ -198,6 +249,9 @@ impl Walk<'_> {
         let begun = self.times_ms.map_or(now.0, |(first, _)| first);
         self.times_ms = Some((begun, now.0));
         *self.counts.entry((entry.kind, entry.outcome)).or_default() += 1;
+        if entry.verb == HANDOVER_VERB && entry.outcome == Outcome::Ok {
+            self.handing.push((number, entry.ticket.clone()));
+        }
         if number == 0 && entry.verb == OPENING_VERB {
             let named = named_by(&entry.ticket);
             self.before = Some(named.ok_or(Wrong::new("it names no log from before the restore"))?);
@@ -207,6 +261,15 @@ impl Walk<'_> {
 
     /// The tree must once have had the root of the older checkpoint, at its size.
     fn look_back(&mut self) -> Result<(), Wrong> {
+        let here = self.handed.iter().filter(|it| it.size == self.tree.size());
+        for handed in here {
+            if self.tree.root() != handed.root {
+                return Err(Wrong::new(format!(
+                    "the first {} entries are not the ones that were handed over to another key",
+                    handed.size
+                )));
+            }
+        }
         let Some(since) = self.since.filter(|since| since.size == self.tree.size()) else {
             return Ok(());
         };
@@ -272,6 +335,9 @@ impl Walk<'_> {
             }
         }
         self.look_back()?;
+        if self.handed.iter().any(|handed| handed.size > self.size) {
+            return Err(Wrong::new("it was handed over with more entries than it has now"));
+        }
         if self.tree.root() != *root {
             return Err(Wrong::new(
                 "the entries and tiles fit each other, and not the root that the checkpoint signs",

@@ -8,7 +8,7 @@ use crate::wrong::Wrong;
 
 /// A verifier key, `name+id+base64`: of a log (Ed25519, type 1) or of a witness (cosignature/v1,
 /// type 4).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     name: String,
     kind: KeyKind,
@@ -160,6 +160,12 @@ impl<'a> Note<'a> {
             return Err(Wrong::new("the key signed it for another log"));
         }
         Ok(checkpoint)
+    }
+
+    /// The coming key that its text names, where a log is handed over with it.
+    pub(crate) fn named_key(&self) -> Option<Result<Key, Wrong>> {
+        let named = self.text.split('\n').find_map(|line| line.strip_prefix("handover "));
+        named.map(Key::log)
     }
 
     /// When a witness cosigned it, in seconds since 1970 (tlog-cosignature).

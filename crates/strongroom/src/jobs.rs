@@ -165,7 +165,7 @@ async fn forget_repeated(desk: &Desk) -> Result<(), Error> {
     access::forget_repeated(desk, &ctx(desk, "repeat.forget")?).await
 }
 
-async fn sweep(desk: &Desk) -> Result<(), Error> {
+async fn sweep(desk: &Arc<Desk>) -> Result<(), Error> {
     vault::sweep_pending_keys(desk, &ctx(desk, "keys.sweep")?).await.map(drop)
 }
 

@@ -10,11 +10,13 @@ use strongroom_crypto::{SecretKey, SigningKey};
 use strongroom_tlog::{
     Checkpoint, Frontier, Hash, Hashes, ProofBundle, TILE_WIDTH, TileRoot, VerifierKey,
     consistency_proof, entries_bundle, entries_path, inclusion_proof, leaf_hash, open_checkpoint,
-    parse_entries_bundle, root_of, sign_checkpoint, tile_path, tile_width, verify_consistency,
+    parse_entries_bundle, root_of, sign_checkpoint_by, tile_path, tile_width, verify_consistency,
     verify_inclusion,
 };
 
 use crate::log::Log;
+
+const ORIGIN: &str = "strongroom/0123/1";
 
 /// One tile, a ragged edge on two rows, and one leaf more than a power of two.
 const SIZES: [u64; 5] = [1, 256, 257, 700, 1_025];
@@ -30,6 +32,24 @@ fn go_accepts_our_checkpoints_tiles_and_proofs() {
         let said = String::from_utf8(told.stdout).unwrap();
         assert_eq!(said, format!("{size} records, {proofs} proofs, {trees} trees\n"));
     }
+}
+
+/// While a log is handed over from one key to another, both sign, and one line names the coming one.
+#[test]
+fn go_opens_a_checkpoint_of_two_keys_by_either() {
+    let Some(go) = go() else { return };
+    for (opened_by, named) in [(3, false), (4, false), (3, true), (4, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let extensions = named.then(|| format!("handover {}", vkey(4))).into_iter().collect();
+        let (proofs, trees) = write_by(folder.path(), 257, (&[4, 3], opened_by), extensions);
+        let told = run(go, &["check", text(folder.path())]);
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        let said = String::from_utf8(told.stdout).unwrap();
+        assert_eq!(said, format!("257 records, {proofs} proofs, {trees} trees\n"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write_by(folder.path(), 257, (&[4, 3], 5), Vec::new());
+    assert!(!run(go, &["check", text(folder.path())]).status.success(), "by a third");
 }
 
 /// That the program above would notice.
@@ -123,8 +143,26 @@ fn run(program: &Path, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).output().unwrap()
 }
 
+fn signer(seed: u8) -> SigningKey {
+    SigningKey::from_seed(&SecretKey::from_bytes([seed; 32])).unwrap()
+}
+
+fn vkey(seed: u8) -> VerifierKey {
+    VerifierKey::new(ORIGIN, signer(seed).verifying_key()).unwrap()
+}
+
 /// Writes a log of ours with proofs; says how many of each kind.
 fn write(folder: &Path, size: u64) -> (usize, usize) {
+    write_by(folder, size, (&[3], 3), Vec::new())
+}
+
+/// The same with lines of several keys, to be opened by one, and with further lines in its text.
+fn write_by(
+    folder: &Path,
+    size: u64,
+    (signers, opened_by): (&[u8], u8),
+    extensions: Vec<String>,
+) -> (usize, usize) {
     let put = |name: &str, bytes: &[u8]| {
         let file = folder.join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -132,12 +170,12 @@ fn write(folder: &Path, size: u64) -> (usize, usize) {
     };
     let record = |number: u64| number.to_be_bytes();
     let log = Log::numbered(size);
-    let key = SigningKey::from_seed(&SecretKey::from_bytes([3; 32])).unwrap();
-    let (origin, root) = ("strongroom/0123/1".to_owned(), log.frontier.root());
-    let vkey = VerifierKey::new(&origin, key.verifying_key()).unwrap();
-    let checkpoint = Checkpoint { origin, size, root, extensions: Vec::new() };
-    let note = sign_checkpoint(&checkpoint, &key).unwrap();
-    put("vkey", format!("{vkey}\n").as_bytes());
+    let keys: Vec<SigningKey> = signers.iter().map(|seed| signer(*seed)).collect();
+    let keys: Vec<&SigningKey> = keys.iter().collect();
+    let (origin, root) = (ORIGIN.to_owned(), log.frontier.root());
+    let checkpoint = Checkpoint { origin, size, root, extensions };
+    let note = sign_checkpoint_by(&checkpoint, &keys).unwrap();
+    put("vkey", format!("{}\n", vkey(opened_by)).as_bytes());
     put("checkpoint", note.as_bytes());
     for level in 0..2 {
         for index in 0.. {

@@ -227,9 +227,10 @@ func create(at string, size int64) {
 }
 
 // parse reads a checkpoint; Go's own FormatTree has another first line.
+// parse allows further lines after the third (tlog-checkpoint), none of them empty.
 func parse(text, origin string) tlog.Tree {
 	lines := strings.Split(text, "\n")
-	if len(lines) != 4 || lines[0] != origin || lines[3] != "" {
+	if len(lines) < 4 || lines[0] != origin || strings.Contains(text, "\n\n") || lines[len(lines)-1] != "" {
 		must(fmt.Errorf("%q is no checkpoint of %s", text, origin))
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)

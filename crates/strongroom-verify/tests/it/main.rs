@@ -5,5 +5,6 @@
 mod command;
 mod folders;
 mod garbage;
+mod handover;
 mod made;
 mod proofs;

@@ -88,11 +88,11 @@ impl Keeper for AppKeeper {
     }
 
     fn committed(&mut self, db: &mut Connection) -> Result<(), Error> {
-        self.log.committed();
+        let is_handed = self.log.committed()?;
         self.book.committed(db)?;
         // A changed right is anchored at once: a database put back to just before a revocation is
-        // refused, however short ago that was.
-        if std::mem::take(&mut self.state_changed) {
+        // refused, however short ago that was. So is one put back to before another key signed.
+        if std::mem::take(&mut self.state_changed) || is_handed {
             self.anchor(self.now)?;
         }
         Ok(())

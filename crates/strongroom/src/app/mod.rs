@@ -130,6 +130,9 @@ impl App {
             None => Outlook::Empty,
         };
         let (rights, published) = (Rights::default(), Published::default());
+        if witness.is_some() {
+            published.expect_witness();
+        }
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let keeper = AppKeeper::new(
             Arc::clone(&keyring),
@@ -210,7 +213,8 @@ impl App {
                 false => close_finding(&desk, &ctx, "start", kind).await?,
             }
         }
-        witness::tell_outlook(&desk, &ctx, outlook).await
+        witness::tell_outlook(&desk, &ctx, outlook).await?;
+        witness::end_unwatched(&desk).await
     }
 }
 

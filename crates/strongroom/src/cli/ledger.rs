@@ -88,6 +88,13 @@ pub(super) enum Ledger {
     ///
     /// Example: strongroom ledger checkpoint > checkpoint.txt
     Checkpoint,
+    /// The public key that the log is signed with: auditors and witnesses need it, on another way than
+    /// the log
+    ///
+    /// Print it and keep it with the recovery shares. After a rotation of the signing key print it anew.
+    ///
+    /// Example: strongroom ledger key
+    Key,
 }
 
 impl Ledger {
@@ -130,6 +137,14 @@ impl Ledger {
                     return output.value(&json!({ "checkpoint": text, "verifier_key": key }));
                 }
                 output.line(text.trim_end_matches('\n'))
+            }
+            Self::Key => {
+                let answer = transport.call(Call::get("/v1/ledger/checkpoint")).await?;
+                let key = answer.header("strongroom-verifier-key").unwrap_or_default();
+                match output.is_json() {
+                    true => output.value(&json!({ "verifier_key": key })),
+                    false => output.line(key),
+                }
             }
         }
     }

@@ -43,6 +43,8 @@ enum Only {
     DataKeys,
     /// The keys under which values and tokens are found
     LookUpKeys,
+    /// The key that signs the ledger; only when it is named here, for witness and auditors need the new one
+    SigningKey,
 }
 
 impl Rotate {
@@ -52,9 +54,13 @@ impl Rotate {
             let told = transport.call(Call::get("/v1/rotations")).await?.json()?;
             return show(&told, output);
         }
+        if self.only == Some(Only::SigningKey) {
+            let told = transport.call(asked("signing_key")).await?.json()?;
+            return show_signing_key(&told, output);
+        }
         let wanted = match self.only {
             _ if self.after_leak => Some("after_leak"),
-            Some(Only::Root) => None,
+            Some(Only::Root | Only::SigningKey) => None,
             Some(Only::WrappingKey) | None => Some("wrapping_key"),
             Some(Only::DataKeys) => Some("data_keys"),
             Some(Only::LookUpKeys) => Some("look_up_keys"),
@@ -138,6 +144,13 @@ fn show(told: &Value, output: &Output) -> Result<(), Failure> {
     let rotations = told.get("rotations").unwrap_or(&Value::Null);
     let columns = ["what", "version", "state", "rewrapped", "left", "passes", "begun", "ended"];
     output.list(rotations, &columns, "No keys but the root were ever rotated.")?;
+    if told.pointer("/signing_key/state").and_then(Value::as_str) == Some("handing_over") {
+        let key = told.pointer("/signing_key/key").and_then(Value::as_str).unwrap_or_default();
+        output.line(&format!(
+            "The ledger is being handed over to another signing key, which the witness has not cosigned \
+             yet. On its machine: strongroom witness trust --folder DIR '{key}'"
+        ))?;
+    }
     if told.pointer("/rotations/0/left").and_then(Value::as_u64).is_some_and(|left| left > 0) {
         output.line(
             "Some are left under the older keys, so these are not destroyed: of customers that do not open (see \
@@ -145,6 +158,28 @@ fn show(told: &Value, output: &Output) -> Result<(), Failure> {
         )?;
     }
     Ok(())
+}
+
+fn show_signing_key(told: &Value, output: &Output) -> Result<(), Failure> {
+    let signing = told.get("signing_key").cloned().unwrap_or_default();
+    if output.is_json() {
+        return output.value(&signing);
+    }
+    let text = |name: &str| signing.get(name).and_then(Value::as_str).unwrap_or_default();
+    let key = text("key");
+    output.line(&format!("The ledger has a new signing key:\n\n  {key}\n"))?;
+    if text("state") == "handing_over" {
+        output.line(&format!(
+            "Both keys sign until the witness has cosigned it. On the witness's machine, now:\n\n\
+             \x20 strongroom witness trust --folder DIR '{key}'\n\n\
+             Until then it cosigns nothing, and `strongroom findings` says so. `strongroom rotate --status` \
+             says when the old key has ended."
+        ))?;
+    }
+    output.line(
+        "Print the key and keep it with the recovery shares, in place of the old one; give it to auditors by \
+         another way than the log.",
+    )
 }
 
 /// Each asking is an entry of the ledger.

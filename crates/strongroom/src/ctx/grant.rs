@@ -97,8 +97,8 @@ impl SystemGrant {
     }
 }
 
-/// Data keys that a durable `erase.begin` names, or that others took the place of: the only thing that
-/// destroys keys.
+/// Data keys that a durable `erase.begin` names, that others took the place of, or that nothing ever
+/// named: the only thing that destroys keys.
 ///
 /// Made only by the vault's jobs, after the entry that begins it; tidy checks it.
 pub struct Destruction {

@@ -26,6 +26,7 @@ pub const DATA: &[Migration] = &[
     Migration { version: 9, text: include_str!("migrations/data_0009_webhooks.sql") },
     Migration { version: 10, text: include_str!("migrations/data_0010_backup_copies.sql") },
     Migration { version: 11, text: include_str!("migrations/data_0011_retired_keys.sql") },
+    Migration { version: 12, text: include_str!("migrations/data_0012_handover.sql") },
 ];
 
 /// The number of the newest step.

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use strongroom_crypto::{
-    CryptoError, Encoder, Plain, Random, SecretKey, SigningKey, constant_time_eq, peek_binding,
+    CryptoError, Encoder, Plain, Random, SecretKey, constant_time_eq, peek_binding,
 };
 
 use crate::ctx::{Destruction, NewKey, Time};
@@ -46,6 +46,7 @@ pub struct Keyring {
     random: Arc<dyn Random>,
     beginning: tokio::sync::Mutex<()>,
     rotating: tokio::sync::Mutex<()>,
+    handing: tokio::sync::Mutex<()>,
     wrapping: tokio::sync::RwLock<()>,
 }
 
@@ -192,11 +193,6 @@ impl Keyring {
         let key = self.month_key(month)?;
         let tag = key.mac("strongroom/network/v1", address.as_bytes());
         Ok(first_half(tag.as_bytes()))
-    }
-
-    /// Signs with the log's key.
-    pub fn with_signing_key<T>(&self, sign: impl FnOnce(&SigningKey) -> T) -> Result<T, Error> {
-        Ok(sign(&self.keys()?.signing))
     }
 
     /// Makes new data keys durable, still pending, and the anchor with them where it is given.

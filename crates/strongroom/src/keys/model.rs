@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom_crypto::{
-    Binding, Cell, CryptoError, Plain, Random, SecretKey, SigningKey, Wanted, constant_time_eq,
+    Binding, Cell, CryptoError, Plain, Random, SecretKey, SigningKey, VerifyingKey, Wanted,
+    constant_time_eq,
 };
 
 use crate::ctx::{Grant, SystemGrant, Time};
@@ -40,6 +41,10 @@ pub(super) struct Unsealed {
     pub(super) sets: SecretKey,
     /// Signs checkpoints.
     pub(super) signing: SigningKey,
+    /// Takes its place once the log is handed over to it.
+    pub(super) coming: Option<SigningKey>,
+    /// Those it took the place of.
+    pub(super) former_signers: Vec<VerifyingKey>,
     /// Network addresses of one month, by `2026-11`.
     pub(super) months: std::sync::Mutex<BTreeMap<String, Arc<SecretKey>>>,
 }

@@ -142,7 +142,7 @@ fn a_sealed_keyring_does_nothing() {
         keyring.subject_index(&FIRST).map(|_| ()),
         keyring.network_tag("2026-11", "192.0.2.1").map(|_| ()),
         keyring.seal_set(0, &Plain::copy_of(b"")).map(|_| ()),
-        keyring.with_signing_key(|_| ()),
+        keyring.with_signing_keys(|_, _| ()),
     ] {
         assert_eq!(refused.unwrap_err().code, "sealed");
     }

@@ -3,16 +3,16 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use strongroom_tlog::{Frontier, TileRoot, leaf_hash, open_checkpoint};
+use strongroom_tlog::{Frontier, TileRoot, VerifierKey, leaf_hash, open_checkpoint};
 
-use crate::ctx::Pseudonym;
+use crate::ctx::{Outcome, Pseudonym};
 use crate::db::Connection;
 use crate::error::Error;
 use crate::id::{Id, Verification};
 use crate::keys::Keyring;
 use crate::ledger::model::{Leaf, LeafSubjects};
 use crate::ledger::store::{self, StoredEntry};
-use crate::ledger::{open_set, rules, verifier_key_of};
+use crate::ledger::{HANDOVER_VERB, Signers, open_set, open_signed, rules};
 
 /// What a verification saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub fn verify(
     keyring: &Keyring,
     progress: impl FnMut(u64, u64),
 ) -> Result<Verified, Error> {
-    verify_archive(db, keyring, keyring.incarnation().1, progress)
+    walk(db, keyring, (keyring.incarnation().1, Signers::Now), progress)
 }
 
 /// The same of an earlier incarnation, which signed under another name.
@@ -162,13 +162,23 @@ pub fn verify_archive(
     db: &mut Connection,
     keyring: &Keyring,
     origin: &str,
+    progress: impl FnMut(u64, u64),
+) -> Result<Verified, Error> {
+    walk(db, keyring, (origin, Signers::Ever), progress)
+}
+
+fn walk(
+    db: &mut Connection,
+    keyring: &Keyring,
+    (origin, signers): (&str, Signers),
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Verified, Error> {
     let Some(head) = store::read_head(db)? else {
         return Ok(Verified { size: 0, flaws: Vec::new(), compared: None });
     };
     let size = head.frontier.size();
-    let mut walk = Walk { keyring, origin, tree: Frontier::new(), flaws: Vec::new() };
+    let mut walk =
+        Walk { keyring, origin, signers, tree: Frontier::new(), handed: None, flaws: Vec::new() };
     let mut state = (0, 0, i64::MIN);
     for run in 0..size.div_ceil(rules::RUN_SIZE) {
         let first = run * rules::RUN_SIZE;
@@ -190,7 +200,10 @@ pub fn verify_archive(
 struct Walk<'a> {
     keyring: &'a Keyring,
     origin: &'a str,
+    signers: Signers,
     tree: Frontier,
+    /// The newest entry that hands the log over, and the key it names.
+    handed: Option<(u64, String)>,
     flaws: Vec<Flaw>,
 }
 
@@ -224,6 +237,9 @@ impl Walk<'_> {
             *state = now;
             for subject in self.subjects(db, index, &leaf)? {
                 subjects.insert((subject, index));
+            }
+            if leaf.verb == HANDOVER_VERB && leaf.outcome == Outcome::Ok {
+                self.handed = Some((index, leaf.ticket));
             }
             actors.insert((leaf.actor, index));
         }
@@ -300,9 +316,16 @@ impl Walk<'_> {
         if self.tree.size() == size && self.tree.root() != head.frontier.root() {
             self.flaw(None, "the entries do not have the root that was signed");
         }
-        match open_checkpoint(&head.checkpoint, &verifier_key_of(self.keyring, self.origin)?) {
-            Ok(signed) if signed.size == size && signed.root == head.frontier.root() => {}
+        match open_signed(self.keyring, self.origin, &head.checkpoint, self.signers) {
+            Ok((signed, _)) if signed.size == size && signed.root == head.frontier.root() => {}
             _ => self.flaw(None, "the checkpoint is not signed by this installation"),
+        }
+        let is_theirs = |key: &str| {
+            VerifierKey::parse(key).is_ok_and(|key| open_checkpoint(&head.checkpoint, &key).is_ok())
+        };
+        if let Some((index, _)) = self.handed.take_if(|(_, key)| !is_theirs(key)) {
+            let what = "the checkpoint is not signed with the key that it hands the log over to";
+            self.flaw(Some(index), what);
         }
         if state != (head.epoch, head.state_changes, head.time.as_ms()) && size > 0 {
             self.flaw(None, "the head names another state of rights or time than its newest entry");

@@ -17,8 +17,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use strongroom_crypto::{Plain, Random, random_array};
 use strongroom_tlog::{
-    Checkpoint, Frontier, Hash, VerifierKey, inclusion_proof, leaf_hash, needed_for_inclusion,
-    needed_for_root, open_checkpoint, root_of, sign_checkpoint,
+    Frontier, Hash, inclusion_proof, leaf_hash, needed_for_inclusion, needed_for_root, root_of,
 };
 
 use crate::ctx::{Pseudonym, Receipt, Subjects, Time};
@@ -33,10 +32,11 @@ pub use jobs::{
 use model::Placing;
 pub use model::{Leaf, LeafSubjects};
 use store::Head;
-pub use store::pair;
+pub use store::{end_handover, pair};
 pub use verbs::{
-    Archive, Cosigned, LogFacts, Opening, archive_name, facts, number_of, open_archives,
-    open_incarnation, prove_growth, tile, visit,
+    Archive, Cosigned, HANDED_VERB, HANDOVER_VERB, LogFacts, Opening, Signers, archive_name, facts,
+    handovers, named_key, naming_note, newest_key, number_of, open_archives, open_incarnation,
+    open_signed, prove_growth, signed_keys, tile, verifier_key, visit,
 };
 
 /// The writing side: lives in the committer.
@@ -68,6 +68,7 @@ pub struct Published(Arc<RwLock<Shown>>);
 
 #[derive(Default)]
 struct Shown {
+    is_watched: bool,
     newest: Option<Newest>,
     cosigned: Option<Cosigned>,
     anchored: Option<Time>,
@@ -82,6 +83,8 @@ pub struct Newest {
     pub checkpoint: Arc<str>,
     /// The time of its newest entry.
     pub time: Time,
+    /// The key that the log is being handed over to, as C2SP verifiers take it.
+    pub handing: Option<Arc<str>>,
 }
 
 impl Published {
@@ -97,7 +100,8 @@ impl Published {
 
     fn set(&self, head: &Head) {
         let (size, checkpoint) = (head.frontier.size(), Arc::clone(&head.checkpoint));
-        let newest = Newest { size, checkpoint, time: head.time };
+        let handing = head.handing.clone();
+        let newest = Newest { size, checkpoint, time: head.time, handing };
         self.0.write().unwrap_or_else(PoisonError::into_inner).newest = Some(newest);
     }
 
@@ -122,7 +126,8 @@ impl Log {
         self.anchored = self.keyring.anchor()?;
         self.published.set_anchor(self.anchored.as_ref());
         match store::read_head(db)? {
-            Some(head) => {
+            Some(mut head) => {
+                head.handing = self.settle_handover(db, &head)?;
                 self.refuse_unsigned(&head)?;
                 refuse_other_tree(db, &head)?;
                 self.durable = head;
@@ -184,7 +189,8 @@ impl Log {
         head.epoch = stamp.epoch;
         head.state_changes = stamp.changes;
         head.state_tag = stamp.tag;
-        head.checkpoint = self.sign(head.frontier.size(), root)?;
+        head.handing = self.hand_over(db, first, acts)?;
+        head.checkpoint = self.sign(&head, root)?;
         store::write_head(db, &head)?;
         let receipts = (first..).zip(acts).map(|(index, act)| Receipt {
             index,
@@ -220,12 +226,16 @@ impl Log {
         self.anchored = Some(anchor);
     }
 
-    /// The batch is durable.
-    pub fn committed(&mut self) {
-        if let Some(head) = self.tentative.take() {
-            self.durable = head;
-            self.published.set(&self.durable);
+    /// The batch is durable. Gives whether another key signs from now on.
+    pub fn committed(&mut self) -> Result<bool, Error> {
+        let Some(head) = self.tentative.take() else { return Ok(false) };
+        let is_handed = self.is_ended_by(&head);
+        if is_handed {
+            self.keyring.promote_coming_signer()?;
         }
+        self.durable = head;
+        self.published.set(&self.durable);
+        Ok(is_handed)
     }
 
     /// The batch never was.
@@ -260,16 +270,9 @@ impl Log {
         self.keyring.network_tag(&rules::month_of(now), &address.to_string()).map(Some)
     }
 
-    fn sign(&self, size: u64, root: Hash) -> Result<Arc<str>, Error> {
-        let origin = self.origin.clone();
-        let checkpoint = Checkpoint { origin, size, root, extensions: Vec::new() };
-        let note = self.keyring.with_signing_key(|key| sign_checkpoint(&checkpoint, key))?;
-        Ok(note.map_err(Error::internal)?.into())
-    }
-
     fn refuse_unsigned(&self, head: &Head) -> Result<(), Error> {
-        let checkpoint = open_checkpoint(&head.checkpoint, &verifier_key(&self.keyring)?)
-            .map_err(|_| altered("its checkpoint is not signed by this installation"))?;
+        let (keyring, origin) = (&self.keyring, self.origin.as_str());
+        let (checkpoint, _) = open_signed(keyring, origin, &head.checkpoint, Signers::Now)?;
         let frontier = &head.frontier;
         if checkpoint.size != frontier.size() || checkpoint.root != frontier.root() {
             return Err(altered("its head is not what was signed"));
@@ -299,17 +302,6 @@ impl Log {
             _ => Err(rolled_back("strongroom.db", "its log is not the one keys.db remembers")),
         }
     }
-}
-
-/// The public key that checkpoints of this log verify with, in C2SP form.
-pub fn verifier_key(keyring: &Keyring) -> Result<VerifierKey, Error> {
-    verifier_key_of(keyring, keyring.incarnation().1)
-}
-
-/// The same of an earlier incarnation: the name differs, the key does not.
-pub fn verifier_key_of(keyring: &Keyring, origin: &str) -> Result<VerifierKey, Error> {
-    let key = keyring.with_signing_key(strongroom_crypto::SigningKey::verifying_key)?;
-    VerifierKey::new(origin, key).map_err(Error::internal)
 }
 
 /// One entry about a subject or of an actor.
@@ -460,6 +452,7 @@ fn empty_head() -> Head {
         state_tag: [0; 32],
         frontier: Frontier::new(),
         checkpoint: "".into(),
+        handing: None,
     }
 }
 

@@ -19,6 +19,18 @@ pub(super) struct Head {
     pub(super) state_tag: [u8; 32],
     pub(super) frontier: Frontier,
     pub(super) checkpoint: Arc<str>,
+    /// The key that the log is being handed over to; stands in no column of the head.
+    pub(super) handing: Option<Arc<str>>,
+}
+
+/// The log, handed over to another signing key.
+pub(super) struct Handover {
+    /// The entry that says so.
+    pub(super) entry: u64,
+    /// The coming key, in C2SP form.
+    pub(super) key: Arc<str>,
+    /// The checkpoint that names it; empty while it is waited for.
+    pub(super) note: String,
 }
 
 /// Ties a database to its key store: a strange pair is refused.
@@ -49,6 +61,7 @@ pub(super) fn read_head(db: &mut Connection) -> Result<Option<Head>, Error> {
         state_tag: row.array(4)?,
         frontier,
         checkpoint: row.text(6)?.into(),
+        handing: None,
     }))
 }
 
@@ -76,6 +89,26 @@ pub(super) fn append_entry(
 ) -> Result<(), Error> {
     let args = vec![signed(index)?.into(), leaf.into(), leaf_check(hash).into()];
     db.execute(&Statement::new(APPEND_ENTRY, args)).map(drop)
+}
+
+pub(super) fn begin_handover(db: &mut Connection, entry: u64, key: &str) -> Result<(), Error> {
+    let args = vec![signed(entry)?.into(), key.into()];
+    db.execute(&Statement::new(BEGIN_HANDOVER, args)).map(drop)
+}
+
+/// A change that ends the hand-over under way: `note` is the checkpoint that names the coming key.
+pub fn end_handover(note: &str) -> Statement {
+    Statement::new(END_HANDOVER, vec![note.into()])
+}
+
+/// Every one there was of this log, oldest first.
+pub(super) fn list_handovers(db: &mut Connection) -> Result<Vec<Handover>, Error> {
+    let rows = db.query(LIST_HANDOVERS, &[Value::from(HANDOVERS_MAX)])?;
+    let read = |row: &Row| {
+        let (key, note) = (row.text(1)?.into(), row.text(2)?.to_owned());
+        Ok(Handover { entry: unsigned(row.integer(0)?)?, key, note })
+    };
+    rows.iter().map(read).collect()
 }
 
 pub(super) fn append_tile(db: &mut Connection, tile: &TileRoot) -> Result<(), Error> {
@@ -267,6 +300,12 @@ ORDER BY idx";
 
 const COUNT_BEYOND: &str = "SELECT COUNT(*) FROM ledger_entry WHERE idx >= $1 OR idx < 0";
 
+const BEGIN_HANDOVER: &str = "INSERT INTO ledger_handover (idx, vkey, note) VALUES ($1, $2, '')";
+
+const END_HANDOVER: &str = "UPDATE ledger_handover SET note = $1 WHERE note = ''";
+
+const LIST_HANDOVERS: &str = "SELECT idx, vkey, note FROM ledger_handover ORDER BY idx LIMIT $1";
+
 const APPEND_TILE: &str = "INSERT INTO ledger_tile (level, idx, hash) VALUES ($1, $2, $3)";
 
 const READ_TILE: &str = "SELECT hash FROM ledger_tile WHERE level = $1 AND idx = $2";
@@ -306,6 +345,9 @@ const COUNT_STRAY_ACTORS: &str = "SELECT COUNT(*) FROM ledger_actor WHERE run >=
 const APPEND_SET: &str = "INSERT INTO ledger_set (idx, sealed) VALUES ($1, $2)";
 
 const READ_SET: &str = "SELECT sealed FROM ledger_set WHERE idx = $1";
+
+/// One a day for years.
+const HANDOVERS_MAX: i64 = 1_000;
 
 /// A run has 1,024 entries of at most 1,000 subjects each.
 const RUN_ROWS_MAX: i64 = 1_100_000;

@@ -183,7 +183,7 @@ fn a_checkpoint_of_a_batch_that_failed_is_never_let_out() {
     assert!(house.published.newest().is_none());
     let kept = house.append(3);
     house.db.commit().unwrap();
-    house.log.committed();
+    house.log.committed().unwrap();
     let newest = house.published.newest().unwrap();
     assert_eq!((newest.size, &newest.checkpoint), (3, &kept[0].checkpoint));
     assert_eq!((kept[0].index, kept[2].index), (0, 2), "the lost entries left no gap");
@@ -195,7 +195,7 @@ fn the_head_is_read_back_as_it_was_left() {
     let mut house = House::open();
     house.append(300);
     house.db.commit().unwrap();
-    house.log.committed();
+    house.log.committed().unwrap();
     let anchor = house.log.anchor_at(NOW);
     house.log.keyring.put_pending(&[], Some(&anchor), NOW).unwrap();
     let keyring = Arc::clone(&house.log.keyring);

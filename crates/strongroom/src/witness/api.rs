@@ -62,6 +62,10 @@ fn refused(refusal: &Refused) -> Response {
         WitnessRefusal::Malformed => "the request does not have its form",
         WitnessRefusal::OtherSize(_) => "the log is not at the size that was cosigned last",
         WitnessRefusal::Unproven => "the log does not continue what was cosigned last",
+        WitnessRefusal::OtherKey => {
+            "it hands the log over to a key that is not trusted here; whoever knows why runs `strongroom \
+             witness trust`"
+        }
         WitnessRefusal::Unsigned => "no key that is trusted for this log signed it",
         WitnessRefusal::UnknownLog => "this log is not trusted here",
     };

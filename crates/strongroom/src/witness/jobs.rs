@@ -9,6 +9,7 @@ use crate::access::{self, Desk, commit, system_grant};
 use crate::ctx::{Ctx, Entry, EntryKind};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
+use crate::ledger;
 use crate::witness::rules::Verdict;
 use crate::witness::store;
 use crate::witness::verbs::{Outlook, Standing, Witness, contradiction};
@@ -115,7 +116,7 @@ impl Round {
         self.asked_ms = Some(desk.clock.monotonic_ms());
         self.size = newest.size;
         self.epoch = epoch(desk).unwrap_or(self.epoch);
-        let standing = Standing::of(newest.checkpoint, &desk.keyring)?;
+        let standing = Standing::newest(&newest, &desk.keyring)?;
         let known = desk.published.cosigned().map_or(0, |cosigned| cosigned.size);
         let verdict = witness.ask(&standing, known, &desk.data).await?;
         match verdict {
@@ -123,11 +124,15 @@ impl Round {
                 let cosigned = witness.cosigned(&standing, &said);
                 let folder = desk.data.path().parent();
                 let kept = folder.map_or(Ok(()), |it| store::keep(it, &cosigned.checkpoint));
+                let cosigned_note = Arc::clone(&cosigned.checkpoint);
                 desk.published.set_cosigned(cosigned);
                 if !self.is_cosigned {
                     close_findings(desk, &ctx(desk)?).await?;
                 }
                 (self.is_cosigned, self.is_missed) = (true, false);
+                if standing.hands_over() {
+                    end_handover(desk, &cosigned_note).await?;
+                }
                 kept
             }
             Verdict::Missed(why) => {
@@ -144,6 +149,27 @@ impl Round {
             }
         }
     }
+}
+
+/// Ends a hand-over that a crash left open, where no witness is to cosign it.
+pub async fn end_unwatched(desk: &Desk) -> Result<(), Error> {
+    let Some(newest) = desk.published.newest() else { return Ok(()) };
+    if desk.published.expects_witness() {
+        return Ok(());
+    }
+    match ledger::naming_note(&desk.keyring, &newest)? {
+        Some(note) => end_handover(desk, &note).await,
+        None => Ok(()),
+    }
+}
+
+/// From the entry that says so on the new key signs alone; of the old one its public half is left.
+async fn end_handover(desk: &Desk, note: &str) -> Result<(), Error> {
+    let ctx = Ctx::system("rotate", desk.now(), Arc::clone(&desk.random))?;
+    let entry = Entry::new(&ctx, EntryKind::System, ledger::HANDED_VERB);
+    let change = system_grant(&ctx, Vec::new())?.change(entry).write(ledger::end_handover(note));
+    commit(desk, change).await?;
+    desk.keyring.forget_former_signer().await
 }
 
 /// A history that the witness contradicts is not served on: the keys are dropped, and the next start

@@ -15,5 +15,5 @@ mod tests;
 mod verbs;
 
 pub use api::{ADD_CHECKPOINT_PATH, routes};
-pub use jobs::{Watching, tell_none, tell_outlook};
-pub use verbs::{Keeper, Outlook, Trusted, Witness, make, refuse_contradicted, trust};
+pub use jobs::{Watching, end_unwatched, tell_none, tell_outlook};
+pub use verbs::{Keeper, Outlook, Trusted, Witness, hand_over, make, refuse_contradicted, trust};

@@ -54,7 +54,7 @@ pub(super) fn read(asked: &Asked<'_>, told: &Told, key: &WitnessKey) -> Step {
         // The size was right, or the answer had been 409; so the entries below it are others.
         422 => Step::End(Verdict::KnowsOther(asked.old)),
         404 => missed(UNKNOWN_LOG),
-        403 => missed("it knows this log by another key: tell it of the one named here"),
+        403 => missed(OTHER_KEY),
         status => missed(&format!("it answers with status {status}")),
     }
 }
@@ -65,6 +65,9 @@ fn missed(why: &str) -> Step {
 
 /// What the type of a 409 begins with (tlog-witness, "add-checkpoint").
 pub(super) const SIZE_KIND: &str = "text/x.tlog.size";
+
+/// Why a witness does not cosign a log that is signed with a key it was not told of.
+pub(super) const OTHER_KEY: &str = "it knows this log by another key";
 
 /// Why a witness does not cosign a log it was not told of.
 pub(super) const UNKNOWN_LOG: &str = "it was not told of this log";

@@ -14,7 +14,7 @@ use crate::access::{self, Desk, commit, permit, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::db::Database;
 use crate::error::Error;
-use crate::ledger::{self, Cosigned, Flaw, Newest, Verifying};
+use crate::ledger::{self, Cosigned, Flaw, Newest, Signers, Verifying};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
 
@@ -28,6 +28,9 @@ pub(super) struct CheckpointQuery {
     cosigned: bool,
     /// An earlier incarnation, from before a restore, counted from 1.
     incarnation: Option<String>,
+    /// The checkpoint that handed the open log over to its next signing key, counted from 1; 404 where
+    /// there is none.
+    handover: Option<usize>,
 }
 
 /// The newest signed checkpoint, in C2SP note form, with the line of the witness once it cosigned; its
@@ -40,11 +43,16 @@ pub(super) struct CheckpointQuery {
 pub(super) async fn checkpoint(
     State(desk): State<Arc<Desk>>,
     Caller(_ctx): Caller,
-    Query(CheckpointQuery { cosigned, incarnation }): Query<CheckpointQuery>,
+    Query(CheckpointQuery { cosigned, incarnation, handover }): Query<CheckpointQuery>,
 ) -> Result<([(&'static str, String); 2], String), Error> {
     let wanted = if cosigned { Wanted::Cosigned } else { Wanted::Newest };
-    let log = which(&desk, incarnation.as_deref(), wanted)?;
-    let key = ledger::verifier_key_of(&desk.keyring, &log.origin)?.to_string();
+    let mut log = which(&desk, incarnation.as_deref(), wanted)?;
+    if let Some(number) = handover {
+        let notes = ledger::handovers(&log.data).await?;
+        let note = number.checked_sub(1).and_then(|place| notes.into_iter().nth(place));
+        log.checkpoint = note.ok_or_else(Error::not_found)?.into();
+    }
+    let key = log.key(&desk)?;
     let headers =
         [("strongroom-incarnation", log.number.to_string()), ("strongroom-verifier-key", key)];
     Ok((headers, log.checkpoint.as_ref().to_owned()))
@@ -132,7 +140,7 @@ pub(super) async fn proof(
             leaf: data_encoding::BASE64.encode(&leaf),
             hashes: hashes.iter().map(|hash| hash.to_base64()).collect(),
             checkpoint,
-            verifier_key: ledger::verifier_key_of(&desk.keyring, &log.origin)?.to_string(),
+            verifier_key: log.key(&desk)?,
             witness_key: log.witness_key.map(|key| key.as_ref().to_owned()),
         };
         Ok(Receipted(receipt, Json(view).into_response()))
@@ -152,6 +160,15 @@ pub(super) struct Log {
     witness_key: Option<Arc<str>>,
     origin: String,
     pub(super) data: Database,
+}
+
+impl Log {
+    /// The key that signed its checkpoint: while the log is handed over, the coming one of two.
+    fn key(&self, desk: &Desk) -> Result<String, Error> {
+        let (keyring, note) = (&desk.keyring, &self.checkpoint);
+        let signed = ledger::open_signed(keyring, &self.origin, note, Signers::Ever)?;
+        Ok(signed.1.to_string())
+    }
 }
 
 /// Which checkpoint of the log is wanted.

@@ -24,12 +24,14 @@ pub(super) async fn export(
     folder: &Path,
     output: &Output,
 ) -> Result<(), Failure> {
+    // Before the log: what hands it over is under its checkpoint then.
+    let handovers = handovers(transport).await?;
     let newest = Log::ask(transport, None).await?;
-    newest.export(transport, folder, output).await?;
+    newest.export(transport, folder, &handovers, output).await?;
     let mut older = 0_u64;
     for number in (1..newest.number).rev() {
         let log = Log::ask(transport, Some(number)).await?;
-        log.export(transport, &folder.join(format!("incarnation-{number}")), output).await?;
+        log.export(transport, &folder.join(format!("incarnation-{number}")), &[], output).await?;
         older += 1;
     }
     let key = newest.key.to_string();
@@ -53,6 +55,21 @@ pub(super) async fn export(
          another way than the folder: whoever changes one must not be able to change the other.",
         folder.display()
     ))
+}
+
+/// The checkpoints by which the log was handed over to other signing keys: what an auditor needs who has
+/// an older one.
+async fn handovers(transport: &mut Transport) -> Result<Vec<String>, Failure> {
+    let mut notes = Vec::new();
+    for number in 1..=HANDOVERS_MAX {
+        let call = Call::get(format!("/v1/ledger/checkpoint?handover={number}"));
+        match transport.call(call).await {
+            Ok(answer) => notes.push(answer.text()),
+            Err(failure) if failure.code() == "not_found" => break,
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(notes)
 }
 
 /// One incarnation, as its checkpoint says.
@@ -86,6 +103,7 @@ impl Log {
         &self,
         transport: &mut Transport,
         folder: &Path,
+        handovers: &[String],
         output: &Output,
     ) -> Result<(), Failure> {
         let mut files = Files::open(folder, &format!("{}\n", self.key))?;
@@ -100,6 +118,9 @@ impl Log {
             if output.is_json() { Progress::Quiet } else { Progress::for_people("entries") };
         export.entries(&above, &edge, &mut progress).await?;
         progress.end();
+        for (number, note) in (1..).zip(handovers) {
+            files.write(&format!("handover-{number}"), note.as_bytes())?;
+        }
         files.end(&self.note, self.checkpoint.size)
     }
 
@@ -276,6 +297,9 @@ fn to_hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
 fn to_bytes(hashes: &[Hash]) -> Vec<u8> {
     hashes.iter().flat_map(|hash| hash.0).collect()
 }
+
+/// More than a verifier reads.
+const HANDOVERS_MAX: u64 = 1_000;
 
 fn altered(what: &str) -> Failure {
     let sentence = format!(

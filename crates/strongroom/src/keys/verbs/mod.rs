@@ -7,6 +7,7 @@ mod hashing;
 mod locked;
 mod recovery;
 mod rotate;
+mod signing;
 mod unseal;
 
 pub use backup::{

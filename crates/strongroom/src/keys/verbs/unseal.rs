@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
-use strongroom_crypto::{Plain, Random, SecretKey, SigningKey, Stretch, combine_shares};
+use strongroom_crypto::{
+    Plain, Random, SecretKey, SigningKey, Stretch, VerifyingKey, combine_shares,
+};
 
 use crate::db::{Checkpointer, Connection, Database, Durability, Stall, migrate};
 use crate::error::Error;
@@ -55,6 +57,7 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         random,
         beginning: tokio::sync::Mutex::default(),
         rotating: tokio::sync::Mutex::default(),
+        handing: tokio::sync::Mutex::default(),
         wrapping: tokio::sync::RwLock::default(),
     })
 }
@@ -163,6 +166,7 @@ pub(super) fn read_keys(
     let index = Hashing { key: index, other: other(INDEX_OTHER)? };
     let subject = Hashing { key: subject, other: other(SUBJECT_OTHER)? };
     let (mut keks, mut months, mut formers) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let (mut coming, mut former_signers) = (None, Vec::new());
     for (name, bytes) in &wrapped {
         let key = || unwrap_named(installation, &root, name, bytes);
         if let Some(version) = name.strip_prefix(KEK) {
@@ -171,6 +175,10 @@ pub(super) fn read_keys(
             months.insert(month.to_owned(), Arc::new(key()?));
         } else if name.starts_with(FORMER) {
             formers.push(key()?);
+        } else if name == SIGNING_NEXT {
+            coming = Some(SigningKey::from_seed(&key()?)?);
+        } else if name.starts_with(SIGNER) {
+            former_signers.push(VerifyingKey::from_bytes(*key()?.expose_bytes()));
         }
     }
     if keks.is_empty() {
@@ -189,6 +197,8 @@ pub(super) fn read_keys(
         subject,
         sets,
         signing,
+        coming,
+        former_signers,
         months,
     };
     locked::lock(&unsealed);
@@ -307,3 +317,7 @@ pub(super) const SUBJECT: &str = "subject";
 pub(super) const SUBJECT_OTHER: &str = "subject/other";
 const SETS: &str = "sets";
 pub(super) const SIGNING: &str = "signing";
+/// The coming signing key, until the log is handed over to it.
+pub(super) const SIGNING_NEXT: &str = "signing/next";
+/// The public half of a signing key that was replaced.
+pub(super) const SIGNER: &str = "signer/";

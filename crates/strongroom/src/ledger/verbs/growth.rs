@@ -25,6 +25,16 @@ impl Published {
         self.0.read().unwrap_or_else(PoisonError::into_inner).cosigned.clone()
     }
 
+    /// A witness is to cosign, and so the log is handed over to another key only when it did.
+    pub fn expect_witness(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).is_watched = true;
+    }
+
+    /// Whether a witness is to cosign.
+    pub fn expects_witness(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_watched
+    }
+
     /// A witness cosigned this.
     pub fn set_cosigned(&self, cosigned: Cosigned) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).cosigned = Some(cosigned);

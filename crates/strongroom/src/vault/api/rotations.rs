@@ -12,9 +12,11 @@ use crate::access::{Caller, Desk, commit, permit, refuse};
 use crate::ctx::{Ctx, Entry, EntryKind, Receipt};
 use crate::error::Error;
 use crate::keys::{Rotation, RotationKind};
+use crate::ledger;
 use crate::policy::Right;
 use crate::vault::{begin_rotation, rotate_due, rotate_root};
 use crate::web::{Body, Problem, Receipted};
+use crate::witness;
 
 /// What to rotate.
 #[derive(Deserialize, ToSchema)]
@@ -38,12 +40,24 @@ enum What {
     /// All of these, because somebody else may have them. Recovery shares end, and a finding says which
     /// backups are exposed.
     AfterLeak,
+    /// Signs the ledger: done at once, or when the witness was told of the new key and cosigned it.
+    SigningKey,
 }
 
 /// Rotations, the newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RotationsView {
     rotations: Vec<RotationView>,
+    signing_key: SigningKeyView,
+}
+
+/// The key that signs the ledger.
+#[derive(Serialize, ToSchema)]
+struct SigningKeyView {
+    /// `settled`, or `handing_over`: both keys sign, until the witness has cosigned which one comes.
+    state: &'static str,
+    /// The key that witness and auditors need from now on, as C2SP verifiers take it.
+    key: String,
 }
 
 /// One rotation.
@@ -66,7 +80,7 @@ struct RotationView {
     ended: Option<String>,
 }
 
-/// Rotates the root key, or begins to rotate others
+/// Rotates the root key or the key that signs the ledger, or begins to rotate others
 #[utoipa::path(post, path = "/v1/rotations", tag = "upkeep", request_body = RotateRequest,
     responses((status = 202, body = RotationsView), (status = "default", body = Problem)))]
 pub(super) async fn rotate(
@@ -86,6 +100,9 @@ pub(super) async fn rotate(
 async fn begin(desk: &Arc<Desk>, ctx: &Ctx, what: What) -> Result<Receipt, Error> {
     let kind = match what {
         What::Root => return rotate_root(desk, ctx).await,
+        What::SigningKey => {
+            return witness::hand_over(desk, ctx, permit(desk, ctx, Right::Keys)?).await;
+        }
         What::WrappingKey => RotationKind::WrappingKey,
         What::DataKeys => RotationKind::DataKeys,
         What::LookUpKeys => RotationKind::LookUpKeys,
@@ -137,7 +154,14 @@ fn view(rotations: &[Rotation], desk: &Desk) -> Result<RotationsView, Error> {
             ended: it.ended.map(|at| at.to_rfc3339()),
         })
     };
-    Ok(RotationsView { rotations: rotations.iter().map(one).collect::<Result<_, Error>>()? })
+    let newest = desk.published.newest();
+    let is_handing = newest.as_ref().is_some_and(|newest| newest.handing.is_some());
+    let signing_key = SigningKeyView {
+        state: if is_handing { "handing_over" } else { "settled" },
+        key: ledger::newest_key(&desk.keyring, newest.as_ref())?,
+    };
+    let rotations = rotations.iter().map(one).collect::<Result<_, Error>>()?;
+    Ok(RotationsView { rotations, signing_key })
 }
 
 const JOB: &str = "rotate";

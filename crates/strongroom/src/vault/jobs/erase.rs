@@ -1,8 +1,11 @@
 //! Erasing: begin, destroy the keys, forget, done. Idempotent, resumed at start-up.
 //!
 //! [`begin`] is the one function that lets keys be destroyed: hold, grace, daily limit, second person
-//! and a trusted clock are checked there, at commit. For keys of a customer who stays as they are, which a
-//! rotation replaced, `retire.rs` makes the only other `Destruction`.
+//! and a trusted clock are checked there, at commit. Keys are destroyed here only, from a job whose
+//! `erase.begin` is durable or of keys that the sweep found nothing to name ([`destroy_unused`]), and in
+//! `retire.rs`: keys of a customer who stays as they are, which a rotation replaced.
+
+use std::collections::HashSet;
 
 use strongroom_crypto::{Decoder, Encoder, peek_binding};
 
@@ -219,6 +222,33 @@ async fn finish(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<(), Error> {
             .with_state(register(None, Some(mac)));
     }
     access::commit(desk, change).await.map(drop)
+}
+
+/// Destroys keys that were made for a change which was never done. Nothing was ever sealed under them that
+/// anybody could ask for, so there is nobody whose erasure it is: the sweep has looked, and its entry is
+/// durable.
+pub(super) async fn destroy_unused(desk: &Desk, deks: Vec<[u8; 16]>) -> Result<u64, Error> {
+    if deks.is_empty() {
+        return Ok(0);
+    }
+    desk.keyring.destroy_forever(Destruction::issue(deks)).await
+}
+
+/// The keys that begun erasures are about to destroy: theirs to count.
+pub(super) async fn planned_keys(desk: &Desk) -> Result<HashSet<[u8; 16]>, Error> {
+    let (mut planned, mut after) = (HashSet::new(), None);
+    loop {
+        let end_of_time = crate::ctx::Time::from_ms(i64::MAX);
+        let from = after.take();
+        let page =
+            move |db: &mut Connection| store::list_jobs(db, JobState::Begun, end_of_time, from);
+        let begun = desk.data.scan(page).await?;
+        let Some(last) = begun.last() else { return Ok(planned) };
+        after = Some((last.due, last.id));
+        for job in &begun {
+            planned.extend(Plan::decode(&job.plan)?.deks);
+        }
+    }
 }
 
 /// Everything of the customer in the vault's tables, and in rooms below.

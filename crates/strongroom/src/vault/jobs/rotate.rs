@@ -96,7 +96,7 @@ async fn look_at(desk: &Desk, ctx: &Ctx, first: i64) -> Result<Option<Page>, Err
 }
 
 /// Every data key of a customer.
-fn keys_of(opened: &Opened) -> Vec<Placed> {
+pub(super) fn keys_of(opened: &Opened) -> Vec<Placed> {
     let customer = *opened.row.id.as_bytes();
     let place = |compartment, dek| Placed { customer, compartment, dek };
     let records = opened.records.iter().map(|(id, record)| place(*id, record.key.dek()));

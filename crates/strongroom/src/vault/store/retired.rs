@@ -84,6 +84,11 @@ pub(in crate::vault) fn list_retired(
     db.query(LIST, &args)?.iter().map(read).collect()
 }
 
+/// Whether another key took the place of this one.
+pub(in crate::vault) fn is_retired(db: &mut Connection, dek: &[u8; 16]) -> Result<bool, Error> {
+    Ok(db.one(IS_RETIRED, &[dek.into()])?.is_some())
+}
+
 fn read(row: &Row) -> Result<RetiredRow, Error> {
     Ok(RetiredRow {
         key: Placed { dek: row.array(0)?, customer: row.array(2)?, compartment: row.array(3)? },
@@ -104,6 +109,8 @@ WHERE dek = $1 AND mac = $4";
 const DELETE: &str = "DELETE FROM retired_key WHERE dek = $1";
 
 const DELETE_OF: &str = "DELETE FROM retired_key WHERE customer = $1";
+
+const IS_RETIRED: &str = "SELECT 1 FROM retired_key WHERE dek = $1";
 
 const LIST_OF: &str = "SELECT dek, customer, id, compartment, retired_ms, destroyed_ms, mac
 FROM retired_key

@@ -80,19 +80,41 @@ impl Record {
         rows.iter().map(read).collect()
     }
 
-    /// From now on logs with this key are cosigned; whether that is new.
+    /// The keys that were trusted before this one count no more.
+    pub(in crate::witness) fn retire_older(
+        db: &mut Connection,
+        log: &VerifierKey,
+        now: Time,
+    ) -> Result<(), Error> {
+        let args = vec![log.name().into(), log.to_string().into(), now.as_ms().into()];
+        db.execute(&Statement::new(RETIRE_OLDER, args)).map(drop)
+    }
+
+    /// From now on logs with this key are cosigned; whether that is new. One whose successor signs is
+    /// refused: it may be a stolen one.
     pub(in crate::witness) fn trust(
         db: &mut Connection,
         log: &VerifierKey,
         now: Time,
     ) -> Result<bool, Error> {
-        let args = vec![log.to_string().into(), log.name().into(), now.as_ms().into()];
+        if db.one(IS_RETIRED, &[log.to_string().into()])?.is_some() {
+            let detail = "this key of the log was replaced by a newer one, which signs since; \
+                          `strongroom ledger key` prints the one of today";
+            return Err(Error::conflict("key_replaced", detail));
+        }
+        // Later than every one before it, also where the clock was set back.
+        let newest = db.one(NEWEST_TRUSTED, &[log.name().into()])?;
+        let newest = newest.map(|row| row.integer(0)).transpose()?;
+        let trusted_ms = now.as_ms().max(newest.map_or(i64::MIN, |ms| ms.saturating_add(1)));
+        let args = vec![log.to_string().into(), log.name().into(), trusted_ms.into()];
         Ok(db.execute(&Statement::new(TRUST, args))? > 0)
     }
 }
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, text: include_str!("../../db/migrations/witness_0001.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, text: include_str!("../../db/migrations/witness_0001.sql") },
+    Migration { version: 2, text: include_str!("../../db/migrations/witness_0002.sql") },
+];
 
 const WRITE_WITNESS: &str = "INSERT INTO witness (id, vkey) VALUES (1, $1)";
 
@@ -107,9 +129,19 @@ ON CONFLICT (origin) DO UPDATE SET
   checkpoint = excluded.checkpoint";
 
 const READ_TRUSTED: &str = "SELECT vkey FROM trusted_log
-WHERE origin = $1
+WHERE origin = $1 AND retired_ms IS NULL
 ORDER BY trusted_ms DESC, vkey
 LIMIT $2";
+
+const NEWEST_TRUSTED: &str = "SELECT trusted_ms FROM trusted_log
+WHERE origin = $1
+ORDER BY trusted_ms DESC
+LIMIT 1";
+
+const IS_RETIRED: &str = "SELECT 1 FROM trusted_log WHERE vkey = $1 AND retired_ms IS NOT NULL";
+
+const RETIRE_OLDER: &str = "UPDATE trusted_log SET retired_ms = $3
+WHERE origin = $1 AND vkey <> $2 AND retired_ms IS NULL";
 
 const TRUST: &str = "INSERT INTO trusted_log (vkey, origin, trusted_ms) VALUES ($1, $2, $3)
 ON CONFLICT (vkey) DO NOTHING";

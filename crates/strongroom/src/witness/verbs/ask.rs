@@ -3,18 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use strongroom_tlog::{
-    AddCheckpoint, Checkpoint, Cosignature, WitnessKey, open_checkpoint, open_cosigned,
-};
+use strongroom_tlog::{AddCheckpoint, Checkpoint, Cosignature, WitnessKey, open_cosigned};
 
 use crate::config::Config;
 use crate::db::Database;
 use crate::error::Error;
 use crate::keys::Keyring;
-use crate::ledger::{self, Cosigned, LogFacts, prove_growth};
+use crate::ledger::{self, Cosigned, LogFacts, Newest, Signers, prove_growth};
 use crate::web::Asker;
 use crate::witness::api::ADD_CHECKPOINT_PATH;
-use crate::witness::rules::{self, Asked, Step, UNKNOWN_LOG, Verdict};
+use crate::witness::rules::{self, Asked, OTHER_KEY, Step, UNKNOWN_LOG, Verdict};
 use crate::witness::store;
 
 /// The witness of this installation.
@@ -41,15 +39,26 @@ pub(in crate::witness) struct Standing {
     pub(in crate::witness) note: Arc<str>,
     /// What it says.
     pub(in crate::witness) checkpoint: Checkpoint,
-    /// The key it is signed with.
+    /// The key it is signed with; of two the coming one.
     pub(in crate::witness) log: strongroom_tlog::VerifierKey,
 }
 
 impl Standing {
     pub(in crate::witness) fn of(note: Arc<str>, keyring: &Keyring) -> Result<Self, Error> {
-        let log = ledger::verifier_key(keyring)?;
-        let checkpoint = open_checkpoint(&note, &log).map_err(Error::internal)?;
+        let origin = keyring.incarnation().1;
+        let (checkpoint, log) = ledger::open_signed(keyring, origin, &note, Signers::Now)?;
         Ok(Self { note, checkpoint, log })
+    }
+
+    /// The newest checkpoint; while the log is handed over to another key, with the line that names it.
+    pub(in crate::witness) fn newest(newest: &Newest, keyring: &Keyring) -> Result<Self, Error> {
+        let naming = ledger::naming_note(keyring, newest)?.map(Arc::from);
+        Self::of(naming.unwrap_or_else(|| Arc::clone(&newest.checkpoint)), keyring)
+    }
+
+    /// Whether what a witness cosigns here ends a hand-over.
+    pub(in crate::witness) fn hands_over(&self) -> bool {
+        ledger::named_key(&self.checkpoint).next().is_some()
     }
 }
 
@@ -107,15 +116,22 @@ impl Witness {
                  know why this log is new to it: made just now, or restored by you",
                 standing.log
             ),
+            OTHER_KEY => format!(
+                "on its machine run `strongroom witness trust --folder DIR '{}'`, but only if you \
+                 know why the key is new: rotated by you",
+                standing.log
+            ),
             _ => "see that it runs and is reached from here".to_owned(),
         };
         Verdict::Missed(format!("the witness at {} does not cosign: {why}; {cure}", self.place))
     }
 
     /// The size of the cosigned note that lies in the data folder; 0 where none of this log does.
-    fn kept_size(&self, folder: &Path, standing: &Standing) -> Result<u64, Error> {
+    fn kept_size(&self, folder: &Path, keyring: &Keyring) -> Result<u64, Error> {
         let Some(note) = store::read_kept(folder)? else { return Ok(0) };
-        let opened = open_cosigned(&note, &standing.log, &self.key);
+        // It may be of before the key that signs now.
+        let keys = ledger::signed_keys(keyring, keyring.incarnation().1, Signers::Ever)?;
+        let opened = keys.iter().find_map(|log| open_cosigned(&note, log, &self.key).ok());
         Ok(opened.map_or(0, |(checkpoint, _)| checkpoint.size))
     }
 }
@@ -133,7 +149,7 @@ pub async fn refuse_contradicted(
     let facts = data.scan(move |db| ledger::facts(db, &own)).await?;
     let Some(LogFacts { checkpoint, .. }) = facts else { return Ok(Outlook::Empty) };
     let standing = Standing::of(checkpoint, keyring)?;
-    let kept = witness.kept_size(folder, &standing)?;
+    let kept = witness.kept_size(folder, keyring)?;
     if kept > standing.checkpoint.size {
         return Err(contradiction(&standing, &Verdict::KnowsMore(kept)));
     }

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use strongroom_crypto::{Random, SecretKey, SigningKey, random_array};
 use strongroom_tlog::{
     AddCheckpoint, Checkpoint, VerifierKey, WitnessKey, WitnessRefusal, cosign, judge,
+    open_checkpoint,
 };
 
 use crate::ctx::{Clock, Time};
 use crate::db::Connection;
 use crate::error::Error;
+use crate::ledger::named_key;
 use crate::witness::store::{self, Record};
 
 /// A witness that may be asked.
@@ -135,7 +137,11 @@ impl Keeper {
         db.begin()?;
         let logs = Record::trusted(db, request.claimed_origin())?;
         let last = Record::of(db, request.claimed_origin())?;
-        let checkpoint = match judge(request, &logs, last.as_ref().map(|it| &it.witnessed)) {
+        let judged = match judge(request, &logs, last.as_ref().map(|it| &it.witnessed)) {
+            Ok(checkpoint) if names_strangers(&checkpoint, &logs) => Err(WitnessRefusal::OtherKey),
+            judged => judged,
+        };
+        let checkpoint = match judged {
             Ok(checkpoint) => checkpoint,
             Err(why) => {
                 db.roll_back()?;
@@ -147,6 +153,12 @@ impl Keeper {
         let now_s = u64::try_from(self.clock.now().as_ms() / 1000).unwrap_or(0);
         let time_s = last.map_or(now_s, |last| last.time_s.max(now_s));
         Record::write(db, &checkpoint, &request.checkpoint, time_s)?;
+        // A key whose successor signs has ended: whoever stole it gets nothing cosigned any more.
+        if let Some(newest) =
+            logs.first().filter(|it| open_checkpoint(&request.checkpoint, it).is_ok())
+        {
+            Record::retire_older(db, newest, self.clock.now())?;
+        }
         db.commit()?;
         let line = cosign(&checkpoint, time_s, self.vkey.name(), &self.signing);
         let line = line.map_err(Error::internal)?;
@@ -154,6 +166,13 @@ impl Keeper {
         let _ = db.checkpoint_truncating();
         Ok((checkpoint, line))
     }
+}
+
+/// Whether a checkpoint hands its log over to a key nobody told of: signed with the old key alone, that
+/// may be anybody's who stole it.
+fn names_strangers(checkpoint: &Checkpoint, logs: &[VerifierKey]) -> bool {
+    let is_known = |named: &str| logs.iter().any(|log| log.to_string() == named);
+    !named_key(checkpoint).all(is_known)
 }
 
 impl From<Error> for Unanswered {

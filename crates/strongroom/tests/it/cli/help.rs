@@ -24,7 +24,7 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 64] = [
+const COMMANDS: [&str; 65] = [
     "demo",
     "init",
     "serve",
@@ -62,6 +62,7 @@ const COMMANDS: [&str; 64] = [
     "ledger proof",
     "ledger export",
     "ledger checkpoint",
+    "ledger key",
     "access who",
     "access why",
     "places list",

@@ -3,6 +3,8 @@
 mod memory;
 mod renewal;
 mod rotation;
+mod signing;
+mod unused;
 
 use std::sync::Arc;
 

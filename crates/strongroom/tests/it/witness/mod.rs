@@ -2,6 +2,7 @@
 //! and that it never says two things of one size.
 
 mod alone;
+mod handover;
 mod kills;
 mod restarts;
 mod rollback;

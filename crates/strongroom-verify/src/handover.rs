@@ -1,0 +1,97 @@
+//! A log that was handed over to another signing key.
+//!
+//! Whoever stole a key can write an entry that names a key of their own, and sign what is over it. So the
+//! word of the old key alone is never enough: a witness that the auditor names must have cosigned a
+//! checkpoint that names the new key in its text, or the auditor gives the new key.
+
+use crate::note::{Checkpoint, Key, Note};
+use crate::wrong::Wrong;
+
+/// Which keys a log has had, as far as the auditor may believe it.
+pub(crate) struct Chain {
+    /// The auditor's own key, and after it those it was handed over to; the last signs the log.
+    keys: Vec<Key>,
+    /// What handed it over: the log must hold an entry below that says the same.
+    pub(crate) handed: Vec<Checkpoint>,
+    /// A hand-over that only the old key vouches for.
+    doubted: Option<String>,
+}
+
+impl Chain {
+    /// Follows the hand-overs from the key the auditor has. Those from before it are none of its business:
+    /// the newer key has signed them along.
+    pub(crate) fn follow(key: &Key, witnesses: &[Key], notes: &[Note<'_>]) -> Result<Self, Wrong> {
+        let mut chain = Self { keys: vec![key.clone()], handed: Vec::new(), doubted: None };
+        for (number, note) in (1..).zip(notes) {
+            let place = || format!("handover-{number}");
+            let Ok(checkpoint) = note.checkpoint(chain.newest()?) else { continue };
+            let named = note.named_key().ok_or(Wrong::new("it names no key").at(place()))?;
+            let named = named.map_err(|wrong| wrong.at(place()))?;
+            if chain.newest()? == &named {
+                continue;
+            }
+            note.checkpoint(&named).map_err(|wrong| wrong.at(place()))?;
+            if !witnesses.iter().any(|witness| note.cosigned(witness).is_ok()) {
+                chain.doubted = Some(named.to_string());
+                break;
+            }
+            chain.keys.push(named);
+            chain.handed.push(checkpoint);
+        }
+        Ok(chain)
+    }
+
+    /// The key that must have signed the log.
+    pub(crate) fn newest(&self) -> Result<&Key, Wrong> {
+        self.keys.last().ok_or(Wrong::new("there is no key"))
+    }
+
+    /// Every key up to it: an older checkpoint may be signed with any of them.
+    pub(crate) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// At how many entries it was handed over, and to which key.
+    pub(crate) fn told(&self) -> Vec<(u64, String)> {
+        let keys = self.keys.iter().skip(1).map(Key::to_string);
+        self.handed.iter().map(|it| it.size).zip(keys).collect()
+    }
+
+    /// What to say where the newest key did not sign the log.
+    pub(crate) fn unsigned(&self, wrong: Wrong) -> Wrong {
+        self.doubted.as_deref().map_or(wrong, |named| unvouched(named, "an entry"))
+    }
+
+    /// Holds the entries that hand the log over against what was believed. `told` are their places and the
+    /// keys they name.
+    pub(crate) fn compare(&self, told: &[(u64, String)]) -> Result<(), Wrong> {
+        if let Some((place, named)) = told.last()
+            && *named != self.newest()?.to_string()
+        {
+            return Err(unvouched(named, &format!("entry {place}")));
+        }
+        for (checkpoint, key) in self.handed.iter().zip(self.keys.iter().skip(1)) {
+            let named = key.to_string();
+            let is_below =
+                |(place, told): &(u64, String)| *told == named && *place < checkpoint.size;
+            if !told.iter().any(is_below) {
+                return Err(Wrong::new(format!(
+                    "a checkpoint hands the log over to {named}, and no entry below it does"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unvouched(named: &str, who: &str) -> Wrong {
+    Wrong::new(format!(
+        "{who} hands the log over to the key {}, and nobody but the key before it says so, which a thief \
+         of that key could too. Ask for the log's key of today on another way than this folder and give it \
+         with `--key`, or name a witness that knew of it with `--witness`",
+        named.escape_debug()
+    ))
+}
+
+/// The act by which an entry hands the log over; its ticket is the coming key.
+pub(crate) const HANDOVER_VERB: &str = "rotate.signing";
