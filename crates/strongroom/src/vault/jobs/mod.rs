@@ -1,4 +1,5 @@
-//! The vault's periodic work: erasures that are due, the walk over all customers, and pending keys that have their record.
+//! The vault's periodic work: erasures that are due, the walk over all customers, the index of words, and
+//! pending keys that have their record.
 
 mod compare;
 mod erase;
@@ -7,6 +8,7 @@ mod replay;
 mod rewrap;
 mod sweep;
 mod walk;
+mod words;
 
 pub use compare::compare;
 pub use erase::{Erased, erase_due, finish_begun, refuse_returned_keys, register_macs};
@@ -15,3 +17,5 @@ pub use replay::{Replay, gather, replay};
 pub use rewrap::rewrap_due;
 pub use sweep::{Swept, sweep_pending_keys};
 pub use walk::{Walked, walk};
+pub(super) use words::whole_by_now;
+pub use words::{index_words, tell_indexed};

@@ -13,7 +13,7 @@ mod maps;
 mod merge;
 pub(super) mod open;
 mod patch;
-mod read;
+pub(super) mod read;
 mod read_many;
 mod records;
 mod release;
@@ -22,6 +22,7 @@ mod shelves;
 mod show_records;
 mod tokens;
 mod upsert;
+mod words;
 
 use crate::error::Error;
 
