@@ -24,8 +24,8 @@ use crate::error::Error;
 
 use model::Unsealed;
 pub use model::{
-    ABOUT, Beginning, CORE, Credential, KeyBinding, KeyHandle, Mark, Permit, Placed, Rotation, Seal,
-    Source, Standing, Versions, WordIndex, index_filling,
+    ABOUT, Beginning, CORE, Credential, KeyBinding, KeyHandle, Mark, Permit, Placed, Rotation,
+    Seal, Source, Standing, Versions, WordIndex, index_filling,
 };
 pub use store::{Anchor, DEK_TABLE, newest_schema};
 use verbs::write_key;

@@ -225,7 +225,9 @@ impl WordIndex {
         match held.standing {
             Standing::Whole if held.fields.contains(&field) => {}
             Standing::Overfull => return Err(overfull()),
-            Standing::Filling(_) | Standing::Unused | Standing::Whole => return Err(index_filling()),
+            Standing::Filling(_) | Standing::Unused | Standing::Whole => {
+                return Err(index_filling());
+            }
         }
         let hash = |text: &Zeroizing<String>| held.hash(field, text);
         let words: Vec<Vec<u64>> =
@@ -285,3 +287,108 @@ const WAITING_MAX: usize = 200_000;
 const FILLING_RETRY_S: u64 = 5;
 
 const WORDS_LABEL: &str = "strongroom/words/v1";
+
+#[cfg(test)]
+mod tests {
+    use strongroom_crypto::SystemRandom;
+
+    use super::*;
+
+    fn index() -> WordIndex {
+        let index = WordIndex::new(SecretKey::generate(&SystemRandom).unwrap());
+        assert_eq!(index.settle(1, &[4]).unwrap(), Standing::Filling(i64::MIN));
+        index.walked(i64::MIN, &[], None);
+        assert_eq!(index.settle(1, &[4]).unwrap(), Standing::Whole);
+        index
+    }
+
+    fn text(text: &str) -> Zeroizing<String> {
+        Zeroizing::new(text.to_owned())
+    }
+
+    fn put(index: &WordIndex, customer: i64, mark: Mark, word: &str) {
+        index.put(customer, mark, &[Beginning { field: 4, text: text(word) }]).unwrap();
+    }
+
+    fn mark_of(index: &WordIndex, customer: i64) -> Mark {
+        let waiting = index.waiting_at_most(usize::MAX);
+        waiting.iter().find(|(key, _)| *key == customer).unwrap().1
+    }
+
+    fn found(index: &WordIndex, word: &str) -> Vec<i64> {
+        index.find(4, &[vec![text(word)]]).unwrap()
+    }
+
+    #[test]
+    fn what_was_read_before_a_later_change_does_not_count() {
+        let index = index();
+        index.touch(&[7]);
+        let early = mark_of(&index, 7);
+        index.touch(&[7]);
+        let late = mark_of(&index, 7);
+        put(&index, 7, early, "old");
+        assert_eq!(mark_of(&index, 7), late, "they still wait");
+        put(&index, 7, late, "new");
+        put(&index, 7, early, "old");
+        put(&index, 7, late, "old");
+        assert_eq!((found(&index, "old"), found(&index, "new")), (vec![], vec![7]));
+    }
+
+    #[test]
+    fn whoever_waited_when_the_index_began_again_is_met_on_the_way() {
+        let index = index();
+        index.touch(&[7]);
+        let before = mark_of(&index, 7);
+        assert_eq!(index.settle(2, &[4, 5]).unwrap(), Standing::Filling(i64::MIN));
+        put(&index, 7, before, "old");
+        assert_eq!(index.size().0, 0);
+        assert_eq!(index.find(4, &[]).unwrap_err().code, "index_filling");
+        index.walked(i64::MIN, &[3], Some(4));
+        assert_eq!(index.settle(2, &[4, 5]).unwrap(), Standing::Filling(4));
+        index.walked(i64::MIN, &[], None);
+        assert_eq!(index.settle(2, &[4, 5]).unwrap(), Standing::Filling(4), "another way's end");
+        assert_eq!(index.settle(1, &[4]).unwrap(), Standing::Filling(4), "an older policy is over");
+    }
+
+    #[test]
+    fn too_many_who_wait_are_gone_over_instead() {
+        let index = index();
+        let many: Vec<i64> = (0..=WAITING_MAX as i64).collect();
+        index.touch(&many);
+        assert_eq!(index.settle(1, &[4]).unwrap(), Standing::Filling(i64::MIN));
+        assert!(index.waiting_at_most(1).is_empty());
+    }
+
+    #[test]
+    fn hashes_differ_by_process_and_field() {
+        let (one, other) = (index(), index());
+        let hash = |index: &WordIndex, field| index.read().as_ref().unwrap().hash(field, "ann");
+        assert_ne!(hash(&one, 4), hash(&other, 4));
+        assert_ne!(hash(&one, 4), hash(&one, 5));
+    }
+
+    /// Prints what the comments say of memory; run with `--ignored --nocapture --release`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn half_a_million_names_in_memory() {
+        let index = index();
+        let began = std::time::Instant::now();
+        for customer in 0..500_000_i64 {
+            index.touch(&[customer]);
+            let mark = Mark(customer.cast_unsigned() + 1);
+            // Two words of 5 and 7 letters, as names are.
+            let (first, second) = (format!("{:05}", customer % 9_000), format!("{customer:07}"));
+            let begin =
+                |word: &str, count: usize| Beginning { field: 4, text: text(&word[..count]) };
+            let words: Vec<Beginning> = (2..=5)
+                .map(|count| begin(&first, count))
+                .chain((2..=7).map(|count| begin(&second, count)))
+                .collect();
+            index.put(customer, mark, &words).unwrap();
+        }
+        let filled = began.elapsed();
+        let began = std::time::Instant::now();
+        let hits = index.find(4, &[vec![text("0012")], vec![text("01")]]).unwrap().len();
+        println!("{:?} in {filled:?}; {hits} in {:?}", index.size(), began.elapsed());
+    }
+}

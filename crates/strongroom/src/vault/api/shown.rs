@@ -37,7 +37,9 @@ pub(super) struct ShownView {
 pub(super) struct FoundView {
     /// Their ids, at most 20; empty for none.
     customers: Vec<String>,
-    /// Whether there may be more than these 20: ask for more of the value.
+    /// There only where it is true: there may be more than these, so ask for more of the value.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
     more: bool,
 }
 

@@ -83,13 +83,13 @@ fn has_words(
 }
 
 fn not_words(field: &str) -> Error {
-    let detail = "type the beginning of one or more words, 3 letters or more in all and one word of at \
+    let detail =
+        "type the beginning of one or more words, 3 letters or more in all and one word of at \
                   least 2, at most 8 words and 200 characters"
-        .to_owned();
+            .to_owned();
     let (field, code) = (field.to_owned(), "not_words");
-    Error::unprocessable("fields_refused", "this cannot be looked up").with_fields(vec![
-        FieldProblem { field, code, detail },
-    ])
+    Error::unprocessable("fields_refused", "this cannot be looked up")
+        .with_fields(vec![FieldProblem { field, code, detail }])
 }
 
 /// Some more than are answered: most candidates are found.
