@@ -1,6 +1,6 @@
 //! Keeps the index of words whole: goes over all customers after a start, and takes in whoever changed.
 //!
-//! A name of two words costs about 130 bytes: 12 for each of some eight beginnings, and 36 for the
+//! A name of two words costs about 160 bytes: 12 for each of some ten beginnings, and 40 for the
 //! customer. A customer who does not open has a finding of their own and is found by nobody.
 
 use std::sync::Arc;
@@ -206,7 +206,7 @@ const JOB: &str = "words.index";
 /// Opened in some tens of milliseconds.
 const PAGE_ROWS: usize = 500;
 
-/// A search waits for a few tenths of a second, and a shop of this size needs no job to fill the index.
+/// A search waits for some tenths of a second, and a shop of this size needs no job to fill the index.
 const SEARCH_CUSTOMERS_MAX: usize = 2_000;
 
 /// So many customers an entry of the ledger stands for.
