@@ -13,4 +13,4 @@ mod records;
 mod refusals;
 mod tokens;
 mod walk;
-mod words;
+pub(crate) mod words;
