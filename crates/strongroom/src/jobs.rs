@@ -58,6 +58,27 @@ pub async fn run_rotations(desk: Arc<Desk>) {
     }
 }
 
+/// Keeps the index of words whole, beside the other jobs: after a start all customers are gone over.
+pub async fn run_words(desk: Arc<Desk>) {
+    let mut seconds = tokio::time::interval(Duration::from_millis(WORDS_MS));
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        seconds.tick().await;
+        let done = index_words(&desk).await;
+        let failed = done.is_err();
+        tell(&desk, "words.index", done);
+        if failed {
+            // What keeps it is over no sooner, and each time is a line in the log.
+            tokio::time::sleep(Duration::from_millis(MINUTE_MS)).await;
+        }
+    }
+}
+
+/// Takes whoever waits into the index of words.
+pub async fn index_words(desk: &Arc<Desk>) -> Result<(), Error> {
+    vault::index_words(desk, &ctx(desk, "words.index")?).await
+}
+
 async fn rotate(desk: &Arc<Desk>, passes_max: u32) -> Result<(), Error> {
     vault::rotate_due(desk, &ctx(desk, "rotate")?, passes_max).await
 }
@@ -76,7 +97,7 @@ pub async fn run_daily(desk: &Arc<Desk>) {
 
 /// Runs the jobs of a minute once.
 pub async fn run_once(desk: &Desk) {
-    let jobs: [(&'static str, Result<(), Error>); 7] = [
+    let jobs: [(&'static str, Result<(), Error>); 8] = [
         ("disk.watch", watch_disk(desk).await),
         ("clock.watch", watch_clock(desk).await),
         ("auth.strangers", summarise_strangers(desk).await),
@@ -84,6 +105,7 @@ pub async fn run_once(desk: &Desk) {
         ("erase.due", erase_due(desk).await),
         ("budget.forget", forget_past_days(desk).await),
         ("repeat.forget", forget_repeated(desk).await),
+        ("words.tell", tell_indexed(desk).await),
     ];
     for (job, done) in jobs {
         tell(desk, job, done);
@@ -165,6 +187,10 @@ async fn forget_repeated(desk: &Desk) -> Result<(), Error> {
     access::forget_repeated(desk, &ctx(desk, "repeat.forget")?).await
 }
 
+async fn tell_indexed(desk: &Desk) -> Result<(), Error> {
+    vault::tell_indexed(desk, &ctx(desk, "words.index")?).await
+}
+
 async fn sweep(desk: &Arc<Desk>) -> Result<(), Error> {
     vault::sweep_pending_keys(desk, &ctx(desk, "keys.sweep")?).await.map(drop)
 }
@@ -198,6 +224,9 @@ const MINUTE_MS: u64 = 60_000;
 
 /// Between two looks for a pair to copy away: what failed is tried again as often.
 const COPY_MS: u64 = 5 * MINUTE_MS;
+
+/// A search takes in what is younger by itself; this keeps that little.
+const WORDS_MS: u64 = 1_000;
 
 /// Four times what ordinary service needs: time for a person to act.
 const DISK_LOW_BYTES: u64 = 512 << 20;

@@ -35,12 +35,21 @@ pub struct Row(pub(crate) Vec<Value>);
 pub struct Statement {
     pub(crate) sql: &'static str,
     pub(crate) args: Vec<Value>,
+    pub(crate) touches: Option<i64>,
 }
 
 impl Statement {
     /// `sql` is a constant of a room's store, in the subset both engines share.
     pub fn new(sql: &'static str, args: Vec<Value>) -> Self {
-        Self { sql, args }
+        Self { sql, args, touches: None }
+    }
+
+    /// Says whose row it writes, by row key: what is known of that customer in memory is read again
+    /// before the answer leaves.
+    #[must_use]
+    pub fn touching(mut self, customer: i64) -> Self {
+        self.touches = Some(customer);
+        self
     }
 
     /// About how much memory it takes.

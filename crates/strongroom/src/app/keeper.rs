@@ -98,6 +98,10 @@ impl Keeper for AppKeeper {
         Ok(())
     }
 
+    fn touched(&mut self, customers: &[i64]) {
+        self.keyring.words().touch(customers);
+    }
+
     fn try_write(&mut self, now: Time) -> Result<(), Error> {
         self.anchor(now)
     }

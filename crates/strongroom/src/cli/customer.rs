@@ -22,7 +22,8 @@ pub(super) enum Customer {
     Add(Add),
     /// Find customers by one field; its value is read from standard input
     ///
-    /// The value does not stand on the command line: process lists and shell histories keep those.
+    /// The value does not stand on the command line: process lists and shell histories keep those. A field
+    /// with `find = "words"` takes the beginnings of words.
     ///
     /// Example: strongroom customer find email --purpose support --key-file desk.key
     Find {
@@ -224,6 +225,9 @@ async fn find(field: &str, purpose: &str, common: &Common, output: &Output) -> R
     }
     for customer in customers {
         output.line(customer.as_str().unwrap_or_default())?;
+    }
+    if found.get("more").and_then(Value::as_bool).unwrap_or_default() {
+        warn("There may be more; give more of the value.");
     }
     Ok(())
 }

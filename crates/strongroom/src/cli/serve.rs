@@ -111,10 +111,11 @@ pub(super) async fn attend(
     let backups = backups.map(|it| tokio::spawn(jobs::run_backups(Arc::clone(&desk), it)));
     let jobs = tokio::spawn(jobs::run(Arc::clone(&desk)));
     let rotations = tokio::spawn(jobs::run_rotations(Arc::clone(&desk)));
+    let words = tokio::spawn(jobs::run_words(Arc::clone(&desk)));
     let sends = tokio::spawn(outlets::attend(Arc::clone(&desk), Arc::new(connections)));
     let events = tokio::spawn(webhooks::attend(Arc::clone(&desk), Arc::new(couriers)));
     web::serve(listen, router::router(&desk), stop).await;
-    for job in [jobs, rotations, sends, events].into_iter().chain(backups).chain(copies) {
+    for job in [jobs, rotations, words, sends, events].into_iter().chain(backups).chain(copies) {
         job.abort();
         // Only a job that has let the desk go lets the installation close.
         let _ = job.await;

@@ -90,6 +90,15 @@ impl Change {
         guards.chain(writes).chain(keys).fold(fixed, usize::saturating_add)
     }
 
+    /// Whose rows it writes, by row key.
+    pub fn touched(&self) -> impl Iterator<Item = i64> + '_ {
+        let guards = self.guards.iter().filter_map(|guard| match guard {
+            Guard::Rows { statement, .. } => statement.touches,
+            _ => None,
+        });
+        guards.chain(self.writes.iter().filter_map(|write| write.touches))
+    }
+
     /// Replaces one row of authority by another in the state hash.
     #[must_use]
     pub fn with_state(mut self, delta: StateDelta) -> Self {

@@ -12,79 +12,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::ctx::{
-    BudgetClaim, Change, Clock, ClockTrust, Entry, Guard, Miss, NewKey, Receipt, StateDelta, Time,
-};
+use crate::ctx::{BudgetClaim, Change, Clock, ClockTrust, Guard, Miss, Receipt, Time};
 use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, DISK_FULL, Durability};
+use crate::db::keeper::{Act, Fate, Keeper};
 use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
 use crate::db::stall::{EndProcessOnPanic, Stall};
 use crate::error::{Error, ErrorKind};
 use crate::meter::Meter;
-
-/// What the rooms above add to each batch. `app` makes the only one from the ledger, the key store
-/// and the authority; tests of the committer make their own.
-pub trait Keeper: Send {
-    /// Reads the state again from what is durable; refuses what does not verify.
-    fn load(&mut self, db: &mut Connection) -> Result<(), Error>;
-    /// The authority epoch as this batch has it so far.
-    fn epoch(&self) -> u64;
-    /// Whether a decision of this epoch still counts.
-    fn honours(&self, epoch: u64) -> bool {
-        self.epoch() == epoch
-    }
-    /// The time of the newest entry: time never runs backwards in the ledger.
-    fn head_time(&self) -> Time;
-    /// Charges a budget, and says how much was charged.
-    fn charge(&mut self, db: &mut Connection, claim: &BudgetClaim) -> Result<Charged, Error>;
-    /// Takes a charge back whose change was not done.
-    fn uncharge(&mut self, claim: &BudgetClaim, amount: u64);
-    /// Counts changed rows of authority into the state hash.
-    fn change_state(&mut self, deltas: &[StateDelta]) -> Result<(), Error>;
-    /// Appends the entries, signs the checkpoint, writes both into the transaction.
-    fn append(
-        &mut self,
-        db: &mut Connection,
-        now: Time,
-        acts: &[Act],
-    ) -> Result<Vec<Receipt>, Error>;
-    /// Makes new keys durable, before the transaction is; called for every batch, so that it can
-    /// keep the key store's anchor of the log young as well.
-    fn put_keys(&mut self, keys: &[NewKey], now: Time) -> Result<(), Error>;
-    /// The transaction is durable: what was tentative is now true.
-    fn committed(&mut self, db: &mut Connection) -> Result<(), Error>;
-    /// Writes to whatever else has to take writes, after the database took one on trial.
-    fn try_write(&mut self, _now: Time) -> Result<(), Error> {
-        Ok(())
-    }
-    /// The transaction is gone: what was tentative never was.
-    fn discard(&mut self);
-    /// The committer ends, and everything it answered is durable.
-    fn close(&mut self, now: Time) -> Result<(), Error>;
-}
-
-/// How a budget answered.
-pub type Charged = Result<u64, Miss>;
-
-/// An entry that will be appended, with the epoch it leaves behind.
-pub struct Act {
-    /// The entry.
-    pub entry: Entry,
-    /// The epoch after it.
-    pub epoch: u64,
-    /// How many changes of state there were up to it.
-    pub state_changes: u64,
-}
-
-/// What became of a change.
-#[derive(Debug)]
-pub enum Fate {
-    /// It is durable at this place of the ledger.
-    Committed(Receipt),
-    /// A guard did not hold; nothing was written.
-    Missed(Miss),
-}
 
 /// The way to the committer, cheap to clone. When the last one is gone the committer ends.
 #[derive(Clone)]
@@ -124,6 +60,7 @@ impl Committer {
             space,
             meter: meter.clone(),
             checkpointer,
+            touched: Vec::new(),
         };
         writer.reopen()?;
         let thread = std::thread::Builder::new()
@@ -166,6 +103,8 @@ struct Writer {
     space: Space,
     meter: Meter,
     checkpointer: Checkpointer,
+    /// Whose rows were written since the keeper was told.
+    touched: Vec<i64>,
 }
 
 /// What one change came to inside the batch.
@@ -276,6 +215,7 @@ impl Writer {
                 self.meter.batch(size, us);
                 self.stall.end();
                 self.checkpointer.batch_written();
+                self.tell_touched();
                 for (answer, fate) in answers.into_iter().zip(fates) {
                     // A caller who has gone away does not change what is true.
                     let _ = answer.send(fate);
@@ -320,6 +260,7 @@ impl Writer {
         for change in changes {
             tried.push(match apply(db, keeper, &moment, &change)? {
                 Applied::Done => {
+                    self.touched.extend(change.touched());
                     keeper.change_state(&change.state)?;
                     state_changes += u64::from(!change.state.is_empty());
                     keys.extend(change.keys);
@@ -352,7 +293,13 @@ impl Writer {
         }
         self.keeper.load(&mut db)?;
         self.db = Some(db);
+        self.tell_touched();
         Ok(())
+    }
+
+    fn tell_touched(&mut self) {
+        self.keeper.touched(&self.touched);
+        self.touched.clear();
     }
 }
 

@@ -1,13 +1,13 @@
 //! The committer beside long reads, and how much may wait for it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use crate::ctx::{
-    BudgetClaim, Change, Clock, ClockTrust, Ctx, Entry, EntryKind, NewKey, Receipt, StateDelta,
-    SystemClock, SystemGrant, Time,
+    BudgetClaim, Change, Clock, ClockTrust, Ctx, Entry, EntryKind, Guard, Miss, NewKey, Receipt,
+    StateDelta, SystemClock, SystemGrant, Time,
 };
 use crate::db::{
     Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Space, Stall,
@@ -21,6 +21,7 @@ use strongroom_crypto::SystemRandom;
 struct Plain {
     fails: Arc<AtomicBool>,
     gate: Option<Receiver<()>>,
+    touched: Arc<Mutex<Vec<i64>>>,
 }
 
 impl Keeper for Plain {
@@ -68,6 +69,9 @@ impl Keeper for Plain {
     fn committed(&mut self, _db: &mut Connection) -> Result<(), Error> {
         Ok(())
     }
+    fn touched(&mut self, customers: &[i64]) {
+        self.touched.lock().unwrap().extend(customers);
+    }
     fn discard(&mut self) {}
     fn close(&mut self, _now: Time) -> Result<(), Error> {
         Ok(())
@@ -79,6 +83,7 @@ struct House {
     database: Database,
     stall: Stall,
     fails: Arc<AtomicBool>,
+    touched: Arc<Mutex<Vec<i64>>>,
     _folder: tempfile::TempDir,
 }
 
@@ -89,7 +94,9 @@ impl House {
         let mut db = Connection::open(&path, Durability::Durable).unwrap();
         db.run("CREATE TABLE t (a BLOB)").unwrap();
         let (stall, fails) = (Stall::default(), Arc::new(AtomicBool::new(false)));
-        let keeper = Box::new(Plain { fails: Arc::clone(&fails), gate });
+        let touched = Arc::new(Mutex::default());
+        let told = Arc::clone(&touched);
+        let keeper = Box::new(Plain { fails: Arc::clone(&fails), gate, touched: told });
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let meter = Meter::starting_at(clock.now());
@@ -98,7 +105,7 @@ impl House {
             Committer::start(path.clone(), keeper, clock, trust, (stall.clone(), space), meter)
                 .unwrap();
         let database = Database::over(&path, stall.clone());
-        Self { committer, database, stall, fails, _folder: folder }
+        Self { committer, database, stall, fails, touched, _folder: folder }
     }
 
     async fn write(&self, size_bytes: usize) -> Result<Fate, Error> {
@@ -192,6 +199,32 @@ async fn no_more_bytes_wait_than_the_queue_takes() {
     house.write(large).await.expect("there is room again");
     // Larger than the whole queue, and alone.
     house.write(65 << 20).await.expect("nothing else waits");
+}
+
+#[tokio::test]
+async fn whose_rows_were_written_is_told_before_the_answer_and_after_a_failure_too() {
+    let house = House::open(None);
+    let touch = |customer| {
+        let mut change = change(1);
+        change.writes = change.writes.into_iter().map(|it| it.touching(customer)).collect();
+        house.committer.commit(change)
+    };
+    let told = || std::mem::take(&mut *house.touched.lock().unwrap());
+    touch(7).await.unwrap();
+    assert_eq!(told(), [7]);
+    house.fails.store(true, Ordering::SeqCst);
+    // What a COMMIT that failed left on the disk nobody knows before the log was read again.
+    assert_eq!(touch(8).await.unwrap_err().code, "ledger_stalled");
+    house.fails.store(false, Ordering::SeqCst);
+    touch(9).await.unwrap();
+    let mut all = told();
+    all.sort_unstable();
+    assert_eq!(all, [8, 9]);
+    let claimed = Statement::new("UPDATE t SET a = a", Vec::new()).touching(10);
+    let guard = Guard::Rows { statement: claimed, expected: 9, miss: Miss::StateChanged };
+    let missed = house.committer.commit(change(1).guard(guard)).await.unwrap();
+    assert!(matches!(missed, Fate::Missed(_)));
+    assert_eq!(told(), [] as [i64; 0], "nothing was written");
 }
 
 /// Looks until it is so, for a minute: what happens by itself happens on the committer's own thread.

@@ -58,11 +58,13 @@ pub enum FindingKind {
     WitnessNone,
     /// The witness does not cosign, or cannot be asked.
     WitnessUnreachable,
+    /// There are more customers than the index of words holds.
+    WordsOverfull,
 }
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -89,6 +91,7 @@ impl FindingKind {
         Self::WitnessContradicts,
         Self::WitnessNone,
         Self::WitnessUnreachable,
+        Self::WordsOverfull,
     ];
 
     /// Its stable name.
@@ -120,6 +123,7 @@ impl FindingKind {
             Self::WitnessContradicts => "witness_contradicts",
             Self::WitnessNone => "witness_none",
             Self::WitnessUnreachable => "witness_unreachable",
+            Self::WordsOverfull => "words_overfull",
         }
     }
 }

@@ -23,8 +23,8 @@ use crate::db::{CHECKPOINT_BUSY, Checkpointer, Connection, Database, Durability,
 use crate::error::Error;
 
 pub use model::{
-    ABOUT, CORE, Credential, Hashed, KeyBinding, KeyHandle, Permit, Placed, Rotation, RotationKind,
-    Seal, Source, Versions,
+    ABOUT, Beginning, CORE, Credential, Hashed, KeyBinding, KeyHandle, Mark, Permit, Placed,
+    Rotation, RotationKind, Seal, Source, Standing, Versions, WordIndex, index_filling,
 };
 use model::{Hashing, Unsealed};
 pub use store::{Anchor, DEK_TABLE, newest_schema};
@@ -39,6 +39,7 @@ pub struct Keyring {
     installation: [u8; 16],
     incarnation: (u64, String),
     unsealed: RwLock<Option<Arc<Unsealed>>>,
+    words: WordIndex,
     writer: Mutex<Connection>,
     readers: Database,
     path: PathBuf,
@@ -75,7 +76,13 @@ impl Keyring {
 
     /// Drops every key at once: from now on nothing opens until the process starts again.
     pub fn seal(&self) {
+        self.words.wipe();
         *self.unsealed.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Which customers have a word; dropped with the keys.
+    pub fn words(&self) -> &WordIndex {
+        &self.words
     }
 
     /// Whether the keys are dropped.
@@ -272,11 +279,7 @@ impl Keyring {
 
     fn keys(&self) -> Result<Arc<Unsealed>, Error> {
         let unsealed = self.unsealed.read().unwrap_or_else(PoisonError::into_inner);
-        unsealed.clone().ok_or_else(|| {
-            let detail = "the server is sealed: its keys are dropped and nothing can be shown; \
-                          restart it to unseal";
-            Error::unavailable("sealed", detail)
-        })
+        unsealed.clone().ok_or_else(sealed)
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
@@ -356,6 +359,12 @@ fn hashed<const N: usize>(hashing: &Hashing, hash: impl Fn(&SecretKey) -> [u8; N
 
 fn keys_path(data_folder: &Path) -> PathBuf {
     data_folder.join("keys.db")
+}
+
+fn sealed() -> Error {
+    let detail = "the server is sealed: its keys are dropped and nothing can be shown; restart it \
+                  to unseal";
+    Error::unavailable("sealed", detail)
 }
 
 fn no_kek() -> Error {

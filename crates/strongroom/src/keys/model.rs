@@ -2,6 +2,7 @@
 
 mod rotation;
 mod seal;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::error::Error;
 pub use rotation::{Placed, Rotation, RotationKind};
 pub use seal::{Credential, Seal};
 pub(super) use seal::{Recovery, SealedRoot};
+pub use words::{Beginning, Mark, Standing, WordIndex, index_filling};
 
 /// Every key of an installation, while it is unsealed. Dropping it wipes them.
 pub(super) struct Unsealed {

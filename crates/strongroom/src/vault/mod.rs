@@ -18,8 +18,8 @@ pub(crate) use api::takes_row;
 pub use api::{rebuild, routes};
 pub use jobs::{
     Erased, NAMED_MAX, Rebuild, Rebuilt, Replay, Swept, Walked, compare, destroy_retired,
-    erase_due, finish_begun, gather, rebuild_indexes, refuse_returned_keys, register_macs, replay,
-    rotate_due, sweep_pending_keys, walk,
+    erase_due, finish_begun, gather, index_words, rebuild_indexes, refuse_returned_keys,
+    register_macs, replay, rotate_due, sweep_pending_keys, tell_indexed, walk,
 };
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) use model::token_of;

@@ -4,6 +4,7 @@ mod compared;
 mod consent;
 mod parting;
 mod records;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ pub(super) use self::parting::{last_day, parting};
 pub(super) use self::records::{
     RecordField, due_day_of, end_year, issued_day, parse_record_fields, start_of,
 };
+pub(super) use self::words::{Typed, beginnings_of};
 
 /// A field of the input that was read into a value.
 pub(super) struct ParsedField {
@@ -98,7 +100,8 @@ fn parse_field(
         return Err(problem("unregistered_field", "this field has no number yet".to_owned()));
     };
     let index = match field.find {
-        Find::None => None,
+        // Words are indexed in memory, once the change is durable.
+        Find::None | Find::Words => None,
         Find::Exact => Some(IndexKind::Exact),
         Find::Unique => Some(IndexKind::Unique),
     };

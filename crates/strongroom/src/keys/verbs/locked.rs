@@ -14,7 +14,15 @@ pub(super) fn lock(keys: &Unsealed) {
     let hashing = keys.index.both().chain(keys.subject.both());
     let others = [&keys.root, &keys.row, &keys.sets].into_iter().chain(hashing);
     let all = keys.keks.values().chain(&keys.provider).chain(&keys.formers).chain(others);
-    let failed = all.filter(|key| !is_locked(key)).count();
+    warn_of(all.filter(|key| !is_locked(key)).count());
+}
+
+/// The same for a key that lives as long as the process.
+pub(super) fn lock_one(key: &SecretKey) {
+    warn_of(usize::from(!is_locked(key)));
+}
+
+fn warn_of(failed: usize) {
     if failed > 0 {
         tracing::warn!(
             "{failed} keys could not be locked in memory and may reach swap: raise the limit of locked \

@@ -10,7 +10,7 @@ use strongroom_crypto::{
 
 use crate::db::{Checkpointer, Connection, Database, Durability, Stall, migrate};
 use crate::error::Error;
-use crate::keys::model::{Hashing, Seal, SealedRoot, Unsealed};
+use crate::keys::model::{Hashing, Seal, SealedRoot, Unsealed, WordIndex};
 use crate::keys::store::{credential, key_file};
 use crate::keys::verbs::hashing::forget_unused_look_ups;
 use crate::keys::verbs::locked;
@@ -45,10 +45,13 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
     forget_unused_look_ups(&mut db)?;
     let unsealed = unseal(&mut db, installation, places)?;
     let first = || (1, rules::first_origin(&installation));
+    let words = SecretKey::generate(random.as_ref())?;
+    locked::lock_one(&words);
     Ok(Keyring {
         incarnation: store::read_incarnation(&mut db)?.unwrap_or_else(first),
         installation,
         unsealed: RwLock::new(Some(Arc::new(unsealed))),
+        words: WordIndex::new(words),
         writer: Mutex::new(db),
         // Nothing reads keys.db for long.
         readers: Database::over(&path, Stall::default()),

@@ -74,6 +74,8 @@ pub enum Find {
     None,
     /// By the whole value, and no two customers may have the same.
     Unique,
+    /// By the beginnings of its words, from an index in memory.
+    Words,
 }
 
 impl Find {
@@ -83,6 +85,15 @@ impl Find {
             Self::Exact => "exact",
             Self::None => "none",
             Self::Unique => "unique",
+            Self::Words => "words",
+        }
+    }
+
+    /// What of it stands in the database: nothing of words, which may so come and go with a policy.
+    pub(in crate::policy) fn as_stored(self) -> Self {
+        match self {
+            Self::Words => Self::None,
+            Self::Exact | Self::None | Self::Unique => self,
         }
     }
 }

@@ -62,7 +62,13 @@ impl FieldKind {
         }
     }
 
-    /// Whether customers can be found by this kind. Values of few kinds (a country, a birthday)
+    /// Whether customers can be found by the words of this kind: what people call somebody by, or where
+    /// they live. The parts of a number are not words; a free text says what nobody should be found by.
+    pub fn has_words(&self) -> bool {
+        matches!(self, Self::Email | Self::Name | Self::PostalAddress)
+    }
+
+    /// Whether customers can be found by this kind as a whole. Values of few kinds (a country, a birthday)
     /// would answer "who lives there", not "which customer is this"; a free text or an address is
     /// hardly ever written the same way twice.
     pub fn can_be_found_by(&self) -> bool {

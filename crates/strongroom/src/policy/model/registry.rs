@@ -48,7 +48,7 @@ impl Registry {
             let wanted = RegisteredField {
                 id: next.unwrap_or(u8::MAX),
                 kind: field.kind.as_str().to_owned(),
-                find: field.find.as_str().to_owned(),
+                find: field.find.as_stored().as_str().to_owned(),
                 needed_for: field.needed_for.iter().map(|it| it.as_str().to_owned()).collect(),
             };
             match extended.fields.get(name.as_str()) {

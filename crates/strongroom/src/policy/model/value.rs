@@ -70,6 +70,22 @@ impl FieldValue {
         }
     }
 
+    /// The text whose words a customer may be found by: of an address the lines, the city and the
+    /// postcode, since a country or a region would answer "who lives there". It is as secret as the value.
+    pub fn expose_words(&self) -> Zeroizing<String> {
+        let Shape::PostalAddress = self.shape else { return self.text.clone() };
+        let Ok(address) = serde_json::from_str::<Address>(&self.text) else {
+            return Zeroizing::default();
+        };
+        let parts = address.lines.iter().chain(&address.city).chain(&address.postcode);
+        let mut words = Zeroizing::new(String::with_capacity(self.text.len()));
+        for part in parts {
+            words.push_str(part);
+            words.push(' ');
+        }
+        words
+    }
+
     fn json(&self) -> Option<Value> {
         match self.shape {
             Shape::Number => number_json(&self.text),

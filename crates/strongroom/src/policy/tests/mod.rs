@@ -6,6 +6,7 @@ mod periods;
 mod policies;
 mod refusals;
 mod values;
+mod words;
 
 use super::*;
 

@@ -198,7 +198,12 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "find = \"exact\"",
         "find = \"words\"",
-        "line 9: `find = \"words\"` of field `email` is not in this version: use `exact`",
+        "line 20: a grant finds by the words of `email`, which it does not show in clear: put it into `find` of a grant",
+    ),
+    (
+        "type = \"email\"\nneeded_for = [\"sale\"]\nfind = \"exact\"",
+        "type = \"phone\"\nneeded_for = [\"sale\"]\nfind = \"words\"",
+        "line 9: field `email` has type `phone`, which nobody is found by the words of: write `find = \"exact\"`",
     ),
     (
         "find = \"exact\"",

@@ -37,12 +37,18 @@ pub(super) struct ShownView {
 pub(super) struct FoundView {
     /// Their ids, at most 20; empty for none.
     customers: Vec<String>,
+    /// There only where it is true: there may be more than these, so ask for more of the value.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    more: bool,
 }
 
 /// Finds customers by one indexed field
 ///
-/// The body names the field and its value, as in `{"email": "…"}`. Hits and misses are charged and
-/// written down alike; the value is never kept.
+/// The body names the field and its value, as in `{"email": "…"}`. A field with `find = "words"` takes the
+/// beginnings of words instead, in any order: 3 letters or more. Hits and misses are charged and written
+/// down alike; what was asked for is never kept. While the index of words is being filled, as after a start,
+/// the answer is 503 `index_filling`.
 #[utoipa::path(post, path = "/v1/customers/lookup", tag = "customers",
     params(("Strongroom-Purpose" = String, Header)),
     request_body(content = Object, description = "one field and its value"),
@@ -64,7 +70,8 @@ pub(super) async fn look_up(
     match found.await {
         Ok(found) => {
             let customers = found.customers.iter().map(ToString::to_string).collect();
-            Ok(Receipted(found.receipt, Json(FoundView { customers })))
+            let found_view = FoundView { customers, more: found.more };
+            Ok(Receipted(found.receipt, Json(found_view)))
         }
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Search, "customer.lookup", error).await),
     }

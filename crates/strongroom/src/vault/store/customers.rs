@@ -53,7 +53,7 @@ pub(in crate::vault) async fn read_records(
 }
 
 pub(in crate::vault) fn insert_customer(row: &CustomerRow) -> Statement {
-    Statement::new(INSERT, values(row))
+    Statement::new(INSERT, values(row)).touching(row.key)
 }
 
 /// Meets one row only if version and life are still those that were read.
@@ -62,11 +62,11 @@ pub(in crate::vault) fn update_customer(row: &CustomerRow, before: &CustomerRow)
     args.push(signed(before.version).into());
     args.push(signed(before.life).into());
     args.push(before.state.as_str().into());
-    Statement::new(UPDATE, args)
+    Statement::new(UPDATE, args).touching(row.key)
 }
 
 pub(in crate::vault) fn delete_customer(key: i64) -> Statement {
-    Statement::new(DELETE, vec![key.into()])
+    Statement::new(DELETE, vec![key.into()]).touching(key)
 }
 
 pub(in crate::vault) fn put_record(key: i64, compartment: &[u8; 16], data: Vec<u8>) -> Statement {

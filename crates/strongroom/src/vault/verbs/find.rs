@@ -1,14 +1,18 @@
 //! Looking customers up by an indexed field. The term is never kept.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use crate::access::{self, Attempt, Desk, commit_or_retry};
-use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receipt, Subjects};
+use crate::access::{self, Attempt, Desk, Permission, commit_or_retry};
+use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Pseudonym, Receipt, Subjects};
 use crate::error::{Error, FieldProblem};
 use crate::id::{Customer, Id};
 use crate::policy::{Find, parse_value};
 use crate::vault::model::{Claim, CustomerState, IndexKind};
 use crate::vault::verbs::open::{Opened, Which, open};
+use crate::vault::verbs::read::still_alive;
+use crate::vault::verbs::words::find_by_words;
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 use crate::vault::{rules, store};
 
@@ -16,13 +20,15 @@ use crate::vault::{rules, store};
 pub struct Match {
     /// Their ids.
     pub customers: Vec<Id<Customer>>,
+    /// Whether there may be more.
+    pub more: bool,
     /// Where the search stands in the ledger.
     pub receipt: Receipt,
 }
 
 /// Customers whose field has this value. Hits and misses are charged and written down alike.
 pub async fn look_up(
-    desk: &Desk,
+    desk: &Arc<Desk>,
     ctx: &Ctx,
     purpose: &str,
     field: &str,
@@ -30,12 +36,18 @@ pub async fn look_up(
 ) -> Result<Match, Error> {
     for _ in 0..ATTEMPTS_MAX {
         let permission = access::may_look_up(desk, ctx, purpose, &[field.to_owned()])?;
-        let applied = std::sync::Arc::clone(&permission.applied);
+        let applied = Arc::clone(&permission.applied);
         let declared = applied.policy.fields().get(field).ok_or_else(Error::not_found)?;
         let number = applied.registry.id_of(field).ok_or_else(Error::not_found)?;
         let kind = match declared.find {
             Find::Unique => IndexKind::Unique,
             Find::Exact | Find::None => IndexKind::Exact,
+            Find::Words => {
+                match find_by_words(desk, ctx, permission, (field, number), value).await? {
+                    Some(found) => return Ok(found),
+                    None => continue,
+                }
+            }
         };
         let value =
             parse_value(&declared.kind, applied.policy.business(), value).map_err(|refused| {
@@ -49,21 +61,29 @@ pub async fn look_up(
         let mut found = found_under(desk, ctx, &Claim::new(kind, number, hashed)).await?;
         // Who has not consented is not found, as if they were not there.
         found.retain(|it| rules::has_consented(&applied, &it.core, purpose));
-        let entry = Entry::new(ctx, EntryKind::Search, "customer.lookup")
-            .about(subjects(found.iter()))
-            .of_fields(FieldSet::of([number]))
-            .counting(found.len() as u64);
-        let mut change = permission.grant.change(entry);
-        for opened in &found {
-            let statement = store::active_and_alive(&opened.row);
-            change = change.guard(Guard::Rows { statement, expected: 1, miss: Miss::LifeChanged });
-        }
-        if let Attempt::Done(receipt) = commit_or_retry(desk, change).await? {
-            let customers = found.iter().map(|opened| opened.row.id).collect();
-            return Ok(Match { customers, receipt });
+        if let Attempt::Done(receipt) = set_down(desk, ctx, permission, number, &found).await? {
+            let customers: Vec<_> = found.iter().map(|opened| opened.row.id).collect();
+            let more = customers.len() >= FOUND_MAX;
+            return Ok(Match { customers, more, receipt });
         }
     }
     Err(changed_meanwhile())
+}
+
+/// Who was found stands in the ledger before anybody is told, and may still be shown then.
+pub(super) async fn set_down(
+    desk: &Desk,
+    ctx: &Ctx,
+    permission: Permission,
+    field: u8,
+    found: &[Opened],
+) -> Result<Attempt, Error> {
+    let entry = Entry::new(ctx, EntryKind::Search, "customer.lookup")
+        .about(subjects(found.iter()))
+        .of_fields(FieldSet::of([field]))
+        .counting(found.len() as u64);
+    let change = found.iter().fold(permission.grant.change(entry), still_alive);
+    commit_or_retry(desk, change).await
 }
 
 /// Each hit is opened: an index row put there by SQL points to a core that does not know it. A hit that
@@ -108,3 +128,6 @@ pub(super) fn subjects<'a>(found: impl Iterator<Item = &'a Opened>) -> Subjects 
         _ => Subjects::Set(pseudonyms),
     }
 }
+
+/// As many as a look-up answers (`specs/crypto.md`).
+pub(super) const FOUND_MAX: usize = 20;

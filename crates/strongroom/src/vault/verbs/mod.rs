@@ -13,7 +13,7 @@ mod maps;
 mod merge;
 pub(super) mod open;
 mod patch;
-mod read;
+pub(super) mod read;
 mod read_many;
 mod records;
 mod release;
@@ -23,6 +23,7 @@ pub(super) mod shelves;
 mod show_records;
 pub(super) mod tokens;
 mod upsert;
+mod words;
 
 use crate::error::Error;
 

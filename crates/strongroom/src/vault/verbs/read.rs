@@ -164,7 +164,7 @@ pub(super) fn open_fields(
 }
 
 /// The values of these fields that are kept, each by its number.
-pub(super) fn open_values(
+pub(in crate::vault) fn open_values(
     permit: Permit<'_>,
     opened: &Opened,
     wanted: &[u8],

@@ -17,14 +17,16 @@ use strongroom::{jobs, metrics};
 use crate::support::canary::{Canaries, collect_log_lines, fresh_digits, fresh_word, log_lines};
 use crate::support::numbers::Numbers;
 use crate::support::{Answer, Shop, intrude, send_raw};
+use crate::vault::words;
 
 #[tokio::test]
 async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
     collect_log_lines();
-    let mut aviary =
-        Aviary { shop: Shop::open().await, canaries: Canaries::default(), seen: vec![] };
+    let shop = Shop::with_policy(&words::policy()).await;
+    let mut aviary = Aviary { shop, canaries: Canaries::default(), seen: vec![] };
     let customer = probes::customers(&mut aviary).await;
     probes::looks(&mut aviary, &customer).await;
+    probes::words(&mut aviary).await;
     probes::records(&mut aviary, &customer.id).await;
     probes::tokens(&mut aviary, &customer.id).await;
     probes::merges(&mut aviary).await;

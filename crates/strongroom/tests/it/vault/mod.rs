@@ -13,3 +13,4 @@ mod records;
 mod refusals;
 mod tokens;
 mod walk;
+pub(crate) mod words;

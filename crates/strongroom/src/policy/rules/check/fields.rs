@@ -184,21 +184,30 @@ fn find(reader: &mut Reader<'_>, section: &Section<'_>, kind: Option<&FieldKind>
         "none" => return Some(Find::None),
         "exact" => Find::Exact,
         "unique" => Find::Unique,
-        "words" => {
-            reader.report(
-                &span,
-                format!("`find = \"words\"` of {} is not in this version", section.place),
-                "use `exact`, or take it out",
-            );
-            return None;
-        }
+        "words" => Find::Words,
         word => {
-            let known = ["none", "exact", "unique"];
+            let known = ["none", "exact", "unique", "words"];
             reader.unknown(&span, "a way to find", word, &known, &section.place);
             return None;
         }
     };
     let kind = kind?;
+    if find == Find::Words {
+        return kind.has_words().then_some(find).or_else(|| {
+            let cause = format!("{} has type `{}`, which", section.place, kind.as_str());
+            let worded = listed(&["email", "name", "postal_address"]);
+            let cure = match kind.can_be_found_by() {
+                true => "write `find = \"exact\"`, or take it out",
+                false => "take `find` out",
+            };
+            reader.report(
+                &span,
+                format!("{cause} nobody is found by the words of"),
+                format!("{cure}; customers are found by words of {worded}"),
+            );
+            None
+        });
+    }
     if !kind.can_be_found_by() {
         let findable = ["email", "iban", "name", "national_id", "number", "payment_token", "phone"];
         reader.report(

@@ -104,6 +104,7 @@ fn grant<'t>(
         check_taken(reader, taken, [role, purpose], [("fields", &fields), ("find", &find)]);
     }
     let see = see?;
+    check_words(reader, known, see, &fields, &find);
     if let (See::Clear, Some(span)) = (see, &reveal_span) {
         let cause = "a grant reveals what it shows in clear anyway";
         reader.report(span, cause, "take `reveal` out, or write `see = \"masked\"`");
@@ -156,6 +157,28 @@ fn check_fields(
         if known.fields.get(*word).is_some_and(|field| field.find == Find::None) {
             let cause = format!("a grant finds by {}, which has no index", quoted(word));
             reader.report(span, cause, "give the field `find = \"exact\"`, or take it out here");
+        }
+    }
+}
+
+/// Who finds by the beginnings of words learns the words letter by letter, so they must be shown them.
+fn check_words(
+    reader: &mut Reader<'_>,
+    known: &Known<'_>,
+    see: See,
+    fields: &[Word<'_>],
+    find: &[Word<'_>],
+) {
+    for Word { text: word, span } in find {
+        let is_shown = see == See::Clear && fields.iter().any(|field| field.text == *word);
+        if !is_shown && known.fields.get(*word).is_some_and(|field| field.find == Find::Words) {
+            let cause = format!(
+                "a grant finds by the words of {}, which it does not show in clear",
+                quoted(word)
+            );
+            let cure = "put it into `find` of a grant that has it in `fields` with \
+                        `see = \"clear\"`: who types word by word learns the value anyway";
+            reader.report(span, cause, cure);
         }
     }
 }

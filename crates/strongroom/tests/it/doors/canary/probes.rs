@@ -1,6 +1,7 @@
 //! What is put in, and through which door.
 
 use serde_json::{Value, json};
+use strongroom::jobs;
 
 use super::{Aviary, Probe};
 
@@ -101,6 +102,32 @@ async fn refused(aviary: &mut Aviary) {
     let time = aviary.word("create refused/time");
     let body = json!({ "relations": [{ "name": "enquiry", "last": time }] });
     aviary.send(Probe::new("shop", "POST", "/v1/customers").json(&body), 422).await;
+}
+
+/// What is typed to find somebody by the beginnings of words: hit, missed, refused.
+pub(super) async fn words(aviary: &mut Aviary) {
+    let delivery = ("strongroom-purpose", "delivery");
+    let look_up = |body: Value| {
+        let probe = Probe::new("shop", "POST", "/v1/customers/lookup").json(&body);
+        probe.header(delivery.0, delivery.1)
+    };
+    let name = aviary.word("words/name");
+    let relations = json!([{ "name": "enquiry" }]);
+    let body = json!({ "relations": relations, "fields": { "name": name } });
+    let made = aviary.send(Probe::new("shop", "POST", "/v1/customers").json(&body), 201).await;
+    let typed: String = name.chars().take(9).collect();
+    aviary.canaries.mark("words/typed", &typed);
+    let found = aviary.send(look_up(json!({ "name": typed })), 200).await;
+    assert_eq!(found.json["customers"], json!([made.json["id"]]));
+    let missed = aviary.name("words missed/name");
+    aviary.send(look_up(json!({ "name": missed })), 200).await;
+    let city = aviary.word("words missed/city");
+    aviary.send(look_up(json!({ "address": city })), 200).await;
+    let long = format!("{} ", aviary.word("words refused/long")).repeat(9);
+    aviary.send(look_up(json!({ "name": long })), 422).await;
+    let list = [aviary.word("words refused/list")];
+    aviary.send(look_up(json!({ "name": list })), 422).await;
+    jobs::index_words(&aviary.shop.desk()).await.unwrap();
 }
 
 /// Look-up, masked and clear reads, reveals, who looked.
