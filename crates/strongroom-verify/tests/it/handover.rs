@@ -94,11 +94,11 @@ fn a_thief_of_the_old_key_hands_the_log_over_to_nobody() {
     let (_, of_plain) = cosign(&plain, WITNESS, 5, 1_795_255_300);
     let (_, by_stranger) = cosign(&alone, WITNESS, 6, 1_795_255_300);
     for (signers, handover, expected) in [
-        (&[1][..], None, "entry 291 hands the log over to the key"),
+        (&[9][..], Some(alone.clone()), "an entry hands the log over to the key"),
+        (&[1], None, "entry 291 hands the log over to the key"),
         (&[9, 1], None, "entry 291 hands the log over to the key"),
         (&[9], None, "the key of strongroom/0123/1 did not sign it"),
         (&[9, 1], Some(alone.clone()), "entry 291 hands the log over to the key"),
-        (&[9], Some(alone.clone()), "an entry hands the log over to the key"),
         (&[9], Some(format!("{alone}{of_plain}")), "an entry hands the log over to the key"),
         (&[9], Some(format!("{alone}{by_stranger}")), "an entry hands the log over to the key"),
         (&[9], Some(format!("{plain}{of_plain}")), "it names no key"),
