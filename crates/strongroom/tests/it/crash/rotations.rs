@@ -142,6 +142,11 @@ async fn kill_minus_9_at_every_step_of_a_rotation_of_look_up_keys() {
 }
 
 #[tokio::test]
+async fn kill_minus_9_at_every_step_of_a_rotation_of_the_signing_key() {
+    kill_at_steps_of("signing_key", 3).await;
+}
+
+#[tokio::test]
 async fn kill_minus_9_at_every_step_of_a_rotation_after_a_leak() {
     kill_at_steps_of("after_leak", 9).await;
 }
