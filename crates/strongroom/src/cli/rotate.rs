@@ -95,6 +95,7 @@ async fn tell_rest(transport: &mut Transport, output: &Output) -> Result<(), Fai
     output.line("- new recovery shares: `strongroom recover shares`, with the server stopped")?;
     output
         .line("- if what opens the installation leaked too: `strongroom recover seal --to ...`")?;
+    output.line("- the key that signs the ledger: `strongroom rotate --only signing-key`")?;
     output.line("- find out whose data it was: `strongroom ledger scope`")?;
     match exposed.len() {
         0 => output.line("No backup from before is kept.")?,
