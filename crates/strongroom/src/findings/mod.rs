@@ -5,7 +5,7 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use crate::ctx::{Ctx, Entry, EntryKind, SystemGrant};
+use crate::ctx::{Ctx, Entry, EntryKind, SystemGrant, Time};
 use crate::db::{Committer, Database, Fate, Statement};
 use crate::error::Error;
 
@@ -27,7 +27,7 @@ pub async fn raise(
 }
 
 /// Raises a finding as part of another act, whose entry it shares.
-pub fn raise_within(finding: &Finding, now: crate::ctx::Time) -> Statement {
+pub fn raise_within(finding: &Finding, now: Time) -> Statement {
     store::raise(finding, now)
 }
 
@@ -39,6 +39,12 @@ pub async fn list(data: &Database) -> Result<Vec<Raised>, Error> {
 /// How many are open of each kind; under none those of a kind that this version does not know.
 pub async fn count_open(data: &Database) -> Result<BTreeMap<Option<FindingKind>, u64>, Error> {
     store::count_open(&mut data.snapshot().await?).await
+}
+
+/// When an open finding about no single customer was last raised.
+pub async fn last_seen(data: &Database, kind: FindingKind) -> Result<Option<Time>, Error> {
+    let open = list(data).await?;
+    Ok(open.iter().find(|it| it.id == kind.as_str()).map(|it| it.last_seen))
 }
 
 /// Ends a finding that is about no single customer, in the change of whoever brings the evidence.

@@ -107,7 +107,7 @@ impl Keyring {
         let plain = Plain::copy_of(key.expose_bytes());
         let wrapped = strongroom_crypto::wrap(kek, self.random.as_ref(), &aad, &plain)?;
         let new = NewKey { id: dek, kek_version: *version, wrapped };
-        Ok((KeyHandle { binding, key, kek_version: *version }, new))
+        Ok((KeyHandle { binding, key, made_under: *version }, new))
     }
 
     /// A snapshot of keys.db. Take it after the snapshot of the data: a record seen there has its
@@ -157,7 +157,8 @@ impl Keyring {
         let aad = rules::dek_binding(&binding, version);
         let plain = strongroom_crypto::unwrap_key(kek, &aad, row.bytes(1)?)?;
         let key = SecretKey::from_plain(&plain)?;
-        Ok(Found::Key(KeyHandle { binding, key, kek_version: version }))
+        let made_under = u32::try_from(row.integer(2)?).map_err(Error::internal)?;
+        Ok(Found::Key(KeyHandle { binding, key, made_under }))
     }
 
     /// The MAC of a row that confers or limits authority. `columns` is a canonical encoding.
@@ -267,7 +268,7 @@ impl Keyring {
         tokio::task::spawn_blocking(cut).await.map_err(Error::internal)?
     }
 
-    /// Keys that are still pending and older than a moment, at most a thousand.
+    /// Keys that are still pending and older than a moment, at most half a million.
     pub fn list_pending(&self, created_before: Time) -> Result<Vec<[u8; 16]>, Error> {
         store::list_pending(&mut self.writer(), created_before)
     }

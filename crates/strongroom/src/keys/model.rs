@@ -95,8 +95,8 @@ impl<const N: usize> Hashed<N> {
 pub struct KeyHandle {
     pub(super) binding: KeyBinding,
     pub(super) key: SecretKey,
-    /// The version of the key that wraps it.
-    pub(super) kek_version: u32,
+    /// The version of the key that it was made under; another may wrap it since.
+    pub(super) made_under: u32,
 }
 
 /// Where a data key belongs.
@@ -304,7 +304,7 @@ impl KeyHandle {
 
     /// Whether it was made before a rotation gave every data key a new wrapping key.
     pub fn is_before(&self, rotation: &Rotation) -> bool {
-        self.kek_version < rotation.kek_version
+        self.made_under < rotation.kek_version
     }
 }
 

@@ -1,6 +1,7 @@
 //! Customers as the vault knows them.
 
 mod consent;
+mod former;
 mod record;
 mod reference;
 mod token;
@@ -16,6 +17,7 @@ use crate::keys::Hashed;
 
 pub(in crate::vault) use self::consent::Consent;
 pub use self::consent::How;
+pub(super) use self::former::Former;
 pub(super) use self::record::{About, Rows, Shelf};
 pub use self::reference::Reference;
 pub use self::token::Token;
@@ -93,6 +95,8 @@ pub(super) struct Core {
     pub(super) shelves: Vec<Shelf>,
     /// The callers' own names for this customer, each once.
     pub(super) references: Vec<Reference>,
+    /// Keys of before rotations, oldest first.
+    pub(super) formers: Vec<Former>,
     /// Under which the ledger knew those who were merged into this one.
     pub(super) merged: Vec<Pseudonym>,
     /// Whether this one was merged into another: what is left waits for its keys to be destroyed.
@@ -199,6 +203,9 @@ impl Core {
         if !self.references.is_empty() {
             cells.push((REFERENCES_CELL, Plain::new(reference::encode(&self.references))));
         }
+        if !self.formers.is_empty() {
+            cells.push((FORMERS_CELL, Plain::new(former::encode(&self.formers))));
+        }
         cells
     }
 
@@ -241,6 +248,10 @@ impl Core {
             Ok(cell) => reference::decode(cell)?,
             Err(_) => Vec::new(),
         };
+        let formers = match cell(FORMERS_CELL) {
+            Ok(cell) => former::decode(cell)?,
+            Err(_) => Vec::new(),
+        };
         let (mut merged, mut is_merged_away) = (Vec::new(), false);
         if let Ok(cell) = cell(MERGED_CELL) {
             let mut decoder = Decoder::new(cell, "core/merged")?;
@@ -259,6 +270,7 @@ impl Core {
             consents,
             shelves,
             references,
+            formers,
             merged,
             is_merged_away,
         })
@@ -290,6 +302,9 @@ const MERGED_CELL: u8 = 7;
 
 /// Absent in the core of a customer without a reference.
 const REFERENCES_CELL: u8 = 8;
+
+/// Absent in the core of a customer whose keys were never replaced.
+const FORMERS_CELL: u8 = 9;
 
 /// The field number under which references are hashed: no policy field may look them up.
 pub(super) const REFERENCE_FIELD: u8 = 255;

@@ -109,6 +109,7 @@ fn core(applied: &Applied, relations: Vec<Relation>) -> Core {
         consents: Vec::new(),
         shelves: Vec::new(),
         references: Vec::new(),
+        formers: Vec::new(),
         merged: Vec::new(),
         is_merged_away: false,
     }
@@ -236,6 +237,7 @@ proptest! {
                 })
                 .collect(),
             references: references.iter().map(|it| Reference::parse_text(it).unwrap()).collect(),
+            formers: Vec::new(),
             merged: merged.into_iter().map(Pseudonym).collect(),
             is_merged_away,
         };

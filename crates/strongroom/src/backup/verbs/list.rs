@@ -4,7 +4,7 @@ use crate::access::{self, Desk};
 use crate::backup::store::{self, BackupRow, CheckRow};
 use crate::ctx::{Ctx, Time};
 use crate::error::Error;
-use crate::findings::FindingKind;
+use crate::findings::{self, FindingKind};
 use crate::keys::RotationKind;
 
 /// How backups stand.
@@ -65,7 +65,10 @@ pub async fn close_leak(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
         return Ok(());
     };
     let is_exposed = |row: &BackupRow| row.made < rotation.begun && row.is_kept();
+    // One that was asked for and never begun has nothing to show.
+    let asked = findings::last_seen(&desk.data, FindingKind::KeysLeaked).await?;
     let is_open = rotation.ended.is_none()
+        || asked.is_none_or(|asked| rotation.begun < asked)
         || desk.keyring.recovery_set()?.is_none()
         || standing(desk).await?.backups.iter().any(is_exposed);
     match is_open {

@@ -200,7 +200,7 @@ fn build(
         keyring: &keyring,
         random: random.as_ref(),
         replay: &replayed.replay,
-        hashing: keyring.was_hashed_anew()?.then_some(&grant),
+        hashing: Some(&grant),
         sample: None,
     };
     let of = Some(data.manifest.data_keys);
@@ -348,7 +348,7 @@ fn refuse_strangers(data: &Opened, keys: &Opened, registers: &[Opened]) -> Resul
 }
 
 /// Absence is no erasure: nothing of theirs is deleted, and nobody goes on without knowing it.
-/// What everybody is found by has to be opened where look-up keys are others than those of the data.
+/// Data and keys may each be the older ones: what everybody is found by is opened and hashed anew.
 fn to_hash_anew(ctx: &Ctx) -> Result<SystemGrant, Error> {
     let job = Ctx { actor: Actor::System { job: "restore" }, ..ctx.clone() };
     access::system_grant(&job, (0..=u8::MAX).collect())

@@ -27,6 +27,20 @@ pub(in crate::keys) fn put(db: &mut Connection, rotation: &Rotation) -> Result<(
     db.execute(&Statement::new(PUT, args)).map(drop)
 }
 
+/// Restored data may be of before a rotation that sealed it anew: that one goes over all customers
+/// again, with the newest wrapping key, unless another one is not done yet.
+pub(in crate::keys) fn reopen(db: &mut Connection) -> Result<(), Error> {
+    let all = list(db)?;
+    if all.iter().any(|it| it.ended.is_none()) {
+        return Ok(());
+    }
+    let newest = all.iter().map(|it| it.kek_version).max();
+    let sealed = all.into_iter().find(|it| it.kind.seals_anew());
+    let (Some(sealed), Some(kek_version)) = (sealed, newest) else { return Ok(()) };
+    let args = vec![sealed.id.into(), i64::from(kek_version).into()];
+    db.execute(&Statement::new(REOPEN, args)).map(drop)
+}
+
 /// Puts a data key under another wrapping key, if it is still under the one it was read with.
 pub(in crate::keys) fn rewrap(
     db: &mut Connection,
@@ -77,8 +91,12 @@ const PUT: &str = "INSERT INTO rotation
   (id, kek_version, position, passes, rewrapped, left_over, begun_ms, ended_ms, kind, unsettled)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (id) DO UPDATE SET position = excluded.position, passes = excluded.passes,
-  rewrapped = excluded.rewrapped, left_over = excluded.left_over, ended_ms = excluded.ended_ms,
-  unsettled = excluded.unsettled";
+  rewrapped = excluded.rewrapped, left_over = excluded.left_over,
+  ended_ms = coalesce(rotation.ended_ms, excluded.ended_ms), unsettled = excluded.unsettled";
+
+const REOPEN: &str = "UPDATE rotation
+SET ended_ms = NULL, position = NULL, passes = 0, unsettled = 0, kind = 'data_keys', kek_version = $2
+WHERE id = $1";
 
 const REWRAP: &str = "UPDATE dek SET kek_version = $3, wrapped = $4
 WHERE id = $1 AND kek_version = $2";

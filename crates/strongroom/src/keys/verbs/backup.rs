@@ -16,6 +16,7 @@ use crate::db::{
 };
 use crate::error::Error;
 use crate::keys::model::SealedRoot;
+use crate::keys::store::rotations;
 use crate::keys::verbs::recovery::read_root;
 use crate::keys::verbs::unseal::{ROOT, open_root, unwrap_named};
 use crate::keys::{Found, Keyring, Places, store};
@@ -81,6 +82,8 @@ pub fn settle(
     anchor: &store::Anchor,
 ) -> Result<(), Error> {
     migrate(db, store::MIGRATIONS)?;
+    store::mark_all_pending(db)?;
+    rotations::reopen(db)?;
     store::write_incarnation(db, incarnation.0, incarnation.1)?;
     store::write_anchor(db, anchor)?;
     db.settle(path)

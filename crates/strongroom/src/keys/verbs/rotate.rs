@@ -195,10 +195,10 @@ impl Keyring {
         self.rotating.lock().await
     }
 
-    /// Writes down how far a rotation is.
-    pub fn note_progress(&self, rotation: &Rotation) -> Result<(), Error> {
-        let mut db = self.writer();
-        self.write(&mut db, |db| rotations::put(db, rotation))
+    /// Whether a rotation goes on, and no other one took its place.
+    pub fn is_running(&self, rotation: &Rotation) -> Result<bool, Error> {
+        let all = rotations::list(&mut self.writer())?;
+        Ok(all.iter().any(|it| it.id == rotation.id && it.ended.is_none()))
     }
 
     /// Whether the older keys of a rotation are needed no more, after a pass over all customers.
@@ -226,7 +226,7 @@ impl Keyring {
         ended.passes += 1;
         ended.position = None;
         ended.left_over = match rotation.kind.wraps_anew() {
-            true => rotations::count_older(&mut db, rotation.kek_version)?,
+            true => rotations::count_older(&mut db, rotation.kek_version)?.max(rotation.unsettled),
             false => rotation.unsettled,
         };
         ended.ended = is_settled(&mut db, rotation)?.then_some(now);
@@ -308,7 +308,8 @@ pub(super) fn running(db: &mut Connection, kind: RotationKind) -> Result<Running
     if running.kind == kind {
         return Ok(Running::Same(running));
     }
-    if kind.wraps_anew() && !running.kind.hashes_anew() {
+    let does_its_work = kind.seals_anew() || !running.kind.seals_anew();
+    if kind.wraps_anew() && does_its_work && !running.kind.hashes_anew() {
         return Ok(Running::Overtaken(running));
     }
     let detail = format!(
@@ -324,7 +325,8 @@ fn is_settled(db: &mut Connection, rotation: &Rotation) -> Result<bool, Error> {
     if kind.wraps_anew() && rotations::count_older(db, rotation.kek_version)? > 0 {
         return Ok(false);
     }
-    Ok(!kind.hashes_anew() || rotation.unsettled == 0)
+    // Neither a hash nor a key that was wrapped anew says how old it is: a whole pass has to see it done.
+    Ok(!(kind.hashes_anew() || kind.seals_anew()) || rotation.unsettled == 0)
 }
 
 impl Unsealed {

@@ -99,7 +99,11 @@ pub(super) async fn rotate(
 
 async fn begin(desk: &Arc<Desk>, ctx: &Ctx, what: What) -> Result<Receipt, Error> {
     let kind = match what {
-        What::Root => return rotate_root(desk, ctx).await,
+        What::Root => {
+            let (own, whose) = (Arc::clone(desk), ctx.clone());
+            let rotated = tokio::spawn(async move { rotate_root(&own, &whose).await });
+            return rotated.await.map_err(Error::internal)?;
+        }
         What::SigningKey => {
             return witness::hand_over(desk, ctx, permit(desk, ctx, Right::Keys)?).await;
         }
@@ -108,7 +112,10 @@ async fn begin(desk: &Arc<Desk>, ctx: &Ctx, what: What) -> Result<Receipt, Error
         What::LookUpKeys => RotationKind::LookUpKeys,
         What::AfterLeak => RotationKind::AfterLeak,
     };
-    let receipt = begin_rotation(desk, ctx, kind).await?;
+    // It may wait for a backup, for longer than a caller does, and is not to be left half-way.
+    let (own, whose) = (Arc::clone(desk), ctx.clone());
+    let begun = tokio::spawn(async move { begin_rotation(&own, &whose, kind).await });
+    let receipt = begun.await.map_err(Error::internal)??;
     let (own, job) = (Arc::clone(desk), Ctx::system(JOB, ctx.now, Arc::clone(&ctx.rng))?);
     // Broken off with the process; the job of a minute goes on with it.
     tokio::spawn(async move { rotate_due(&own, &job, PASSES_MAX).await });

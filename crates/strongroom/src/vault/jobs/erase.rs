@@ -18,9 +18,9 @@ use crate::id::Id;
 use crate::keys::Keyring;
 use crate::vault::model::{Core, CustomerRow, CustomerState, IndexEntry, IndexKind};
 use crate::vault::rules::{self, Remainder};
-use crate::vault::store::{self, JobRow, JobState, RetiredRow};
+use crate::vault::store::{self, JobRow, JobState};
 use crate::vault::verbs::erase::{hold_guard, refuse_broken, register};
-use crate::vault::verbs::open::{Opened, Which, open, raise};
+use crate::vault::verbs::open::{Opened, Which, open, raise, registered};
 use crate::webhooks::{self, EventKind};
 
 /// What a run erased.
@@ -116,8 +116,7 @@ async fn begin(desk: &Desk, ctx: &Ctx, job: &JobRow) -> Result<Option<JobRow>, E
     }
     let applied = std::sync::Arc::clone(authority.applied()?);
     let left = rules::remainder(&applied, &opened.core, ctx.now);
-    let retired = store::list_retired_of(&mut desk.data.snapshot().await?, opened.row.key).await?;
-    let plan = plan(desk, &opened, &left, &retired)?;
+    let plan = plan(desk, &opened, &left).await?;
     let mut begun = job.clone();
     begun.state = JobState::Begun;
     begun.plan = plan.encode();
@@ -270,12 +269,7 @@ pub(super) fn forget(key: i64, plan: &Plan) -> Vec<Statement> {
     statements
 }
 
-fn plan(
-    desk: &Desk,
-    opened: &Opened,
-    left: &Remainder,
-    retired: &[RetiredRow],
-) -> Result<Plan, Error> {
+async fn plan(desk: &Desk, opened: &Opened, left: &Remainder) -> Result<Plan, Error> {
     let whole = left.is_empty();
     let subject = desk.keyring.subject_index(&opened.core.pseudonym.0)?;
     let mut plan = Plan {
@@ -300,11 +294,18 @@ fn plan(
         plan.deks.push(shelf.dek);
         plan.shelves.push(shelf.id);
     }
-    // Keys of before a rotation go with those of now, also from the backups that still know them.
+    // Keys of before a rotation go with those of now, also from the backups that still know them. What
+    // is registered already has its line.
     let goes = |it: &[u8; 16]| plan.compartments.contains(it) || plan.shelves.contains(it);
-    let former = retired.iter().filter(|row| whole || goes(&row.key.compartment));
-    let former: Vec<[u8; 16]> = former.map(|row| row.key.dek).collect();
-    plan.deks.extend(former);
+    let formers = opened.core.formers.iter().filter(|it| whole || goes(&it.compartment));
+    let formers: Vec<[u8; 16]> = formers.map(|former| former.dek).collect();
+    let mut data = desk.data.snapshot().await?;
+    for dek in formers {
+        if !plan.deks.contains(&dek) && !registered(desk, &mut data, &dek).await? {
+            plan.deks.push(dek);
+        }
+    }
+    drop(data);
     if whole {
         plan.deks.push(peek_binding(&opened.core_sealed)?.dek);
         plan.indexes.clone_from(&opened.core.indexes);
@@ -332,6 +333,7 @@ fn core_of(opened: &Opened, left: &Remainder, plan: &Plan) -> Core {
     core.consents.clear();
     core.references.clear();
     core.shelves.retain(|shelf| left.shelves.contains(&shelf.id));
+    core.formers.retain(|former| !plan.deks.contains(&former.dek));
     core
 }
 

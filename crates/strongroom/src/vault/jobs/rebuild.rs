@@ -14,7 +14,8 @@ use crate::policy::FieldValue;
 use crate::vault::jobs::erase::{Plan, forget};
 use crate::vault::jobs::replay::Replay;
 use crate::vault::model::{
-    Claim, Core, CustomerRow, IndexEntry, IndexKind, REFERENCE_FIELD, Standing, TOKEN_VERSION,
+    Claim, Core, CustomerRow, IndexEntry, IndexKind, REFERENCE_FIELD, Shelf, Standing,
+    TOKEN_VERSION,
 };
 use crate::vault::store::{self, TokenRow};
 
@@ -94,31 +95,13 @@ fn one(
         return forget(row.key, &plan).iter().try_for_each(|it| db.execute(it).map(drop));
     }
     let Some((key, core)) = open_core(task, keys, &row, &records, rebuilt)? else { return Ok(()) };
+    if is_gone_under(task, &core, &CORE) {
+        rebuilt.customers_gone += 1;
+        let plan = Plan::of_gone(&row, records.keys().copied().collect());
+        return forget(row.key, &plan).iter().try_for_each(|it| db.execute(it).map(drop));
+    }
     let mut changed = row.clone();
-    let mut kept = core.clone();
-    let gone: Vec<[u8; 16]> = records
-        .iter()
-        .filter(|(_, sealed)| task.replay.is_record_gone(sealed))
-        .map(|(compartment, _)| *compartment)
-        .collect();
-    for compartment in gone {
-        records.remove(&compartment);
-        kept.compartments.remove(&compartment);
-        db.execute(&store::delete_record(row.key, &compartment))?;
-        db.execute(&store::delete_tokens_in(row.key, &compartment))?;
-        rebuilt.parts_gone += 1;
-    }
-    for shelf in core.shelves.iter().filter(|shelf| task.replay.is_gone(&shelf.dek)) {
-        kept.shelves.retain(|it| it.id != shelf.id);
-        db.execute(&store::delete_shelf(row.key, &shelf.id))?;
-        rebuilt.parts_gone += 1;
-    }
-    if kept != core {
-        // Who asked to be forgotten took back whatever they had agreed to.
-        kept.indexes = findable(&core.indexes, &records)?;
-        kept.consents.clear();
-        kept.references.clear();
-    }
+    let mut kept = drop_gone(db, task, &row, &core, &mut records, rebuilt)?;
     if let Some(grant) = task.hashing {
         let Some(indexes) = hashed_anew(task, keys, grant, &row, (&kept, &records))? else {
             return note(rebuilt, &row, Why::Missing);
@@ -143,6 +126,51 @@ fn one(
     rebuilt.customers += 1;
     rebuilt.records += records.len() as u64;
     Ok(())
+}
+
+/// What is left of a customer: parts that were forgotten since go again. Under a key of before a rotation
+/// they may have been forgotten too, where this data is of after it.
+fn drop_gone(
+    db: &mut Connection,
+    task: &Rebuild<'_>,
+    row: &CustomerRow,
+    core: &Core,
+    records: &mut BTreeMap<[u8; 16], Vec<u8>>,
+    rebuilt: &mut Rebuilt,
+) -> Result<Core, Error> {
+    let gone_under = |it: &[u8; 16]| is_gone_under(task, core, it);
+    let mut kept = core.clone();
+    kept.formers.retain(|former| !task.replay.is_gone(&former.dek));
+    let gone: Vec<[u8; 16]> = records
+        .iter()
+        .filter(|(id, sealed)| task.replay.is_record_gone(sealed) || gone_under(id))
+        .map(|(compartment, _)| *compartment)
+        .collect();
+    for compartment in gone {
+        records.remove(&compartment);
+        kept.compartments.remove(&compartment);
+        db.execute(&store::delete_record(row.key, &compartment))?;
+        db.execute(&store::delete_tokens_in(row.key, &compartment))?;
+        rebuilt.parts_gone += 1;
+    }
+    let is_shelf_gone = |shelf: &&Shelf| task.replay.is_gone(&shelf.dek) || gone_under(&shelf.id);
+    for shelf in core.shelves.iter().filter(is_shelf_gone) {
+        kept.shelves.retain(|it| it.id != shelf.id);
+        db.execute(&store::delete_shelf(row.key, &shelf.id))?;
+        rebuilt.parts_gone += 1;
+    }
+    if kept != *core {
+        // Who asked to be forgotten took back whatever they had agreed to.
+        kept.indexes = findable(&core.indexes, records)?;
+        kept.consents.clear();
+        kept.references.clear();
+    }
+    Ok(kept)
+}
+
+fn is_gone_under(task: &Rebuild<'_>, core: &Core, compartment: &[u8; 16]) -> bool {
+    let mut formers = core.formers.iter().filter(|it| it.compartment == *compartment);
+    formers.any(|former| task.replay.is_gone(&former.dek))
 }
 
 enum Why {

@@ -13,7 +13,7 @@ use crate::db::Statement;
 use crate::error::Error;
 use crate::keys::{CORE, Found, KeyHandle, Permit, Placed, Rotation, Source};
 use crate::policy::FieldValue;
-use crate::vault::model::{Claim, Core, IndexEntry, REFERENCE_FIELD, Shelf, TOKEN_VERSION};
+use crate::vault::model::{Claim, Core, Former, IndexEntry, REFERENCE_FIELD, Shelf, TOKEN_VERSION};
 use crate::vault::store::{self, RETIRED_TABLE, RetiredRow, TokenRow};
 use crate::vault::verbs::create::Sealing;
 use crate::vault::verbs::open::{Opened, Which, open, tampered};
@@ -22,14 +22,11 @@ use crate::vault::verbs::tokens::{slot_of, standing_of};
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// What became of a customer.
-#[derive(Debug, Default)]
-pub(super) struct Renewed {
-    /// Whether anything had to be done.
-    pub(super) is_changed: bool,
-    /// Whether hashes were among it.
-    pub(super) is_hashed_anew: bool,
-    /// The keys that others took the place of.
-    pub(super) replaced: Vec<Placed>,
+pub(super) enum Renewed {
+    /// Nothing was left to do.
+    Settled,
+    /// They are under new keys now.
+    Changed,
 }
 
 /// Does what a rotation wants of a customer, as they were read or as they are by now.
@@ -40,18 +37,13 @@ pub(super) async fn renew(
     opened: Opened,
 ) -> Result<Renewed, Error> {
     let key = opened.row.key;
-    let (mut renewed, mut now, mut attempts) = (Renewed::default(), Some(opened), 0);
+    let (mut renewed, mut now, mut attempts) = (Renewed::Settled, Some(opened), 0);
     while let Some(opened) = now {
         let Some(want) = want(desk, ctx, rotation, &opened).await? else { break };
-        let hashes = matches!(&want, Want::Customer { moves, .. } if !moves.is_empty());
-        match apply(desk, ctx, rotation, &opened, want).await? {
-            Some(replaced) => {
-                renewed.is_changed = true;
-                renewed.is_hashed_anew |= hashes;
-                renewed.replaced.extend(replaced);
-                attempts = 0;
-            }
-            None => attempts += 1,
+        if apply(desk, ctx, rotation, &opened, want).await? {
+            (renewed, attempts) = (Renewed::Changed, 0);
+        } else {
+            attempts += 1;
         }
         if attempts > ATTEMPTS_MAX {
             return Err(changed_meanwhile());
@@ -172,14 +164,14 @@ fn claims(desk: &Desk, grant: &SystemGrant, opened: &Opened) -> Result<Vec<Claim
     Ok(claims)
 }
 
-/// Does it in one change; `None` where the customer has changed meanwhile.
+/// Does it in one change; `false` where the customer has changed meanwhile.
 async fn apply(
     desk: &Desk,
     ctx: &Ctx,
     rotation: &Rotation,
     opened: &Opened,
     want: Want,
-) -> Result<Option<Vec<Placed>>, Error> {
+) -> Result<bool, Error> {
     let mut renewal = Renewal::new(opened);
     match want {
         Want::Customer { seals, moves } => {
@@ -190,7 +182,7 @@ async fn apply(
         Want::Shelf(id) => {
             let is_it = |shelf: &Shelf| shelf.id == id;
             let Some(shelves) = open_shelves(desk, ctx, opened, is_it, |all| all).await? else {
-                return Ok(None);
+                return Ok(false);
             };
             for shelf in shelves {
                 let (key, new_key) = desk.keyring.new_data_key(opened.row.id.as_bytes(), &id)?;
@@ -211,12 +203,8 @@ async fn apply(
             }
         }
     }
-    let replaced = renewal.placed(opened);
     let change = renewal.into_change(desk, ctx, opened)?;
-    match commit_or_retry(desk, change).await? {
-        Attempt::Done(_) => Ok(Some(replaced)),
-        Attempt::Retry => Ok(None),
-    }
+    Ok(matches!(commit_or_retry(desk, change).await?, Attempt::Done(_)))
 }
 
 /// What one change writes.
@@ -359,6 +347,8 @@ impl Renewal {
         let mut row = opened.row.clone();
         row.version += 1;
         let core_key = self.core_key.as_ref().unwrap_or(&opened.core_key);
+        let former = |key: &Placed| Former { compartment: key.compartment, dek: key.dek };
+        self.core.formers.extend(self.placed(opened).iter().map(former));
         self.sealing.core(ctx, row.key, core_key, &self.core, row.version)?;
         row.mac = core_key.mac_row(&row.columns());
         let entry = Entry::new(ctx, EntryKind::System, "customer.renew")

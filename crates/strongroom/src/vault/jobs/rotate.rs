@@ -11,10 +11,9 @@ use crate::ctx::{Ctx, Entry, EntryKind};
 use crate::error::Error;
 use crate::keys::{CORE, Placed, Rotation};
 use crate::vault::jobs::renew::{Renewed, renew};
-use crate::vault::jobs::retire::list_intact;
 use crate::vault::model::CustomerState;
 use crate::vault::store;
-use crate::vault::verbs::open::{Opened, Which, open_page};
+use crate::vault::verbs::open::{Opened, Which, open_page, tell_tampered};
 
 /// Goes on with the rotation that is not done yet, to the end of a pass over all customers. Harmless to
 /// run at any time, and to break off: the next run goes on where this one was.
@@ -24,10 +23,12 @@ pub async fn rotate_due(desk: &Arc<Desk>, ctx: &Ctx, passes_max: u32) -> Result<
     let _alone = desk.keyring.rotate_alone().await;
     desk.keyring.forget_faded(ctx.now)?;
     for _ in 0..PASSES_IN_A_ROW_MAX {
+        // Whoever begins one has come to the end of it: nothing is in flight that knows older keys alone.
+        drop(desk.keyring.begin_alone().await);
         let running = desk.keyring.rotations()?.into_iter().find(|it| it.ended.is_none());
         let Some(rotation) = running.filter(|it| it.passes < passes_max) else { return Ok(()) };
-        // A hash does not say under which key it is: that nobody is left, only another pass can tell.
-        let is_counted = !rotation.kind.hashes_anew();
+        // Where a count does not say that nobody is left, only another pass can tell.
+        let is_counted = !(rotation.kind.hashes_anew() || rotation.kind.seals_anew());
         pass(desk, ctx, rotation).await?;
         if is_counted {
             return Ok(());
@@ -37,23 +38,23 @@ pub async fn rotate_due(desk: &Arc<Desk>, ctx: &Ctx, passes_max: u32) -> Result<
 }
 
 async fn pass(desk: &Arc<Desk>, ctx: &Ctx, mut rotation: Rotation) -> Result<(), Error> {
-    loop {
-        let first = rotation.position.map_or(i64::MIN, |at| at.saturating_add(1));
+    let renews = rotation.kind.seals_anew() || rotation.kind.hashes_anew();
+    while let Some(first) = rotation.position.map_or(Some(i64::MIN), |at| at.checked_add(1)) {
         let (own, whose) = (Arc::clone(desk), ctx.clone());
         let page =
             desk.data.apart(move || async move { look_at(&own, &whose, first).await }).await?;
         let Some(page) = page else { break };
-        rotation.unsettled += page.broken;
-        let last = page.last;
-        let placed = match rotation.kind.seals_anew() || rotation.kind.hashes_anew() {
-            true => renew_page(desk, ctx, &mut rotation, page).await?,
-            false => page.opened.iter().flat_map(keys_of).collect(),
-        };
+        // Who does not open is found by nobody under any key.
+        rotation.unsettled += if rotation.kind.seals_anew() { page.broken } else { 0 };
+        let (last, placed) = (page.last, page.opened.iter().flat_map(keys_of).collect::<Vec<_>>());
+        if renews {
+            renew_page(desk, ctx, &mut rotation, page.opened).await?;
+        }
         rotation.position = Some(last);
         rotation = desk.keyring.rewrap(&rotation, &placed)?;
-    }
-    if rotation.kind.wraps_anew() {
-        rotation = rewrap_retired(desk, rotation).await?;
+        if !desk.keyring.is_running(&rotation)? {
+            return Ok(());
+        }
     }
     end_pass(desk, ctx, &rotation).await
 }
@@ -95,59 +96,58 @@ async fn look_at(desk: &Desk, ctx: &Ctx, first: i64) -> Result<Option<Page>, Err
     Ok(Some(page))
 }
 
-/// Every data key of a customer.
+/// Every data key of a customer, and those that backups of before need.
 pub(super) fn keys_of(opened: &Opened) -> Vec<Placed> {
     let customer = *opened.row.id.as_bytes();
     let place = |compartment, dek| Placed { customer, compartment, dek };
     let records = opened.records.iter().map(|(id, record)| place(*id, record.key.dek()));
     let shelves = opened.core.shelves.iter().map(|shelf| place(shelf.id, shelf.dek));
-    std::iter::once(place(CORE, opened.core_key.dek())).chain(records).chain(shelves).collect()
+    let formers = opened.core.formers.iter().map(|former| place(former.compartment, former.dek));
+    let own = std::iter::once(place(CORE, opened.core_key.dek())).chain(records).chain(shelves);
+    own.chain(formers).collect()
 }
 
 /// Seals or hashes the customers of a page anew, many at a time, so that they share what is made
-/// durable; gives the keys that were replaced.
+/// durable. One who cannot be renewed keeps nobody else waiting.
 async fn renew_page(
     desk: &Arc<Desk>,
     ctx: &Ctx,
     rotation: &mut Rotation,
-    page: Page,
-) -> Result<Vec<Placed>, Error> {
-    let mut waiting = page.opened.into_iter().filter(|it| it.row.state != CustomerState::Erasing);
-    let (mut running, mut replaced) = (JoinSet::new(), Vec::new());
+    page: Vec<Opened>,
+) -> Result<(), Error> {
+    let mut waiting = page.into_iter().filter(|it| it.row.state != CustomerState::Erasing);
+    let mut running = JoinSet::new();
     loop {
         while running.len() < RENEWED_AT_A_TIME {
             let Some(opened) = waiting.next() else { break };
             let (own, whose, of) = (Arc::clone(desk), ctx.clone(), rotation.clone());
-            running.spawn(async move { renew(&own, &whose, &of, opened).await });
+            let id = opened.row.id;
+            running.spawn(async move { (id, renew(&own, &whose, &of, opened).await) });
         }
-        let Some(done) = running.join_next().await else { return Ok(replaced) };
-        match done.map_err(Error::internal)? {
-            Ok(Renewed { is_changed: false, .. }) => {}
-            Ok(Renewed { replaced: keys, is_hashed_anew, .. }) => {
-                replaced.extend(keys);
-                rotation.unsettled += u64::from(is_hashed_anew);
+        let Some(done) = running.join_next().await else { return Ok(()) };
+        let (id, done) = done.map_err(Error::internal)?;
+        match done {
+            Ok(Renewed::Settled) => {}
+            Ok(Renewed::Changed) => {
+                rotation.unsettled += 1;
                 // Data keys count where they are put under the new wrapping key.
                 rotation.rewrapped += u64::from(!rotation.kind.seals_anew());
             }
-            Err(error) if error.code == "tampered" || error.code == "key_missing" => {
-                rotation.unsettled += 1;
+            Err(error) if desk.committer.stall().is_stalled() || ENDS.contains(&error.code) => {
+                return Err(error);
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                rotation.unsettled += u64::from(rotation.kind.seals_anew());
+                let error = tell_tampered(desk, ctx, &id, error).await;
+                tracing::error!(code = error.code, cause = ?error.cause(),
+                    "a customer could not be put under new keys");
+            }
         }
     }
 }
 
-/// Keys that wait for backups to know their successors are kept under the newest wrapping key too.
-async fn rewrap_retired(desk: &Arc<Desk>, mut rotation: Rotation) -> Result<Rotation, Error> {
-    let mut after = None;
-    loop {
-        let page = list_intact(desk, crate::ctx::Time::from_ms(i64::MAX), after).await?;
-        let Some(last) = page.last else { return Ok(rotation) };
-        after = Some(last);
-        let placed: Vec<Placed> = page.rows.iter().map(|row| row.key).collect();
-        rotation = desk.keyring.rewrap(&rotation, &placed)?;
-    }
-}
+/// What concerns more than one customer.
+const ENDS: [&str; 3] = ["sealed", "overloaded", "disk_reserve"];
 
 /// Opened and put under the new key in some tens of milliseconds, in which no other key is made durable.
 const PAGE_ROWS: i64 = 500;

@@ -78,7 +78,7 @@ fn may_remove(desk: &Desk, ctx: &Ctx) -> bool {
         && !desk.keyring.is_sealed()
 }
 
-/// Those that a sealed record names or named until a rotation, and those that none does.
+/// Those that a sealed record names, and those that none does.
 async fn part(desk: &Desk, deks: Vec<[u8; 16]>) -> Result<(Vec<[u8; 16]>, Vec<[u8; 16]>), Error> {
     let wanted: HashSet<[u8; 16]> = deks.iter().copied().collect();
     let seen = desk.data.scan(move |db| in_use(db, &wanted)).await?;
@@ -127,17 +127,12 @@ async fn core_keys(desk: &Desk, ctx: &Ctx, first: i64) -> Result<CorePage, Error
     Ok(Some((*last, Some(deks))))
 }
 
-/// Which of these keys a sealed record names, here or in a backup from before a rotation.
+/// Which of these keys a sealed record names.
 fn in_use(
     db: &mut crate::db::Connection,
     wanted: &HashSet<[u8; 16]>,
 ) -> Result<HashSet<[u8; 16]>, Error> {
     let mut seen = HashSet::new();
-    for dek in wanted {
-        if store::is_retired(db, dek)? {
-            seen.insert(*dek);
-        }
-    }
     let mut after = store::ShelfPlace(i64::MIN, [0; 16], [0; 16]);
     loop {
         let page = store::list_shelf_deks_page(db, &after, PAGE_ROWS)?;

@@ -32,7 +32,7 @@ pub(super) use records::{
 };
 pub(super) use retired::{
     RETIRED_TABLE, RetiredRow, delete_retired, delete_retired_of, destroyed_retired,
-    insert_retired, is_retired, list_retired, list_retired_of,
+    insert_retired, list_retired,
 };
 pub(super) use tokens::{
     TokenRow, count_tokens, delete_tokens, delete_tokens_in, find_token, insert_token, list_tokens,

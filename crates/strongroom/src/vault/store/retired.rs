@@ -3,7 +3,7 @@
 use strongroom_crypto::Encoder;
 
 use crate::ctx::Time;
-use crate::db::{Connection, NullOf, Row, Snapshot, Statement, Value};
+use crate::db::{Connection, NullOf, Row, Statement, Value};
 use crate::error::Error;
 use crate::keys::Placed;
 
@@ -63,15 +63,6 @@ pub(in crate::vault) fn delete_retired_of(customer: i64) -> Statement {
     Statement::new(DELETE_OF, vec![customer.into()])
 }
 
-/// Every key a customer had before those of now.
-pub(in crate::vault) async fn list_retired_of(
-    snapshot: &mut Snapshot,
-    customer: i64,
-) -> Result<Vec<RetiredRow>, Error> {
-    let rows = snapshot.query(LIST_OF, &[customer.into(), Value::from(LISTED_MAX)]).await?;
-    rows.iter().map(read).collect()
-}
-
 /// Some that are not destroyed and were retired before a moment, in the order of their ids.
 pub(in crate::vault) fn list_retired(
     db: &mut Connection,
@@ -82,11 +73,6 @@ pub(in crate::vault) fn list_retired(
     let after: &[u8] = after.map_or(&[], |dek| dek);
     let args = [before.as_ms().into(), after.to_vec().into(), Value::from(limit)];
     db.query(LIST, &args)?.iter().map(read).collect()
-}
-
-/// Whether another key took the place of this one.
-pub(in crate::vault) fn is_retired(db: &mut Connection, dek: &[u8; 16]) -> Result<bool, Error> {
-    Ok(db.one(IS_RETIRED, &[dek.into()])?.is_some())
 }
 
 fn read(row: &Row) -> Result<RetiredRow, Error> {
@@ -101,7 +87,10 @@ fn read(row: &Row) -> Result<RetiredRow, Error> {
 
 const INSERT: &str = "INSERT INTO retired_key
   (dek, customer, id, compartment, retired_ms, destroyed_ms, mac)
-VALUES ($1, $2, $3, $4, $5, NULL, $6)";
+VALUES ($1, $2, $3, $4, $5, NULL, $6)
+ON CONFLICT (dek) DO UPDATE SET customer = excluded.customer, id = excluded.id,
+  compartment = excluded.compartment, retired_ms = excluded.retired_ms, destroyed_ms = NULL,
+  mac = excluded.mac";
 
 const DESTROYED: &str = "UPDATE retired_key SET destroyed_ms = $2, mac = $3
 WHERE dek = $1 AND mac = $4";
@@ -110,19 +99,8 @@ const DELETE: &str = "DELETE FROM retired_key WHERE dek = $1";
 
 const DELETE_OF: &str = "DELETE FROM retired_key WHERE customer = $1";
 
-const IS_RETIRED: &str = "SELECT 1 FROM retired_key WHERE dek = $1";
-
-const LIST_OF: &str = "SELECT dek, customer, id, compartment, retired_ms, destroyed_ms, mac
-FROM retired_key
-WHERE customer = $1
-ORDER BY dek
-LIMIT $2";
-
 const LIST: &str = "SELECT dek, customer, id, compartment, retired_ms, destroyed_ms, mac
 FROM retired_key
 WHERE destroyed_ms IS NULL AND retired_ms < $1 AND dek > $2
 ORDER BY dek
 LIMIT $3";
-
-/// Hundreds of rotations of a customer with every compartment and shelf there can be.
-const LISTED_MAX: i64 = 100_000;

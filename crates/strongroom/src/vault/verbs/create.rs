@@ -187,6 +187,7 @@ pub(super) fn prepare(
         consents,
         shelves: Vec::new(),
         references: known.references.to_vec(),
+        formers: Vec::new(),
         merged: Vec::new(),
         is_merged_away: false,
     };

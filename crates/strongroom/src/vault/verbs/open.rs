@@ -275,7 +275,7 @@ async fn any_registered(
     Ok(false)
 }
 
-pub(super) async fn registered(
+pub(in crate::vault) async fn registered(
     desk: &Desk,
     data: &mut Snapshot,
     dek: &[u8; 16],

@@ -17,26 +17,19 @@ pub async fn rotate_root(desk: &Desk, ctx: &Ctx) -> Result<Receipt, Error> {
 
 /// Begins a rotation; one of its kind that is not done yet goes on. After a leak the root is another one
 /// from here on, and recovery shares that were handed out open nothing that is made from now on.
+///
+/// Not to be dropped half-way: run it where nobody's patience ends it.
 pub async fn begin_rotation(desk: &Desk, ctx: &Ctx, kind: RotationKind) -> Result<Receipt, Error> {
     let _alone = desk.keyring.begin_alone().await;
     let grant = permit(desk, ctx, Right::Keys)?;
     desk.keyring.may_begin(kind)?;
-    if kind.hashes_anew() {
-        desk.keyring.prepare_look_ups(kind)?;
-    }
     let verb = match kind {
         RotationKind::AfterLeak => "rotate.after_leak",
         RotationKind::WrappingKey | RotationKind::DataKeys | RotationKind::LookUpKeys => {
             "rotate.begin"
         }
     };
-    let mut change = grant.change(Entry::new(ctx, EntryKind::Admin, verb));
-    if kind.hashes_anew() {
-        // Whatever was decided before the coming keys were known is decided anew.
-        let (before, after) = (None, None);
-        change = change.with_state(StateDelta { part: StatePart::Rights, before, after });
-    }
-    let receipt = commit(desk, change).await?;
+    let mut receipt = commit(desk, grant.change(Entry::new(ctx, EntryKind::Admin, verb))).await?;
     if kind == RotationKind::AfterLeak {
         for (kind, detail) in
             [(FindingKind::KeysLeaked, LEAKED), (FindingKind::RecoveryMissing, SHARES_ENDED)]
@@ -44,10 +37,27 @@ pub async fn begin_rotation(desk: &Desk, ctx: &Ctx, kind: RotationKind) -> Resul
             let finding = Finding { kind, detail: detail.to_owned(), customer: None };
             raise_finding(desk, ctx, "rotate", &finding).await?;
         }
+        // Before other keys are wrapped by it.
         desk.keyring.rotate_root_without_shares().await?;
     }
-    desk.keyring.begin_rotation(kind, ctx.now).await?;
+    if !kind.hashes_anew() {
+        desk.keyring.begin_rotation(kind, desk.now()).await?;
+        return Ok(receipt);
+    }
+    desk.keyring.prepare_look_ups(kind)?;
+    decide_anew(desk, ctx, "rotate.prepared").await?;
+    desk.keyring.begin_rotation(kind, desk.now()).await?;
+    // And nobody goes on with it before whatever was decided until the exchange is decided anew too: it
+    // stands under the older key, which a pass that finds nobody destroys.
+    receipt = decide_anew(desk, ctx, "rotate.exchanged").await?;
     Ok(receipt)
+}
+
+/// From here on every decision knows the keys there are now: those before it miss their guard.
+async fn decide_anew(desk: &Desk, ctx: &Ctx, verb: &'static str) -> Result<Receipt, Error> {
+    let (before, after) = (None, None);
+    let change = permit(desk, ctx, Right::Keys)?.change(Entry::new(ctx, EntryKind::Admin, verb));
+    commit(desk, change.with_state(StateDelta { part: StatePart::Rights, before, after })).await
 }
 
 const LEAKED: &str = "somebody asked for new keys after a leak. What was copied before stays open to whoever copied it: \

@@ -1,5 +1,6 @@
 //! The way back: two of three shares, and nothing less.
 
+mod before;
 mod memory;
 mod renewal;
 mod rotation;
