@@ -116,7 +116,7 @@ async fn begin(desk: &Arc<Desk>, ctx: &Ctx, what: What) -> Result<Receipt, Error
     let (own, whose) = (Arc::clone(desk), ctx.clone());
     let begun = tokio::spawn(async move { begin_rotation(&own, &whose, kind).await });
     let receipt = begun.await.map_err(Error::internal)??;
-    let (own, job) = (Arc::clone(desk), Ctx::system(JOB, ctx.now, Arc::clone(&ctx.rng))?);
+    let (own, job) = (Arc::clone(desk), Ctx::system(JOB, desk.now(), Arc::clone(&ctx.rng))?);
     // Broken off with the process; the job of a minute goes on with it.
     tokio::spawn(async move { rotate_due(&own, &job, PASSES_MAX).await });
     Ok(receipt)

@@ -65,7 +65,7 @@ async fn end_pass(desk: &Desk, ctx: &Ctx, rotation: &Rotation) -> Result<(), Err
         let entry = Entry::new(ctx, EntryKind::System, "rotate.done").counting(rotation.rewrapped);
         access::commit(desk, system_grant(ctx, Vec::new())?.change(entry)).await?;
     }
-    desk.keyring.end_pass(rotation, ctx.now).await.map(drop)
+    desk.keyring.end_pass(rotation, desk.now()).await.map(drop)
 }
 
 struct Page {
