@@ -288,7 +288,10 @@ fn hashed_anew(
             once.push(entry);
         }
     }
-    Ok(Some(once))
+    // The order says nothing, and who is found as before stays as they were written.
+    let is_as_before =
+        once.len() == core.indexes.len() && once.iter().all(|entry| core.indexes.contains(entry));
+    Ok(Some(if is_as_before { core.indexes.clone() } else { once }))
 }
 
 fn hash_tokens(
