@@ -273,9 +273,18 @@ impl Keyring {
         store::list_pending(&mut self.writer(), created_before)
     }
 
-    /// Marks a pending key live: its record was seen.
-    pub fn mark_live(&self, dek: &[u8; 16]) -> Result<(), Error> {
-        store::mark_live(&mut self.writer(), dek)
+    /// Marks pending keys live: their records were seen. Whoever makes keys durable waits for a thousand
+    /// of them at most.
+    pub async fn mark_live(self: &Arc<Self>, deks: Vec<[u8; 16]>) -> Result<(), Error> {
+        let keyring = Arc::clone(self);
+        let marking = move || {
+            deks.chunks(MARKED_AT_A_TIME).try_for_each(|some| {
+                keyring.write(&mut keyring.writer(), |db| {
+                    some.iter().try_for_each(|dek| store::mark_live(db, dek))
+                })
+            })
+        };
+        tokio::task::spawn_blocking(marking).await.map_err(Error::internal)?
     }
 
     fn keys(&self) -> Result<Arc<Unsealed>, Error> {
@@ -380,6 +389,8 @@ const CUTS_MAX: usize = 60;
 
 /// Room for the writers that a cut keeps out.
 const CUT_PAUSE: Duration = Duration::from_millis(60);
+
+const MARKED_AT_A_TIME: usize = 1_000;
 
 const MONTH: &str = "month/";
 const ROW_LABEL: &str = "strongroom/row/v1";

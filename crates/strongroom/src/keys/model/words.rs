@@ -105,6 +105,11 @@ impl WordIndex {
         Ok(held.standing)
     }
 
+    /// Whether it is of exactly these fields. A newer policy may have others since the caller looked.
+    pub fn is_of(&self, fields: &[u8]) -> bool {
+        self.read().as_ref().is_some_and(|held| held.fields == fields)
+    }
+
     /// Goes over all customers once more, as after they became too many.
     pub fn begin_again(&self) -> Result<(), Error> {
         let mut held = self.write();
@@ -189,8 +194,14 @@ impl WordIndex {
         waiting.customers.iter().take(limit).map(|(customer, mark)| (*customer, *mark)).collect()
     }
 
-    /// Takes a customer in, as read after they began to wait; without words they are let go.
-    pub fn put(&self, customer: i64, mark: Mark, words: &[Beginning]) -> Result<(), Error> {
+    /// Takes a customer in, as read after they began to wait; without words they are let go. Words of
+    /// other fields than it is of take nobody in.
+    pub fn put(
+        &self,
+        (customer, mark): (i64, Mark),
+        fields: &[u8],
+        words: &[Beginning],
+    ) -> Result<(), Error> {
         let mut hashes = {
             let held = self.read();
             let held = held.as_ref().ok_or_else(sealed)?;
@@ -201,7 +212,7 @@ impl WordIndex {
         let mut held = self.write();
         let held = held.as_mut().ok_or_else(sealed)?;
         let mut waiting = self.waiting();
-        if waiting.customers.get(&customer) != Some(&mark) {
+        if waiting.customers.get(&customer) != Some(&mark) || held.fields != fields {
             return Ok(());
         }
         waiting.customers.remove(&customer);
@@ -308,7 +319,7 @@ mod tests {
     }
 
     fn put(index: &WordIndex, customer: i64, mark: Mark, word: &str) {
-        index.put(customer, mark, &[Beginning { field: 4, text: text(word) }]).unwrap();
+        index.put((customer, mark), &[4], &[Beginning { field: 4, text: text(word) }]).unwrap();
     }
 
     fn mark_of(index: &WordIndex, customer: i64) -> Mark {
@@ -352,6 +363,20 @@ mod tests {
     }
 
     #[test]
+    fn words_of_an_older_policy_s_fields_take_nobody_in() {
+        let index = index();
+        assert_eq!(index.settle(2, &[4, 5]).unwrap(), Standing::Filling(i64::MIN));
+        assert!(index.is_of(&[4, 5]) && !index.is_of(&[4]));
+        index.walked(i64::MIN, &[7], None);
+        let mark = mark_of(&index, 7);
+        put(&index, 7, mark, "adams");
+        assert_eq!((index.size().0, mark_of(&index, 7)), (0, mark), "who waits goes on waiting");
+        let both = [4, 5].map(|field| Beginning { field, text: text("adams") });
+        index.put((7, mark), &[4, 5], &both).unwrap();
+        assert_eq!((found(&index, "adams"), index.waiting_at_most(1).len()), (vec![7], 0));
+    }
+
+    #[test]
     fn too_many_who_wait_are_gone_over_instead() {
         let index = index();
         let many: Vec<i64> = (0..=WAITING_MAX as i64).collect();
@@ -381,7 +406,7 @@ mod tests {
             let all = first.chain((2..=7).map(|count| begin(&second, count)));
             let words: Vec<Beginning> =
                 all.map(|it| Beginning { field: 4, text: text(&it) }).collect();
-            index.put(customer, Mark(customer.cast_unsigned() + 1), &words).unwrap();
+            index.put((customer, Mark(customer.cast_unsigned() + 1)), &[4], &words).unwrap();
         }
         let (customers, size_bytes) = index.size();
         assert_eq!(customers, 500_000);

@@ -35,10 +35,8 @@ pub async fn sweep_pending_keys(desk: &Arc<Desk>, ctx: &Ctx) -> Result<Swept, Er
         return Ok(Swept::default());
     }
     let (seen, unused) = part(desk, pending).await?;
-    for dek in &seen {
-        desk.keyring.mark_live(dek)?;
-    }
     let (live, without_record) = (seen.len() as u64, unused.len() as u64);
+    desk.keyring.mark_live(seen).await?;
     let removed = if unused.is_empty() { 0 } else { remove(desk, ctx, unused).await? };
     Ok(Swept { live, without_record, removed })
 }
@@ -51,6 +49,7 @@ async fn remove(desk: &Arc<Desk>, ctx: &Ctx, unused: Vec<[u8; 16]>) -> Result<u6
     }
     // A core names the keys of shelves too whose rows are gone. Of one that does not open nobody knows.
     let Some(named) = named_by_cores(desk, ctx, &unused).await? else { return Ok(0) };
+    desk.keyring.mark_live(named.iter().copied().collect()).await?;
     let unused: Vec<[u8; 16]> = unused.into_iter().filter(|dek| !named.contains(dek)).collect();
     if unused.is_empty() {
         return Ok(0);

@@ -102,6 +102,10 @@ async fn go_on(
     if let Standing::Filling(_) = words.settle(applied.version, &fields)? {
         let Some(_alone) = words.fill_alone() else { return Ok(Progress::Others) };
         while let Standing::Filling(from) = words.settle(applied.version, &fields)? {
+            // A newer policy has others, and whoever knows it fills them.
+            if !words.is_of(&fields) {
+                return Ok(Progress::Others);
+            }
             if seen >= customers_max {
                 return Ok(Progress::More);
             }
@@ -115,7 +119,11 @@ async fn go_on(
     for page in waiting.chunks(PAGE_ROWS) {
         take_in(desk, ctx, &fields, page.to_vec()).await?;
     }
-    Ok(if is_too_many { Progress::More } else { Progress::Done })
+    match words.is_of(&fields) {
+        false => Ok(Progress::Others),
+        true if is_too_many => Ok(Progress::More),
+        true => Ok(Progress::Done),
+    }
 }
 
 /// The next page of customers begins to wait.
@@ -170,7 +178,7 @@ async fn open_and_put(
             Ok(_) => Vec::new(),
             Err(error) => none_of_broken(error)?,
         };
-        desk.keyring.words().put(*customer, *mark, &words)?;
+        desk.keyring.words().put((*customer, *mark), grant.fields(), &words)?;
     }
     Ok(waiting.len())
 }
