@@ -144,7 +144,7 @@ fn show(told: &Value, output: &Output) -> Result<(), Failure> {
     }
     let rotations = told.get("rotations").unwrap_or(&Value::Null);
     let columns = ["what", "version", "state", "rewrapped", "left", "passes", "begun", "ended"];
-    output.list(rotations, &columns, "No keys but the root were ever rotated.")?;
+    output.list(rotations, &columns, "No wrapping, data or look-up keys were ever rotated.")?;
     if told.pointer("/signing_key/state").and_then(Value::as_str) == Some("handing_over") {
         let key = told.pointer("/signing_key/key").and_then(Value::as_str).unwrap_or_default();
         output.line(&format!(
