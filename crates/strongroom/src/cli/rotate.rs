@@ -84,13 +84,13 @@ impl Rotate {
 
 /// What new keys alone do not mend.
 async fn tell_rest(transport: &mut Transport, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return Ok(());
+    }
     let list = transport.call(Call::get("/v1/backups")).await?.json()?;
     let backups = list.get("backups").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let exposed: Vec<&Value> =
         backups.iter().filter(|it| it.get("exposed") == Some(&Value::Bool(true))).collect();
-    if output.is_json() {
-        return Ok(());
-    }
     output.line("Still to be done, and only people can:")?;
     output.line("- new recovery shares: `strongroom recover shares`, with the server stopped")?;
     output

@@ -5,7 +5,7 @@ use crate::backup::store::{self, BackupRow, CheckRow};
 use crate::ctx::{Ctx, Time};
 use crate::error::Error;
 use crate::findings::{self, FindingKind};
-use crate::keys::RotationKind;
+use crate::keys::{Rotation, RotationKind};
 
 /// How backups stand.
 pub struct Standing {
@@ -53,17 +53,19 @@ pub async fn rehearsed(desk: &Desk) -> Result<Option<Time>, Error> {
 /// Since when keys are others because the older ones leaked: what was made before is open to whoever
 /// has those.
 pub(in crate::backup) fn exposed_before(desk: &Desk) -> Result<Option<Time>, Error> {
+    Ok(after_leak(desk)?.map(|rotation| rotation.begun))
+}
+
+/// The newest one.
+fn after_leak(desk: &Desk) -> Result<Option<Rotation>, Error> {
     let rotations = desk.keyring.rotations()?;
-    Ok(rotations.iter().find(|it| it.kind == RotationKind::AfterLeak).map(|it| it.begun))
+    Ok(rotations.into_iter().find(|it| it.kind == RotationKind::AfterLeak))
 }
 
 /// Ends the finding of a leak where nothing is left to do: all keys are new ones, new shares are handed
 /// out, and nothing is kept that the older keys open.
 pub async fn close_leak(desk: &Desk, ctx: &Ctx) -> Result<(), Error> {
-    let rotations = desk.keyring.rotations()?;
-    let Some(rotation) = rotations.iter().find(|it| it.kind == RotationKind::AfterLeak) else {
-        return Ok(());
-    };
+    let Some(rotation) = after_leak(desk)? else { return Ok(()) };
     let is_exposed = |row: &BackupRow| row.made < rotation.begun && row.is_kept();
     // One that was asked for and never begun has nothing to show.
     let asked = findings::last_seen(&desk.data, FindingKind::KeysLeaked).await?;

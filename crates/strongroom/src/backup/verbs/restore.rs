@@ -347,13 +347,13 @@ fn refuse_strangers(data: &Opened, keys: &Opened, registers: &[Opened]) -> Resul
     Err(Error::unprocessable("mismatched_pair", detail))
 }
 
-/// Absence is no erasure: nothing of theirs is deleted, and nobody goes on without knowing it.
 /// Data and keys may each be the older ones: what everybody is found by is opened and hashed anew.
 fn to_hash_anew(ctx: &Ctx) -> Result<SystemGrant, Error> {
     let job = Ctx { actor: Actor::System { job: "restore" }, ..ctx.clone() };
     access::system_grant(&job, (0..=u8::MAX).collect())
 }
 
+/// Absence is no erasure: nothing of theirs is deleted, and nobody goes on without knowing it.
 fn refuse_unopened(input: &RestoreInput, rebuilt: &Rebuilt) -> Result<(), Error> {
     let unopened = rebuilt.missing + rebuilt.tampered;
     if unopened == 0 || input.missing_keys == MissingKeys::Keep || input.outcome == Outcome::Discard

@@ -1,5 +1,5 @@
--- Data keys that a rotation put new ones in place of: backups made before still need them. The row stays
--- when the key is destroyed, so that an erasure can say of each key the customer ever had that it is gone.
+-- Data keys that a rotation put new ones in place of: backups made before still need them. A list of what is
+-- to be destroyed, and when it was; what an erasure has to name stands sealed in the core.
 CREATE TABLE retired_key (
   dek {bytes} NOT NULL PRIMARY KEY,
   customer BIGINT NOT NULL,

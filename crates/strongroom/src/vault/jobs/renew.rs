@@ -180,6 +180,8 @@ async fn apply(
             renewal.take_tokens(desk, ctx, opened, (&keys, rotation.kind.hashes_anew())).await?;
         }
         Want::Shelf(id) => {
+            // The hash of the entry covers its records, which only acts on records say.
+            renewal.verb = "record.renew";
             let is_it = |shelf: &Shelf| shelf.id == id;
             let Some(shelves) = open_shelves(desk, ctx, opened, is_it, |all| all).await? else {
                 return Ok(false);
@@ -217,6 +219,7 @@ struct Renewal {
     writes: Vec<Statement>,
     /// Compartments and the keys they had.
     replaced: Vec<([u8; 16], [u8; 16])>,
+    verb: &'static str,
 }
 
 impl Renewal {
@@ -228,6 +231,7 @@ impl Renewal {
             guards: Vec::new(),
             writes: Vec::new(),
             replaced: Vec::new(),
+            verb: "customer.renew",
         }
     }
 
@@ -351,7 +355,7 @@ impl Renewal {
         self.core.formers.extend(self.placed(opened).iter().map(former));
         self.sealing.core(ctx, row.key, core_key, &self.core, row.version)?;
         row.mac = core_key.mac_row(&row.columns());
-        let entry = Entry::new(ctx, EntryKind::System, "customer.renew")
+        let entry = Entry::new(ctx, EntryKind::System, self.verb)
             .about(Subjects::One(opened.core.pseudonym))
             .of_fields(FieldSet::of(fields_found_by(opened)))
             .writing(Written { sealed_hash: self.sealing.hash, row_mac: row.mac })

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::access::{self, Desk, system_grant};
 use crate::ctx::{Ctx, Destruction, Entry, EntryKind, Guard, Time};
+use crate::db::Connection;
 use crate::error::Error;
 use crate::vault::store::{self, RETIRED_TABLE, RetiredRow};
 use crate::vault::verbs::open::{Which, open};
@@ -61,21 +62,20 @@ async fn is_in_use(desk: &Desk, ctx: &Ctx, row: &RetiredRow) -> Result<bool, Err
     Ok(used.contains(&row.key.dek))
 }
 
-pub(super) struct RetiredPage {
-    pub(super) rows: Vec<RetiredRow>,
+struct RetiredPage {
+    rows: Vec<RetiredRow>,
     /// Where the next one begins; none after the last.
-    pub(super) last: Option<[u8; 16]>,
+    last: Option<[u8; 16]>,
 }
 
 /// A page of retired keys whose rows are as they were written: others are passed over, which keeps a key.
-pub(super) async fn list_intact(
+async fn list_intact(
     desk: &Desk,
     before: Time,
     after: Option<[u8; 16]>,
 ) -> Result<RetiredPage, Error> {
-    let read = move |db: &mut crate::db::Connection| {
-        store::list_retired(db, before, after.as_ref(), PAGE_ROWS)
-    };
+    let read =
+        move |db: &mut Connection| store::list_retired(db, before, after.as_ref(), PAGE_ROWS);
     let listed = desk.data.scan(read).await?;
     let last = listed.last().map(|row| row.key.dek);
     let mut rows = Vec::with_capacity(listed.len());
