@@ -19,7 +19,7 @@ use serde_json::json;
 use strongroom::ctx::{Clock, EntryKind, SystemClock};
 
 use super::disk::{build_shim, byte, die_in, injected, set, set_quota};
-use crate::support::server::{Client, Server};
+use crate::support::server::{Client, Server, configure};
 use crate::support::{POLICY, Shop};
 use acts::work;
 use checks::{check_recovered, check_restored};
@@ -131,6 +131,7 @@ impl Storm {
         let (looker, admin) = (shop.keys["desk"].clone(), shop.keys["admin"].clone());
         let folder = shop.folder.path().to_owned();
         shop.stop();
+        configure(&folder, "");
         let (library, control) = build_shim(&folder);
         let (kills, faults) = (BTreeMap::new(), BTreeMap::new());
         let (told, pair, in_flight) = (Mutex::default(), None, 0);
@@ -164,8 +165,8 @@ impl Storm {
         match self.draw(20) {
             0..=2 => Prey::StartUp,
             3 | 4 => Prey::Backup,
-            5 if self.pair.is_some() => Prey::Restore,
-            6 | 7 => Prey::Rotation,
+            5 | 6 => Prey::Restore,
+            7 | 8 => Prey::Rotation,
             _ => Prey::Serve,
         }
     }
@@ -305,19 +306,31 @@ impl Storm {
 
     fn kill_backup(&mut self) -> bool {
         let steps = 1 + self.draw(STEPS_OF_A_BACKUP_MAX);
+        self.back_up(u32::try_from(steps).unwrap()) == Some(SIGKILL)
+    }
+
+    /// Dies after so many steps, none for not at all; the signal it died of.
+    fn back_up(&mut self, steps: u32) -> Option<i32> {
         let to = self.shop.folder.path().join("away");
         let gone = checks::gone(&self.shop, &self.told.lock().unwrap());
         let torn = self.draw(2) == 0;
-        die_in(&self.control, u32::try_from(steps).unwrap(), torn);
+        die_in(&self.control, steps, torn);
         let status = self.run(&["backup", "--to", to.to_str().unwrap()]);
         if status.success() {
             self.pair = Some((to, gone));
         }
-        status.signal() == Some(SIGKILL)
+        status.signal()
     }
 
     /// Dies, and then goes to its end.
     async fn kill_restore(&mut self) -> bool {
+        if self.pair.is_none() || self.draw(2) == 0 {
+            self.pair = None;
+            self.back_up(0);
+            let log = self.shop.folder.path().join("commands.log");
+            let log = || std::fs::read_to_string(log);
+            assert!(self.pair.is_some(), "a backup that nothing killed: {:?}", log());
+        }
         let (from, _) = self.pair.clone().unwrap();
         let to = self.shop.folder.path().join("restored");
         let _ = std::fs::remove_dir_all(&to);

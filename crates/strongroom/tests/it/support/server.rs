@@ -38,12 +38,7 @@ impl Server {
         environment: &[(&str, &str)],
         more: &str,
     ) -> Result<Self, ExitStatus> {
-        let config = folder.join("strongroom.toml");
-        let text = format!(
-            "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
-             listen = \"127.0.0.1:0\"\n{more}"
-        );
-        std::fs::write(&config, text).unwrap();
+        let config = configure(folder, more);
         let port_file = folder.join("port");
         let _ = std::fs::remove_file(&port_file);
         let log = std::fs::File::options()
@@ -93,6 +88,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Writes what serves an installation on a free port; `more` goes to its end.
+pub(crate) fn configure(folder: &Path, more: &str) -> PathBuf {
+    let config = folder.join("strongroom.toml");
+    let text = format!(
+        "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
+         listen = \"127.0.0.1:0\"\n{more}"
+    );
+    std::fs::write(&config, text).unwrap();
+    config
 }
 
 /// The address a server writes once it is ready. A pipe to wait on would be gone with its writer, so
