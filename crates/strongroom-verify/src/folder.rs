@@ -69,7 +69,13 @@ pub(crate) fn read(path: &Path, size_bytes_max: usize) -> Result<Vec<u8>, Wrong>
 /// the top must be one of the log's own names.
 pub(crate) fn read_top(folder: &Path, is_newest: bool) -> Result<Vec<(u64, PathBuf)>, Wrong> {
     let mut older = Vec::new();
-    for (name, path, is_folder) in list(folder)? {
+    let names = list(folder).map_err(|wrong| if is_newest { wrong.unread() } else { wrong })?;
+    let is_own = |name: &str| ["checkpoint", "tile", "vkey"].contains(&name);
+    if is_newest && !names.iter().any(|(name, ..)| is_own(name)) {
+        let what = "it is no exported log: it holds neither `checkpoint` nor `vkey` nor `tile`";
+        return Err(Wrong::new(what).unread());
+    }
+    for (name, path, is_folder) in names {
         let number = name.strip_prefix("incarnation-").and_then(crate::note::number);
         match number {
             Some(number) if is_newest && is_folder => older.push((number, path)),
@@ -156,7 +162,11 @@ fn belongs(name: &str, size: u64) -> bool {
 /// Names in a folder, in order, so that the same folder always gives the same answer.
 fn list(folder: &Path) -> Result<Vec<(String, PathBuf, bool)>, Wrong> {
     let unread = |error: std::io::Error| {
-        Wrong::new(format!("the folder `{}` cannot be read: {}", folder.display(), error.kind()))
+        let name = folder.to_string_lossy().escape_debug().to_string();
+        match error.kind() {
+            ErrorKind::NotFound => Wrong::new(format!("the folder `{name}` is not there")),
+            kind => Wrong::new(format!("the folder `{name}` cannot be read: {kind}")),
+        }
     };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(unread)? {
@@ -166,7 +176,7 @@ fn list(folder: &Path) -> Result<Vec<(String, PathBuf, bool)>, Wrong> {
         let name = entry.file_name().to_string_lossy().into_owned();
         names.push((name, entry.path(), is_folder));
         if names.len() > NAMES_MAX {
-            return Err(Wrong::new(format!("the folder `{}` holds too much", folder.display())));
+            return Err(Wrong::new("a folder of it holds too much"));
         }
     }
     names.sort();

@@ -12,33 +12,55 @@ pub(crate) struct Chain {
     /// The auditor's own key, and after it those it was handed over to; the last signs the log.
     keys: Vec<Key>,
     /// What handed it over: the log must hold an entry below that says the same.
-    pub(crate) handed: Vec<Checkpoint>,
-    /// A hand-over that only the old key vouches for.
-    doubted: Option<String>,
+    handed: Vec<Checkpoint>,
+    /// What handed it over before the auditor's own key, and to which keys: nobody's word is needed, but
+    /// the log must hold an entry below that says the same.
+    past: Vec<(Checkpoint, Key)>,
+    /// A hand-over that only the old key vouches for: what says so, and the key.
+    doubted: Option<(String, String)>,
 }
 
 impl Chain {
-    /// Follows the hand-overs from the key the auditor has. Those from before it are none of its business:
-    /// the newer key has signed them along.
-    pub(crate) fn follow(key: &Key, witnesses: &[Key], notes: &[Note<'_>]) -> Result<Self, Wrong> {
-        let mut chain = Self { keys: vec![key.clone()], handed: Vec::new(), doubted: None };
+    /// Of a log whose root a later one names: nobody's word is needed for its keys.
+    pub(crate) fn pinned(key: &Key, notes: &[Note<'_>]) -> Result<Self, Wrong> {
+        let mut chain = Self::of(key);
         for (number, note) in (1..).zip(notes) {
-            let place = || format!("handover-{number}");
-            let Ok(checkpoint) = note.checkpoint(chain.newest()?) else { continue };
-            let named = note.named_key().ok_or(Wrong::new("it names no key").at(place()))?;
-            let named = named.map_err(|wrong| wrong.at(place()))?;
-            if chain.newest()? == &named {
+            let (checkpoint, named) = vouched_by_new(note).map_err(|it| it.at(file(number)))?;
+            chain.past.push((checkpoint, named));
+        }
+        Ok(chain)
+    }
+
+    /// Follows the hand-overs from the key the auditor has. Those from before it need nobody's word, since
+    /// the newer key has signed the whole log.
+    pub(crate) fn follow(key: &Key, witnesses: &[Key], notes: &[Note<'_>]) -> Result<Self, Wrong> {
+        let mut chain = Self::of(key);
+        for (number, note) in (1..).zip(notes) {
+            let is_next = note.checkpoint(chain.newest()?).is_ok();
+            let (checkpoint, named) = vouched_by_new(note).map_err(|it| it.at(file(number)))?;
+            if !is_next || chain.newest()? == &named {
+                chain.past.push((checkpoint, named));
                 continue;
             }
-            note.checkpoint(&named).map_err(|wrong| wrong.at(place()))?;
             if !witnesses.iter().any(|witness| note.cosigned(witness).is_ok()) {
-                chain.doubted = Some(named.to_string());
+                let at = format!("`{}`, at {} entries,", file(number), checkpoint.size);
+                chain.doubted = Some((at, named.to_string()));
                 break;
             }
             chain.keys.push(named);
             chain.handed.push(checkpoint);
         }
         Ok(chain)
+    }
+
+    fn of(key: &Key) -> Self {
+        Self { keys: vec![key.clone()], handed: Vec::new(), past: Vec::new(), doubted: None }
+    }
+
+    /// What handed it over and to which keys, whoever's word counts for it.
+    pub(crate) fn handovers(&self) -> impl Iterator<Item = (&Checkpoint, &Key)> {
+        let past = self.past.iter().map(|(checkpoint, key)| (checkpoint, key));
+        past.chain(self.handed.iter().zip(self.keys.iter().skip(1)))
     }
 
     /// The key that must have signed the log.
@@ -59,18 +81,25 @@ impl Chain {
 
     /// What to say where the newest key did not sign the log.
     pub(crate) fn unsigned(&self, wrong: Wrong) -> Wrong {
-        self.doubted.as_deref().map_or(wrong, |named| unvouched(named, "an entry"))
+        self.doubted.as_ref().map_or(wrong, |(who, named)| unvouched(named, who))
+    }
+
+    /// Those of the entries that hand the log over for which no witness's word was needed.
+    pub(crate) fn untold(&self, told: &[(u64, String)]) -> Vec<(u64, String)> {
+        let followed: Vec<String> = self.keys.iter().skip(1).map(Key::to_string).collect();
+        told.iter().filter(|(_, key)| !followed.contains(key)).cloned().collect()
     }
 
     /// Holds the entries that hand the log over against what was believed. `told` are their places and the
     /// keys they name.
-    pub(crate) fn compare(&self, told: &[(u64, String)]) -> Result<(), Wrong> {
+    pub(crate) fn compare(&self, told: &[(u64, String)], is_pinned: bool) -> Result<(), Wrong> {
         if let Some((place, named)) = told.last()
+            && !is_pinned
             && *named != self.newest()?.to_string()
         {
             return Err(unvouched(named, &format!("entry {place}")));
         }
-        for (checkpoint, key) in self.handed.iter().zip(self.keys.iter().skip(1)) {
+        for (checkpoint, key) in self.handovers() {
             let named = key.to_string();
             let is_below =
                 |(place, told): &(u64, String)| *told == named && *place < checkpoint.size;
@@ -82,6 +111,16 @@ impl Chain {
         }
         Ok(())
     }
+}
+
+/// What a note hands over at, and to which key: the key itself must have signed it.
+fn vouched_by_new(note: &Note<'_>) -> Result<(Checkpoint, Key), Wrong> {
+    let named = note.named_key().ok_or(Wrong::new("it names no key"))??;
+    Ok((note.checkpoint(&named)?, named))
+}
+
+fn file(number: u64) -> String {
+    format!("handover-{number}")
 }
 
 fn unvouched(named: &str, who: &str) -> Wrong {

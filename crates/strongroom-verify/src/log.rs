@@ -20,6 +20,15 @@ pub struct Asked<'a> {
     pub since: Option<&'a [u8]>,
     /// Keys that the log had before, for an older checkpoint and nothing else.
     pub older_keys: &'a [Key],
+    /// Whether the report is to hold the entries: some 200 bytes of memory for each.
+    pub wants_entries: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// The key alone, and nothing else to hold the log against.
+    pub fn with(key: &'a Key) -> Self {
+        Self { key, witnesses: &[], since: None, older_keys: &[], wants_entries: false }
+    }
 }
 
 /// What an intact log holds.
@@ -36,6 +45,10 @@ pub struct Report {
     /// Keys it was handed over to since the one that was asked with, as a witness cosigned, and at how
     /// many entries.
     pub handed: Vec<(u64, String)>,
+    /// Entries that hand it over to a key without whose signature nothing was believed, and these keys.
+    pub rotated: Vec<(u64, String)>,
+    /// The entries in order, where they were asked for.
+    pub entries: Vec<Entry>,
     /// The older checkpoint that this log was seen to continue.
     pub continues: Option<Checkpoint>,
     /// When each witness cosigned, in seconds since 1970.
@@ -50,7 +63,7 @@ pub struct Report {
 pub fn verify_log(folder: &Path, asked: &Asked<'_>) -> Result<Vec<Report>, Wrong> {
     let older = folder::read_top(folder, true)?;
     let since = asked.since.map(Note::parse).transpose();
-    let since = since.map_err(|wrong| wrong.at("the older checkpoint"))?;
+    let since = since.map_err(|wrong| wrong.at("the older checkpoint").unread())?;
     let newest = verify_one(folder, asked, since.as_ref(), None)?;
     let mut reports = vec![newest];
     for (number, path) in older {
@@ -95,8 +108,8 @@ fn verify_one(
     let handovers = handovers.map_err(|wrong| wrong.at("a hand-over"))?;
     let chain = match pinned {
         // A later log names its root, so the key that lies beside it is as good as any.
-        Some(_) if note.checkpoint(key).is_err() => Chain::follow(&beside, &[], &[])?,
-        Some(_) => Chain::follow(key, &[], &[])?,
+        Some(_) if note.checkpoint(key).is_err() => Chain::pinned(&beside, &handovers)?,
+        Some(_) => Chain::pinned(key, &handovers)?,
         None => Chain::follow(key, witnesses, &handovers)?,
     };
     let signer = chain.newest()?;
@@ -119,20 +132,30 @@ fn verify_one(
     }
 
     let mut walk = Walk { folder, size: checkpoint.size, since: since.as_ref(), ..Walk::new() };
-    walk.handed = &chain.handed;
+    walk.handed = chain.handovers().map(|(checkpoint, _)| checkpoint).collect();
+    walk.wants_entries = asked.wants_entries;
     for tile in 0..checkpoint.size.div_ceil(TILE_WIDTH) {
         walk.tile(tile)?;
     }
     walk.end(&checkpoint.root)?;
-    if pinned.is_none() {
-        chain.compare(&walk.handing)?;
-    }
+    chain.compare(&walk.handing, pinned.is_some())?;
     folder::refuse_strays(folder, checkpoint.size)?;
     let known: Vec<&Key> = chain.keys().iter().chain(witnesses).collect();
     let unknown_lines = note.unknown_lines(&known);
-    let (times_ms, counts, before) = (walk.times_ms, walk.counts, walk.before);
-    let (handed, continues) = (chain.told(), since);
-    Ok(Report { checkpoint, times_ms, counts, before, handed, continues, cosigned, unknown_lines })
+    let Walk { times_ms, counts, before, handing, entries, .. } = walk;
+    let (handed, rotated) = (chain.told(), chain.untold(&handing));
+    Ok(Report {
+        checkpoint,
+        times_ms,
+        counts,
+        before,
+        handed,
+        rotated,
+        entries,
+        continues: since,
+        cosigned,
+        unknown_lines,
+    })
 }
 
 fn key_beside(folder: &Path) -> Result<Key, Wrong> {
@@ -153,7 +176,8 @@ fn open_older(note: &Note<'_>, keys: &[Key], older: &[Key]) -> Result<Checkpoint
             Err(found) => wrong = found,
         }
     }
-    Err(wrong)
+    let cure = "where the log had another key then, give that with `--old-key`";
+    Err(Wrong::new(format!("{wrong}; {cure}")))
 }
 
 /// The key in the folder proves nothing; but another one than the auditor's is a sign of a mix-up.
@@ -170,7 +194,7 @@ struct Walk<'a> {
     size: u64,
     since: Option<&'a Checkpoint>,
     /// Checkpoints that handed the log over: each is one of this log.
-    handed: &'a [Checkpoint],
+    handed: Vec<&'a Checkpoint>,
     tree: Tree,
     /// Hashes of each row, from row 1, since its last full tile.
     rows: Vec<Vec<Hash>>,
@@ -183,6 +207,8 @@ struct Walk<'a> {
     before: Option<Checkpoint>,
     /// The entries that hand the log over, with the keys they name.
     handing: Vec<(u64, String)>,
+    wants_entries: bool,
+    entries: Vec<Entry>,
     seen_since: bool,
 }
 
@@ -192,7 +218,7 @@ impl Walk<'_> {
             folder: Path::new(""),
             size: 0,
             since: None,
-            handed: &[],
+            handed: Vec::new(),
             tree: Tree::default(),
             rows: Vec::new(),
             tiles: Vec::new(),
@@ -201,6 +227,8 @@ impl Walk<'_> {
             counts: BTreeMap::new(),
             before: None,
             handing: Vec::new(),
+            wants_entries: false,
+            entries: Vec::new(),
             seen_since: false,
         }
     }
@@ -255,6 +283,9 @@ impl Walk<'_> {
         if number == 0 && entry.verb == OPENING_VERB {
             let named = named_by(&entry.ticket);
             self.before = Some(named.ok_or(Wrong::new("it names no log from before the restore"))?);
+        }
+        if self.wants_entries {
+            self.entries.push(entry);
         }
         Ok(())
     }

@@ -75,7 +75,7 @@ impl Key {
     }
 
     fn id_text(&self) -> String {
-        self.id().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(self.id())
     }
 
     fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
@@ -153,7 +153,7 @@ impl<'a> Note<'a> {
             signed = true;
         }
         if !signed {
-            return Err(Wrong::new(format!("the key of {} did not sign it", key.name)));
+            return Err(Wrong::new(self.who_signed(key)));
         }
         let checkpoint = Checkpoint::parse(self.text)?;
         if checkpoint.origin != key.name {
@@ -196,6 +196,22 @@ impl<'a> Note<'a> {
     /// The first line, before any signature is checked: which key to ask.
     pub(crate) fn claimed_origin(&self) -> &'a str {
         self.text.split('\n').next().unwrap_or_default()
+    }
+
+    /// Whoever has an older key, or that of another log, sees here which one to ask for.
+    fn who_signed(&self, key: &Key) -> String {
+        let own = key.id_text();
+        let same = self.lines.iter().filter(|line| line.name == key.name);
+        let others: Vec<String> = same.map(|line| hex(line.id)).collect();
+        let name = &key.name;
+        if others.is_empty() {
+            let origin = self.claimed_origin().escape_debug();
+            return format!("the key {own} of {name} did not sign it; it says it is of {origin}");
+        }
+        format!(
+            "the key {own} of {name} did not sign it; it bears a signature of its key {}, unchecked",
+            others.join(", ")
+        )
     }
 
     fn lines_of(&self, key: &Key) -> impl Iterator<Item = &Line<'a>> {
@@ -242,6 +258,10 @@ impl Checkpoint {
         let root = hash(root).ok_or(malformed("its root is no hash"))?;
         Ok(Self { origin: origin.to_owned(), size, root })
     }
+}
+
+fn hex(id: [u8; 4]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A number as it is always written: no sign, no leading zero.

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use strongroom_tlog::VerifierKey;
+
 use crate::made::{Line, Made, ORIGIN, check, entry, files, put, signer, wrong};
 
 #[test]
@@ -89,7 +91,13 @@ fn entries_and_tiles_that_fit_each_other_do_not_pass_without_the_signed_root() {
     let forged = forged.note_by(&signer(2));
     fs::write(folder.path().join("checkpoint"), forged).unwrap();
     let found = wrong(folder.path(), &made.key());
-    assert_eq!(found, format!("checkpoint: the key of {ORIGIN} did not sign it"));
+    let id = |seed: u8| {
+        let key = VerifierKey::new(ORIGIN, signer(seed).verifying_key()).unwrap().to_string();
+        key.split('+').nth(1).unwrap().to_owned()
+    };
+    let (own, forger) = (id(1), id(2));
+    let bears = format!("it bears a signature of its key {forger}, unchecked");
+    assert_eq!(found, format!("checkpoint: the key {own} of {ORIGIN} did not sign it; {bears}"));
 }
 
 #[test]
@@ -116,7 +124,8 @@ fn a_log_must_continue_the_checkpoint_that_was_kept() {
     assert_eq!(found, "the older checkpoint is of another log");
     let unsigned = made.note_by(&signer(2));
     let found = check(folder.path(), &made.key(), Some(&unsigned)).unwrap_err().to_string();
-    assert!(found.starts_with("the older checkpoint: the key of"), "{found}");
+    assert!(found.starts_with("the older checkpoint: the key "), "{found}");
+    assert!(found.contains("give that with `--old-key`"), "{found}");
 }
 
 #[test]

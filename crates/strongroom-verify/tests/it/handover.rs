@@ -50,7 +50,7 @@ fn write(folder: &Path, made: &Made, signers: &[u8], handover: Option<&str>) {
 }
 
 fn check(folder: &Path, key: &Key, witnesses: &[Key]) -> Result<Vec<Report>, Wrong> {
-    verify_log(folder, &Asked { key, witnesses, since: None, older_keys: &[] })
+    verify_log(folder, &Asked { witnesses, ..Asked::with(key) })
 }
 
 fn witness() -> Key {
@@ -71,9 +71,11 @@ fn a_handover_that_a_witness_cosigned_leads_from_the_old_key_to_the_new_one() {
     write(folder.path(), &made, &[2], Some(&good(&made)));
     let reports = check(folder.path(), &key(1), &[witness()]).unwrap();
     assert_eq!(reports[0].handed, [(295, vkey(2))]);
-    // Whoever has the new key needs nobody's word.
+    assert!(reports[0].rotated.is_empty());
+    // Whoever has the new key needs nobody's word, and is told.
     let reports = check(folder.path(), &key(2), &[]).unwrap();
     assert!(reports[0].handed.is_empty());
+    assert_eq!(reports[0].rotated, [(PLACE, vkey(2))]);
     // While both sign, the new key opens it too.
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &made, &[2, 1], None);
@@ -94,13 +96,13 @@ fn a_thief_of_the_old_key_hands_the_log_over_to_nobody() {
     let (_, of_plain) = cosign(&plain, WITNESS, 5, 1_795_255_300);
     let (_, by_stranger) = cosign(&alone, WITNESS, 6, 1_795_255_300);
     for (signers, handover, expected) in [
-        (&[9][..], Some(alone.clone()), "an entry hands the log over to the key"),
+        (&[9][..], Some(alone.clone()), "`handover-1`, at 295 entries, hands the log over to"),
         (&[1], None, "entry 291 hands the log over to the key"),
         (&[9, 1], None, "entry 291 hands the log over to the key"),
-        (&[9], None, "the key of strongroom/0123/1 did not sign it"),
+        (&[9], None, "of strongroom/0123/1 did not sign it"),
         (&[9, 1], Some(alone.clone()), "entry 291 hands the log over to the key"),
-        (&[9], Some(format!("{alone}{of_plain}")), "an entry hands the log over to the key"),
-        (&[9], Some(format!("{alone}{by_stranger}")), "an entry hands the log over to the key"),
+        (&[9], Some(format!("{alone}{of_plain}")), "`handover-1`, at 295 entries, hands"),
+        (&[9], Some(format!("{alone}{by_stranger}")), "`handover-1`, at 295 entries, hands"),
         (&[9], Some(format!("{plain}{of_plain}")), "it names no key"),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -147,8 +149,10 @@ fn a_handover_must_be_one_of_this_log() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &made, &[2], Some(&note));
-        let found = check(folder.path(), &key(1), &[witness()]).unwrap_err().to_string();
-        assert!(found.contains(expected), "{found} instead of {expected}");
+        for (held, witnesses) in [(1, vec![witness()]), (2, Vec::new())] {
+            let found = check(folder.path(), &key(held), &witnesses).unwrap_err().to_string();
+            assert!(found.contains(expected), "{found} instead of {expected}");
+        }
     }
 }
 
@@ -159,7 +163,8 @@ fn an_older_checkpoint_opens_with_the_key_of_its_time() {
     let kept = sign_checkpoint(&naming(&made, 100, None), &signer(1)).unwrap();
     let since = Some(kept.as_bytes());
     let check = |held: u8, witnesses: &[Key], older_keys: &[Key]| {
-        let asked = Asked { key: &key(held), witnesses, since, older_keys };
+        let key = key(held);
+        let asked = Asked { witnesses, since, older_keys, ..Asked::with(&key) };
         verify_log(folder.path(), &asked)
     };
     assert_eq!(check(2, &[], &[key(1)]).unwrap()[0].continues.as_ref().unwrap().size, 100);

@@ -206,10 +206,7 @@ pub(crate) fn to_base64(bytes: &[u8]) -> String {
 
 /// Checks a folder against a log's key, and an older checkpoint if there is one.
 pub(crate) fn check(folder: &Path, key: &Key, since: Option<&str>) -> Result<Vec<Report>, Wrong> {
-    verify_log(
-        folder,
-        &Asked { key, witnesses: &[], since: since.map(str::as_bytes), older_keys: &[] },
-    )
+    verify_log(folder, &Asked { since: since.map(str::as_bytes), ..Asked::with(key) })
 }
 
 /// What is wrong with a folder, in words.

@@ -94,7 +94,7 @@ fn a_witness_that_is_asked_for_must_have_cosigned() {
     let check = |note: String, witness: &Key| {
         std::fs::write(folder.path().join("checkpoint"), note).unwrap();
         let witnesses = std::slice::from_ref(witness);
-        verify_log(folder.path(), &Asked { key: &key, witnesses, since: None, older_keys: &[] })
+        verify_log(folder.path(), &Asked { witnesses, ..Asked::with(&key) })
     };
     let reports = check(format!("{note}{line}"), &witness).unwrap();
     assert_eq!(reports[0].cosigned, [("witness.example".to_owned(), 1_795_255_300)]);

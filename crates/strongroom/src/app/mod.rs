@@ -19,7 +19,7 @@ use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
 use crate::db::{Committer, Connection, DATA, Database, Durability, Space, Stall, migrate};
 use crate::error::Error;
-use crate::findings::{Finding, FindingKind};
+use crate::findings::{self, Finding, FindingKind};
 use crate::keys::{self, Keyring, Places, Rehearsed, Seal};
 use crate::ledger::{Archive, Published, Verifications};
 use crate::meter::Meter;
@@ -209,7 +209,7 @@ impl App {
             ),
         ] {
             match holds {
-                true => raise(&desk, &ctx, kind, detail).await?,
+                true => remind(&desk, &ctx, kind, detail).await?,
                 false => close_finding(&desk, &ctx, "start", kind).await?,
             }
         }
@@ -239,6 +239,14 @@ fn prepare(path: &Path, keyring: &Keyring, folder: &Path) -> Result<Vec<Archive>
     migrate(&mut db, DATA)?;
     ledger::pair(&mut db, &keyring.installation())?;
     ledger::open_archives(&mut db, keyring, folder)
+}
+
+/// Raises what stands at every start, once a day: who calls a command ten times adds no ten entries.
+async fn remind(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Result<(), Error> {
+    match findings::last_seen(&desk.data, kind).await? {
+        Some(seen) if seen.plus_days(1) > ctx.now => Ok(()),
+        _ => raise(desk, ctx, kind, detail).await,
+    }
 }
 
 async fn raise(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Result<(), Error> {

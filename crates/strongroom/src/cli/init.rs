@@ -266,7 +266,7 @@ fn tell(made: &Made, answers: &Answers, is_here: bool, output: &Output) -> Resul
          Next:\n\
          \x20 1. Look through the policy and apply it:  strongroom policy apply{option}\n\
          \x20 2. Make a key for your first program:     strongroom key new --name {name} --role {role} \
-         --purpose {purpose}{option}\n\
+         --purpose {purpose} --out {role}.key{option}\n\
          \x20 3. Serve:                                 strongroom serve{option}"
     ))
 }

@@ -3,10 +3,7 @@
 mod export;
 mod files;
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -15,6 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::Common;
 use crate::cli::failure::Failure;
 use crate::cli::import::Progress;
+use crate::cli::init;
 use crate::cli::output::Output;
 use crate::cli::transport::{Call, Transport, id, names};
 
@@ -123,7 +121,10 @@ impl Ledger {
                 let call = Call::get(format!("/v1/ledger/proof/{index}?form={form}{older}"));
                 let answer = transport.call(call).await?;
                 match out {
-                    Some(file) => keep(file, &answer.text(), output),
+                    Some(file) => {
+                        init::write_new(file, &answer.text())?;
+                        output.done(None, &format!("The proof is in `{}`.", file.display()))
+                    }
                     None if as_json => output.value(&answer.json()?),
                     None => output.line(answer.text().trim_end_matches('\n')),
                 }
@@ -148,20 +149,6 @@ impl Ledger {
             }
         }
     }
-}
-
-/// Writes a proof into a file that was not there.
-fn keep(path: &Path, proof: &str, output: &Output) -> Result<(), Failure> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let file = file.and_then(|mut file| {
-        file.write_all(proof.as_bytes())?;
-        file.sync_all()
-    });
-    file.map_err(|cause| {
-        let sentence = format!("`{}` cannot be made: {}", path.display(), cause.kind());
-        Failure::new("input_output", sentence)
-    })?;
-    output.done(None, &format!("The proof is in `{}`.", path.display()))
 }
 
 async fn verify(transport: &mut Transport, deep: bool, output: &Output) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use crate::access::api::Caller;
 use crate::access::{self, Desk, commit, permit, refuse};
 use crate::ctx::{Entry, EntryKind};
 use crate::db::Database;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::ledger::{self, Cosigned, Flaw, Newest, Signers, Verifying};
 use crate::policy::Right;
 use crate::web::{Problem, Receipted};
@@ -123,7 +123,8 @@ pub(super) async fn proof(
             .map_err(|_| Error::bad_request("bad_index", "the index is a whole number"))?;
         let log = which(&desk, incarnation.as_deref(), Wanted::CosignedOver(index))?;
         if index >= log.size {
-            return Err(Error::not_found());
+            let detail = format!("the log has {} entries, and the first of them is 0", log.size);
+            return Err(Error::new(ErrorKind::NotFound, "not_found", detail));
         }
         let (leaf, hashes) = ledger::prove(&log.data, index, log.size).await?;
         let entry = Entry::new(&ctx, EntryKind::Ledger, "ledger.proof");

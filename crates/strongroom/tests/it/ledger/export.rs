@@ -32,7 +32,7 @@ pub(crate) fn export(shop: &Shop, folder: &Path) -> Result<String, String> {
 pub(crate) fn check(folder: &Path, since: Option<&[u8]>) -> Result<Vec<Report>, Wrong> {
     let key = std::fs::read_to_string(folder.join("vkey")).unwrap();
     let key = Key::log(key.trim_end()).unwrap();
-    verify_log(folder, &Asked { key: &key, witnesses: &[], since, older_keys: &[] })
+    verify_log(folder, &Asked { since, ..Asked::with(&key) })
 }
 
 async fn grow(shop: &Shop, id: &str, size: u64) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use super::leaves;
 use crate::attack::{Kept, flaws, look_up, one, read};
 use crate::support::{Shop, intrude};
 
@@ -280,3 +281,20 @@ const REFUSED: [&str; 15] = [
     "DELETE FROM ledger_head",
     "DELETE FROM ledger_head; DELETE FROM ledger_entry; DELETE FROM ledger_tile",
 ];
+
+/// A command without a server is a start: who calls ten of them a day adds no ten entries.
+#[tokio::test]
+async fn what_stands_at_every_start_is_told_once_a_day() {
+    let mut shop = Shop::open_today().await;
+    let before = leaves(&shop).len();
+    for _ in 0..3 {
+        shop.stop();
+        shop.start().await.unwrap();
+    }
+    assert_eq!(leaves(&shop).len(), before);
+    shop.clock.pass_ms(24 * 60 * 60 * 1_000);
+    shop.stop();
+    shop.start().await.unwrap();
+    // The seal's, and that of the recovery shares.
+    assert_eq!(leaves(&shop).len(), before + 2);
+}

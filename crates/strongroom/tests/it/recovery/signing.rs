@@ -125,7 +125,7 @@ async fn proofs_and_certificates_from_before_the_new_key_stay_valid() {
     assert!(refused.contains("export into a new folder"), "{refused}");
     let folder = shop.folder.path().join("after");
     export(&shop, &folder).unwrap();
-    let asked = |key, older_keys| Asked { key, witnesses: &[], since: Some(&kept), older_keys };
+    let asked = |key, older_keys| Asked { since: Some(&kept), older_keys, ..Asked::with(key) };
     let reports = verify_log(&folder, &asked(&newer, std::slice::from_ref(&older))).unwrap();
     assert!(reports[0].continues.is_some());
     // The old key alone vouches for nobody.

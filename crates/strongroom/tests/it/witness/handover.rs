@@ -87,7 +87,7 @@ fn audit(pair: &Pair, server: &Server, [old, new]: [&VerifierKey; 2]) {
     let witness = Key::witness(&pair.witness.key.to_string()).unwrap();
     let check = |key: &VerifierKey, witnesses: &[Key]| {
         let key = Key::log(&key.to_string()).unwrap();
-        verify_log(&folder, &Asked { key: &key, witnesses, since: None, older_keys: &[] })
+        verify_log(&folder, &Asked { witnesses, ..Asked::with(&key) })
     };
     let reports = check(old, std::slice::from_ref(&witness)).unwrap();
     assert_eq!(reports[0].handed[0].1, new.to_string());
