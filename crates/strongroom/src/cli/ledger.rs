@@ -177,7 +177,7 @@ async fn verify(transport: &mut Transport, deep: bool, output: &Output) -> Resul
 fn rows(compared: &Value, output: &Output) -> Result<(), Failure> {
     let number = |name: &str| compared.get(name).and_then(Value::as_u64).unwrap_or_default();
     let (customers, differing) = (number("customers"), number("differing"));
-    let (unknown, broken) = (number("unknown"), number("broken"));
+    let (unknown, broken, missing) = (number("unknown"), number("broken"), number("missing"));
     let fit = customers.saturating_sub(differing + unknown + broken);
     output.line(&format!(
         "Rows: of {customers} customers, {fit} stand as their newest entry says."
@@ -188,8 +188,13 @@ fn rows(compared: &Value, output: &Output) -> Result<(), Failure> {
     if broken > 0 {
         output.line(&format!("{broken} do not open; see `strongroom findings`."))?;
     }
+    if missing > 0 {
+        output.line(&format!("{missing} more are gone, and nobody erased them."))?;
+    }
     if differing > 0 {
-        output.line(&format!("{differing} were put back to an older state by other hands:"))?;
+        output.line(&format!("{differing} were put back to an older state by other hands."))?;
+    }
+    if differing + missing > 0 {
         let flaws = compared.get("flaws").unwrap_or(&Value::Null);
         output.list(flaws, &["entry", "what"], "The answer does not say who.")?;
     }

@@ -20,6 +20,8 @@ pub enum FindingKind {
     CertificateEnding,
     /// The wall clock jumped; nothing is erased until a person confirms it.
     ClockSuspect,
+    /// Customers whom the log speaks of are gone, and nobody erased them.
+    CustomerMissing,
     /// Little room is left on the disk of the data.
     DiskLow,
     /// A copy somewhere should be gone by now.
@@ -64,7 +66,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -72,6 +74,7 @@ impl FindingKind {
         Self::BackupUnusable,
         Self::CertificateEnding,
         Self::ClockSuspect,
+        Self::CustomerMissing,
         Self::DiskLow,
         Self::HoldingOverdue,
         Self::KeyEnding,
@@ -104,6 +107,7 @@ impl FindingKind {
             Self::BackupUnusable => "backup_unusable",
             Self::CertificateEnding => "certificate_ending",
             Self::ClockSuspect => "clock_suspect",
+            Self::CustomerMissing => "customer_missing",
             Self::DiskLow => "disk_low",
             Self::HoldingOverdue => "holding_overdue",
             Self::KeyEnding => "key_ending",

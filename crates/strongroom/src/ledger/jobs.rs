@@ -33,7 +33,7 @@ impl Verified {
 
     /// How much does not.
     pub fn misfits(&self) -> u64 {
-        let rows = self.compared.as_ref().map_or(0, |it| it.differing + it.broken);
+        let rows = self.compared.as_ref().map_or(0, |it| it.differing + it.broken + it.missing);
         self.flaws.len() as u64 + rows
     }
 }
@@ -49,7 +49,10 @@ pub struct Compared {
     pub unknown: u64,
     /// How many do not open at all; each has a finding.
     pub broken: u64,
-    /// The differing ones, each at the entry it should be as; not more than [`FLAWS_MAX`].
+    /// How many the log speaks of are gone, and nobody erased them.
+    pub missing: u64,
+    /// The differing ones, each at the entry it should be as, and the entries that wrote missing ones last;
+    /// not more than [`FLAWS_MAX`].
     pub flaws: Vec<Flaw>,
 }
 

@@ -258,7 +258,10 @@ pub(super) struct ComparedView {
     unknown: u64,
     /// How many do not open at all.
     broken: u64,
-    /// The differing ones, each at the entry it should be as; not more than 100.
+    /// How many the log speaks of are gone, and nobody erased them.
+    missing: u64,
+    /// The differing ones, each at the entry it should be as, and the entries that wrote missing ones last; not
+    /// more than 100.
     flaws: Vec<FlawView>,
 }
 
@@ -311,6 +314,7 @@ impl From<Verifying> for VerificationView {
                     differing: it.differing,
                     unknown: it.unknown,
                     broken: it.broken,
+                    missing: it.missing,
                     flaws: flaw_views(it.flaws),
                 });
             }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use strongroom_crypto::sha256;
 
+use super::vanished::{Standing, find_vanished};
 use crate::access::{Desk, raise_finding};
 use crate::ctx::{Ctx, Outcome, Pseudonym};
 use crate::db::Connection;
@@ -18,13 +19,14 @@ use crate::vault::verbs::open::{Opened, Which, open, open_page};
 
 /// Compares all customers there are. The log must have been verified before: it is believed here.
 pub async fn compare(desk: Weak<Desk>) -> Result<Compared, Error> {
-    let mut compared = Compared::default();
+    let (mut compared, mut standing) = (Compared::default(), Standing::default());
     let mut from = Some(i64::MIN);
     while let Some(first) = from {
         let batch;
-        (batch, from) = read_batch(&desk, first, &mut compared).await?;
+        (batch, from) = read_batch(&desk, first, (&mut compared, &mut standing)).await?;
         judge(&desk, batch, &mut compared).await?;
     }
+    find_vanished(&desk, standing, &mut compared).await?;
     Ok(compared)
 }
 
@@ -38,7 +40,7 @@ type Told = HashMap<Pseudonym, Option<Said>>;
 async fn read_batch(
     desk: &Weak<Desk>,
     first: i64,
-    compared: &mut Compared,
+    (compared, standing): (&mut Compared, &mut Standing),
 ) -> Result<(Batch, Option<i64>), Error> {
     let mut batch = Batch::new();
     let mut from = Some(first);
@@ -48,7 +50,10 @@ async fn read_batch(
         let page = data.apart(move || async move { read_page(&own, &ctx, first).await }).await?;
         compared.customers += page.seen;
         compared.broken += page.broken;
-        batch.extend(page.opened);
+        for opened in page.opened {
+            standing.add(&opened.core);
+            batch.insert(opened.core.pseudonym, stands(&opened));
+        }
         from = page.next;
     }
     Ok((batch, from))
@@ -57,7 +62,7 @@ async fn read_batch(
 struct Page {
     seen: u64,
     broken: u64,
-    opened: Vec<(Pseudonym, Stands)>,
+    opened: Vec<Opened>,
     next: Option<i64>,
 }
 
@@ -76,7 +81,7 @@ async fn read_page(desk: &Desk, ctx: &Ctx, first: i64) -> Result<Page, Error> {
         match opened {
             // Erased, or being erased.
             Ok(None) => continue,
-            Ok(Some(opened)) => page.opened.push((opened.core.pseudonym, stands(&opened))),
+            Ok(Some(opened)) => page.opened.push(opened),
             Err(error) if error.code == "sealed" => return Err(error),
             Err(_) => page.broken += 1,
         }
@@ -172,7 +177,7 @@ async fn read_log(desk: &Weak<Desk>, batch: &Batch) -> Result<Told, Error> {
 }
 
 /// Whether an entry changed the rows of its customers.
-fn writes_rows(leaf: &Leaf) -> bool {
+pub(super) fn writes_rows(leaf: &Leaf) -> bool {
     let says = leaf.written.is_some() || [DUE_ANEW, IMPORTED].contains(&leaf.verb.as_str());
     leaf.outcome == Outcome::Ok && says && leaf.subjects != LeafSubjects::None
 }
@@ -194,14 +199,14 @@ fn hear(last: &mut Option<Said>, index: u64, leaf: &Leaf, is_before_restore: boo
     *last = Some(Said { index, rows, is_before_restore, is_due_anew: false });
 }
 
-fn here(desk: &Weak<Desk>) -> Result<(Arc<Desk>, Ctx), Error> {
+pub(super) fn here(desk: &Weak<Desk>) -> Result<(Arc<Desk>, Ctx), Error> {
     let detail = "the server ends, and the verification with it; ask again";
     let desk = desk.upgrade().ok_or_else(|| Error::unavailable("closing", detail))?;
     let ctx = Ctx::system(JOB, desk.now(), Arc::clone(&desk.random))?;
     Ok((desk, ctx))
 }
 
-const JOB: &str = "ledger.compare";
+pub(super) const JOB: &str = "ledger.compare";
 
 /// Entries without a hash that change rows: the daily walk's, and an import's.
 const DUE_ANEW: &str = "customer.due";

@@ -9,6 +9,7 @@ mod replay;
 mod retire;
 mod rotate;
 mod sweep;
+mod vanished;
 mod walk;
 mod words;
 

@@ -14,6 +14,7 @@ mod rights;
 mod rollback;
 mod running;
 mod sealed;
+mod vanished;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,66 @@
+//! A customer deleted by SQL with every row that leads to them: nothing is left that could be opened and
+//! found wrong, and only the log still speaks of them.
+
+use serde_json::{Value, json};
+use strongroom::jobs;
+
+use super::put_back::{deep, import, key_of, must};
+use super::{Kept, enquirer, findings, flaws};
+use crate::support::{Shop, intrude};
+
+const DAY_MS: i64 = 86_400_000;
+
+async fn erase(shop: &Shop, id: &str, version: u64) {
+    let call = ("DELETE", format!("/v1/customers/{id}"));
+    must(shop, "privacy", call, Value::Null, version).await;
+}
+
+async fn merge(shop: &Shop, stays: &str, goes: &str) {
+    let call = ("POST", format!("/v1/customers/{stays}/merge"));
+    must(shop, "privacy", call, json!({ "other": goes, "other_version": 1 }), 1).await;
+}
+
+fn delete(shop: &Shop, id: &str) {
+    let sql = "DELETE FROM customer WHERE key = @A;
+        DELETE FROM sealed_record WHERE customer = @A;
+        DELETE FROM lookup_unique WHERE customer = @A;
+        DELETE FROM lookup_exact WHERE customer = @A;
+        DELETE FROM subject WHERE customer = @A;";
+    intrude(&shop.data_file(), &sql.replace("@A", &key_of(shop, id).to_string()));
+}
+
+#[tokio::test]
+async fn who_was_deleted_by_sql_is_missed_and_nobody_who_was_erased() {
+    let mut shop = Shop::open().await;
+    let mut ids = Vec::new();
+    for number in 0..6 {
+        ids.push(enquirer(&shop, number).await);
+    }
+    let imported = import(&shop, 500).await;
+    merge(&shop, &ids[0], &ids[1]).await;
+    merge(&shop, &ids[2], &ids[3]).await;
+    erase(&shop, &ids[0], 2).await;
+    erase(&shop, &ids[4], 1).await;
+    shop.clock.pass_ms(8 * DAY_MS);
+    jobs::run_once(&shop.desk()).await;
+    let seen = deep(&shop).await;
+    // Two of six went, and one of those who stayed is two.
+    assert_eq!((&seen["missing"], &seen["differing"]), (&json!(0), &json!(0)), "{seen}");
+    shop.stop();
+    let now = Kept::of(&shop);
+    for (id, missing) in [(&ids[5], 1), (&imported, 1), (&ids[2], 1)] {
+        shop.start().await.unwrap();
+        delete(&shop, id);
+        assert_eq!(flaws(&shop).await, []);
+        let seen = deep(&shop).await;
+        assert_eq!((&seen["missing"], &seen["differing"]), (&json!(missing), &json!(0)), "{seen}");
+        assert!(seen["flaws"][0]["entry"].is_u64(), "{seen}");
+        assert!(findings(&shop).await.contains(&"customer_missing".to_owned()));
+        shop.stop();
+        now.put_back(&shop);
+        shop.start().await.unwrap();
+        assert_eq!(deep(&shop).await["missing"], 0);
+        assert!(!findings(&shop).await.contains(&"customer_missing".to_owned()));
+        shop.stop();
+    }
+}
