@@ -19,8 +19,9 @@ use serde_json::json;
 use strongroom::ctx::{Clock, EntryKind, SystemClock};
 
 use super::disk::{build_shim, byte, die_in, injected, set, set_quota};
+use super::kill::unlimited;
+use crate::support::Shop;
 use crate::support::server::{Client, Server, configure};
-use crate::support::{POLICY, Shop};
 use acts::work;
 use checks::{check_recovered, check_restored};
 
@@ -116,7 +117,7 @@ async fn crash_two_roots_at_one_size_are_never_signed_out() {
 
 impl Storm {
     async fn new(seed: u64) -> Self {
-        let policy = POLICY
+        let policy = unlimited()
             .replace("erase_grace = \"7 days\"", "erase_grace = \"0 days\"")
             .replace("may = [\"erase\", \"ledger\", \"merge\"]", "may = [\"erase\"]");
         let mut shop = Shop::open_today_with(&policy).await;
@@ -205,7 +206,8 @@ impl Storm {
         let steps = if self.draw(4) == 0 { 0 } else { 1 + self.draw(STEPS_MAX) };
         let torn = self.draw(2) == 0;
         let seeds: Vec<u64> = (0..WORKERS).map(|_| self.draw(u64::from(u32::MAX))).collect();
-        let Ok(mut server) = self.serve() else { return false };
+        let mut server =
+            self.serve().unwrap_or_else(|status| panic!("it does not start: {status}"));
         let (answered, unanswered) = (AtomicU64::new(0), AtomicU64::new(0));
         let privacy = &self.privacy[usize::try_from(round).unwrap() % self.privacy.len()];
         let mut struck = false;
@@ -219,15 +221,17 @@ impl Storm {
                 let (told, answered, unanswered) = (&self.told, &answered, &unanswered);
                 let first = usize::try_from(round * 1_000).unwrap() + worker * 100;
                 scope.spawn(move || {
-                    work(first, *seed, clients, told, answered);
-                    unanswered.fetch_add(1, Ordering::SeqCst);
+                    let was_in_flight = work(first, *seed, clients, told, answered);
+                    unanswered.fetch_add(u64::from(was_in_flight), Ordering::SeqCst);
                 });
             }
             if let Some(what) = rotation {
                 let mut admin = Client::new(&server, &self.admin);
                 self.told.lock().unwrap().is_rotated = true;
                 scope.spawn(move || {
-                    admin.send("POST", "/v1/rotations", Some(&json!({ "what": what })))
+                    let reply = admin.send("POST", "/v1/rotations", Some(&json!({ "what": what })));
+                    let status = reply.as_ref().map_or(202, |reply| reply.status);
+                    assert!([202, 409, 503].contains(&status), "{reply:?}");
                 });
             }
             let (clock, mut is_dying) = (SystemClock::new(), false);
@@ -253,7 +257,7 @@ impl Storm {
                 }
                 std::thread::yield_now();
             }
-            server.end().signal() == Some(SIGKILL)
+            ended_by_kill(server.end())
         });
         self.in_flight += u64::from(unanswered.into_inner() > 0);
         if struck && injected(&self.control) > 0 {
@@ -293,24 +297,24 @@ impl Storm {
         let torn = self.draw(2) == 0;
         die_in(&self.control, u32::try_from(steps).unwrap(), torn);
         match self.serve() {
-            Err(status) => status.signal() == Some(SIGKILL),
+            Err(status) => ended_by_kill(status),
             Ok(mut server) => {
                 let clock = SystemClock::new();
                 while server.is_up() && clock.monotonic_ms() < 500 {
                     std::thread::yield_now();
                 }
-                server.end().signal() == Some(SIGKILL)
+                ended_by_kill(server.end())
             }
         }
     }
 
     fn kill_backup(&mut self) -> bool {
         let steps = 1 + self.draw(STEPS_OF_A_BACKUP_MAX);
-        self.back_up(u32::try_from(steps).unwrap()) == Some(SIGKILL)
+        self.back_up(u32::try_from(steps).unwrap())
     }
 
-    /// Dies after so many steps, none for not at all; the signal it died of.
-    fn back_up(&mut self, steps: u32) -> Option<i32> {
+    /// Dies after so many steps, none for not at all; whether it did.
+    fn back_up(&mut self, steps: u32) -> bool {
         let to = self.shop.folder.path().join("away");
         let gone = checks::gone(&self.shop, &self.told.lock().unwrap());
         let torn = self.draw(2) == 0;
@@ -318,18 +322,15 @@ impl Storm {
         let status = self.run(&["backup", "--to", to.to_str().unwrap()]);
         if status.success() {
             self.pair = Some((to, gone));
+            return false;
         }
-        status.signal()
+        self.died(status)
     }
 
     /// Dies, and then goes to its end.
     async fn kill_restore(&mut self) -> bool {
         if self.pair.is_none() || self.draw(2) == 0 {
-            self.pair = None;
-            self.back_up(0);
-            let log = self.shop.folder.path().join("commands.log");
-            let log = || std::fs::read_to_string(log);
-            assert!(self.pair.is_some(), "a backup that nothing killed: {:?}", log());
+            assert!(!self.back_up(0), "a backup that nothing killed");
         }
         let (from, _) = self.pair.clone().unwrap();
         let to = self.shop.folder.path().join("restored");
@@ -341,7 +342,7 @@ impl Storm {
         let torn = self.draw(2) == 0;
         die_in(&self.control, u32::try_from(steps).unwrap(), torn);
         let status = self.run(&arguments);
-        let killed = status.signal() == Some(SIGKILL);
+        let killed = !status.success() && self.died(status);
         die_in(&self.control, 0, false);
         if killed {
             let again = self.run(&arguments);
@@ -350,6 +351,13 @@ impl Storm {
         }
         check_restored(self, &to).await;
         killed
+    }
+
+    /// Whether a command that did not come to its end was killed; nothing else keeps one from it.
+    fn died(&self, status: std::process::ExitStatus) -> bool {
+        let log = || std::fs::read_to_string(self.shop.folder.path().join("commands.log"));
+        assert_eq!(status.signal(), Some(SIGKILL), "{status}: {:?}", log());
+        true
     }
 
     fn environment(&self) -> [(&'static str, &str); 2] {
@@ -393,6 +401,12 @@ impl Storm {
         });
         format!("STORM {block}")
     }
+}
+
+/// A program that ends by itself has failed, whatever the disk does.
+fn ended_by_kill(status: std::process::ExitStatus) -> bool {
+    assert_eq!(status.signal(), Some(SIGKILL), "it ended by itself: {status}");
+    true
 }
 
 fn option(name: &str) -> Option<u64> {

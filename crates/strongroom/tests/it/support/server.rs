@@ -1,6 +1,6 @@
 //! The real binary, served in a process of its own, and a small client that keeps its connection.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -122,6 +122,7 @@ pub(crate) struct Client {
     address: String,
     key: String,
     stream: Option<BufReader<TcpStream>>,
+    was_sent: bool,
 }
 
 /// An answer, or that there was none.
@@ -136,7 +137,13 @@ pub(crate) struct Reply {
 
 impl Client {
     pub(crate) fn new(server: &Server, key: &str) -> Self {
-        Self { address: server.address.clone(), key: key.to_owned(), stream: None }
+        Self { address: server.address.clone(), key: key.to_owned(), stream: None, was_sent: false }
+    }
+
+    /// Whether the last request went to a server that was there: one without an answer was in flight then,
+    /// and not just refused because nobody listens any more.
+    pub(crate) fn was_sent(&self) -> bool {
+        self.was_sent
     }
 
     /// Sends one request; `None` if the connection ended before the answer was whole.
@@ -149,6 +156,10 @@ impl Client {
     }
 
     fn attempt(&mut self, method: &str, path: &str, body: Option<&Value>) -> Option<Reply> {
+        self.was_sent = false;
+        if self.stream.as_ref().is_some_and(|stream| is_closed(stream.get_ref())) {
+            self.stream = None;
+        }
         if self.stream.is_none() {
             let stream = TcpStream::connect(&self.address).ok()?;
             stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
@@ -165,8 +176,17 @@ impl Client {
             body.len()
         );
         stream.get_mut().write_all(request.as_bytes()).ok()?;
+        self.was_sent = true;
         read_reply(stream)
     }
+}
+
+/// Whether the other side has ended the connection.
+fn is_closed(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).unwrap();
+    !matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
 
 fn read_reply(stream: &mut BufReader<TcpStream>) -> Option<Reply> {

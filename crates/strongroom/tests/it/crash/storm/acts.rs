@@ -10,45 +10,52 @@ use super::Told;
 use crate::support::person;
 use crate::support::server::{Client, Reply};
 
-/// Creates, changes, reads, reveals and erases until a request gets no answer.
+/// Creates, changes, reads, reveals and erases until a request gets no answer; whether that one was in
+/// flight.
 pub(super) fn work(
     first: usize,
     seed: u64,
     (mut maker, mut looker, mut privacy): (Client, Client, Client),
     told: &Mutex<Told>,
     answered: &AtomicU64,
-) {
+) -> bool {
     let mut seed = seed;
     for number in first.. {
         // Whoever asks for an erasure owes no duty, so that it takes all of them.
         let mut input = person(number);
         input["relations"] = json!([{ "name": "enquiry" }]);
         input["fields"].as_object_mut().unwrap().remove("address");
-        let Some(made) = maker.send("POST", "/v1/customers", Some(&input)) else { return };
+        let Some(made) = maker.send("POST", "/v1/customers", Some(&input)) else {
+            return maker.was_sent();
+        };
         let Some(id) = note(told, answered, &made, "create", EntryKind::Write) else { continue };
         told.lock().unwrap().known.entry(id.clone()).or_default().1 = number;
         let path = format!("/v1/customers/{id}");
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         if (seed >> 33).is_multiple_of(2) {
             let change = json!({ "fields": { "name": format!("Ada Changed{number}") } });
-            let Some(reply) = maker.send("PATCH", &path, Some(&change)) else { return };
+            let Some(reply) = maker.send("PATCH", &path, Some(&change)) else {
+                return maker.was_sent();
+            };
             note(told, answered, &reply, "patch", EntryKind::Write);
         }
         if (seed >> 34).is_multiple_of(2) {
             let read = format!("{path}?fields=name,email");
-            let Some(reply) = looker.send("GET", &read, None) else { return };
+            let Some(reply) = looker.send("GET", &read, None) else { return looker.was_sent() };
             note(told, answered, &reply, "read", EntryKind::Read);
         }
         if (seed >> 35).is_multiple_of(4) {
             let why = json!({ "fields": ["email"], "reason": "return" });
             let Some(reply) = looker.send("POST", &format!("{path}/reveal"), Some(&why)) else {
-                return;
+                return looker.was_sent();
             };
             note(told, answered, &reply, "reveal", EntryKind::Reveal);
         }
         if (seed >> 37).is_multiple_of(8) {
             told.lock().unwrap().doubtful.insert(id.clone());
-            let Some(reply) = privacy.send("DELETE", &path, None) else { return };
+            let Some(reply) = privacy.send("DELETE", &path, None) else {
+                return privacy.was_sent();
+            };
             let mut known = told.lock().unwrap();
             if reply.status == 202 {
                 known.erased.insert(id.clone());
@@ -65,6 +72,7 @@ pub(super) fn work(
             answered.fetch_add(1, Ordering::SeqCst);
         }
     }
+    false
 }
 
 /// Remembers an answer; the id of the customer if it was done.

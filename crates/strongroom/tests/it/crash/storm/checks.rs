@@ -86,10 +86,7 @@ async fn see_nothing_of_the_erased(shop: &Shop, told: &Told, seed: u64) {
             let email = &person(told.known[id].1)["fields"]["email"];
             let body = json!({ "email": email });
             let found = shop.call("desk", "POST", "/v1/customers/lookup", Some(body)).await;
-            assert!(
-                found.status == 429 || found.json["customers"] == json!([]),
-                "{id} is found again: {found:?}"
-            );
+            assert_eq!(found.json["customers"], json!([]), "{id} is found again: {found:?}");
         }
     }
 }
