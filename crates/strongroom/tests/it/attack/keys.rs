@@ -81,6 +81,7 @@ async fn absence_is_not_erasure_a_deleted_data_key_is_missed_and_nothing_is_dele
         assert_eq!(findings(&shop).await, ["key_file_only", "key_missing", "recovery_missing"]);
         shop.clock.pass_ms(40 * 86_400_000);
         strongroom::jobs::run_once(&shop.desk()).await;
+        strongroom::jobs::run_daily(&shop.desk()).await;
         shop.stop();
         assert_eq!(contents(&shop), before, "nothing is deleted");
         // The keys put back, all is as it was.

@@ -1,6 +1,8 @@
 //! Killed at one step after another of each rotation of keys: everything opens and is found, whatever is
 //! half done goes on, and at its end nothing is left under a key of before.
 
+use std::os::unix::process::ExitStatusExt;
+
 use serde_json::json;
 use strongroom::ctx::{Clock, Ctx, SystemClock};
 use strongroom::vault;
@@ -58,6 +60,8 @@ async fn kill_at_steps_of(what: &str, stride: usize) {
             std::thread::yield_now();
         }
         let died = !server.is_up();
+        assert!(died || (reply.is_some() && is_done()), "{what}: it goes on for ever");
+        assert!(!died || server.end().signal() == Some(9), "{what}: it ended by itself");
         server.kill();
         die_in(&served.control, 0, false);
         served.check(step).await;
@@ -122,32 +126,32 @@ fn orphans_under_older_keys(shop: &Shop) -> i64 {
 }
 
 #[tokio::test]
-async fn kill_minus_9_at_every_step_of_a_rotation_of_the_root() {
+async fn kill_minus_9_in_strides_of_a_rotation_of_the_root() {
     kill_at_steps_of("root", 2).await;
 }
 
 #[tokio::test]
-async fn kill_minus_9_at_every_step_of_a_rotation_of_the_wrapping_key() {
+async fn kill_minus_9_in_strides_of_a_rotation_of_the_wrapping_key() {
     kill_at_steps_of("wrapping_key", 3).await;
 }
 
 #[tokio::test]
-async fn kill_minus_9_at_every_step_of_a_rotation_of_data_keys() {
+async fn kill_minus_9_in_strides_of_a_rotation_of_data_keys() {
     kill_at_steps_of("data_keys", 4).await;
 }
 
 #[tokio::test]
-async fn kill_minus_9_at_every_step_of_a_rotation_of_look_up_keys() {
+async fn kill_minus_9_in_strides_of_a_rotation_of_look_up_keys() {
     kill_at_steps_of("look_up_keys", 7).await;
 }
 
 #[tokio::test]
-async fn kill_minus_9_at_every_step_of_a_rotation_of_the_signing_key() {
+async fn kill_minus_9_in_strides_of_a_rotation_of_the_signing_key() {
     kill_at_steps_of("signing_key", 3).await;
 }
 
 #[tokio::test]
-async fn kill_minus_9_at_every_step_of_a_rotation_after_a_leak() {
+async fn kill_minus_9_in_strides_of_a_rotation_after_a_leak() {
     kill_at_steps_of("after_leak", 9).await;
 }
 

@@ -188,6 +188,8 @@ async fn destroy_at_every_step(served: &mut Served) {
                     std::thread::yield_now();
                 }
                 let died = !server.is_up();
+                assert!(died || !undone(), "the erasure goes on for ever");
+                assert!(!died || server.end().signal() == Some(9), "it ended by itself");
                 server.kill();
                 died
             }

@@ -100,7 +100,9 @@ async fn customers_who_cannot_be_opened_are_named_and_hide_nobody_else() {
     for closed in &ids[..2] {
         assert_eq!(line(&scope, closed)["state"], "cannot be opened", "{}", scope.json);
     }
-    assert_eq!(line(&scope, &ids[3])["state"], "known", "{}", scope.json);
+    for there in &ids[2..] {
+        assert_eq!(line(&scope, there)["state"], "known", "{}", scope.json);
+    }
     let findings = findings(&shop).await;
     for kind in ["key_missing", "tampered"] {
         assert!(findings.contains(&kind.to_owned()), "{findings:?}");

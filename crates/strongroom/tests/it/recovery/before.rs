@@ -1,6 +1,6 @@
 //! Backups, registers and rows of before keys were replaced: what they bring back, and what not.
 
-use super::renewal::{Whole, blobs, destroy_retired, rehearse};
+use super::renewal::{Whole, blobs, destroy_retired, no_record_names, rehearse};
 use super::rotation::{go_on, newest, rotate};
 use crate::backup::{back_up, count, enquirer, erase, input, read, restore, restored};
 use crate::support::{Shop, intrude, person};
@@ -132,10 +132,6 @@ async fn data_of_before_a_rotation_is_sealed_anew_when_it_is_restored() {
     assert_eq!(newest(&again).await["state"], "running");
     go_on(&again).await;
     assert_eq!(newest(&again).await["state"], "done");
-    for dek in &deks {
-        let hex = data_encoding::HEXLOWER.encode(dek);
-        let named = format!("SELECT count(*) FROM sealed_record WHERE instr(data, x'{hex}') > 0");
-        assert_eq!(count(&again.data_file(), &named), 0, "a record is under a key of before");
-    }
+    no_record_names(&again, &deks);
     whole.check(&again).await;
 }

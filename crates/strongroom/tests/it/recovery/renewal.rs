@@ -66,7 +66,7 @@ impl Whole {
         assert_eq!(token(shop, id, "phone", true).await, self.pinned);
         // The log still leads to them.
         let looks = shop.call("privacy", "GET", &format!("/v1/customers/{id}/ledger"), None).await;
-        assert_eq!(looks.status, 200, "{looks:?}");
+        assert!(looks.json["items"].as_array().is_some_and(|it| !it.is_empty()), "{looks:?}");
     }
 }
 
@@ -332,16 +332,17 @@ async fn a_key_in_use_is_not_destroyed_though_a_row_calls_it_retired() {
 }
 
 #[tokio::test]
-async fn after_a_leak_no_key_stays_and_what_is_exposed_is_named_until_it_is_gone() {
+async fn after_a_leak_no_key_that_opens_or_finds_stays_and_what_is_exposed_is_named() {
     let mut shop = Shop::open_today().await;
     let all = [Whole::make(&shop, 1).await, Whole::make(&shop, 2).await];
     let pages = hand_out(&shop).await;
     let old = back_up(&shop).await;
     shop.clock.pass_ms(1000);
-    let names = "SELECT wrapped FROM named_key
-        WHERE name NOT IN ('root') AND name NOT LIKE 'month/%'";
-    let (keys, deks) =
-        (blobs(&shop.keys_file(), names), blobs(&shop.keys_file(), "SELECT id FROM dek"));
+    let older = "SELECT count(*) FROM named_key WHERE name = 'kek/1' OR name LIKE '%/other'";
+    let root = "SELECT wrapped FROM named_key WHERE name = 'root'";
+    let before = blobs(&shop.keys_file(), root);
+    assert_eq!((count(&shop.keys_file(), older), before.len()), (1, 1));
+    let deks = blobs(&shop.keys_file(), "SELECT id FROM dek");
     let hashes = blobs(&shop.data_file(), HASHES);
     rotate(&shop, "after_leak").await;
     assert!(findings(&shop).await.contains(&"keys_leaked".to_owned()));
@@ -350,16 +351,11 @@ async fn after_a_leak_no_key_stays_and_what_is_exposed_is_named_until_it_is_gone
     }
     let told = newest(&shop).await;
     assert_eq!((&told["what"], &told["state"]), (&json!("after_leak"), &json!("done")), "{told}");
-    assert!(blobs(&shop.keys_file(), names).iter().all(|it| !keys.contains(it)));
-    let live = "SELECT count(*) FROM sealed_record";
-    assert!(count(&shop.data_file(), live) > 0);
+    assert_eq!(count(&shop.keys_file(), older), 0);
+    assert_ne!(blobs(&shop.keys_file(), root), before);
     let after = blobs(&shop.data_file(), HASHES);
     assert!(after.iter().all(|hash| !hashes.contains(hash)), "a hash is as it was");
-    for dek in &deks {
-        let hex = data_encoding::HEXLOWER.encode(dek);
-        let named = format!("{live} WHERE instr(data, x'{hex}') > 0");
-        assert_eq!(count(&shop.data_file(), &named), 0, "a record names a key of before");
-    }
+    no_record_names(&shop, &deks);
     for whole in &all {
         whole.check(&shop).await;
     }
@@ -466,6 +462,21 @@ async fn one_who_cannot_be_renewed_keeps_nobody_else_waiting() {
     assert_eq!(told["state"], "running", "{told}");
     assert_eq!(count(&shop.data_file(), "SELECT count(DISTINCT customer) FROM retired_key"), 2);
     assert!(findings(&shop).await.contains(&"tampered".to_owned()));
+}
+
+/// No sealed record is under one of these keys; a record of today is under one that is there.
+pub(super) fn no_record_names(shop: &Shop, deks: &[Vec<u8>]) {
+    assert!(!deks.is_empty());
+    let today = blobs(&shop.keys_file(), "SELECT id FROM dek");
+    for table in ["sealed_record", "shelf_record"] {
+        let naming = |dek: &Vec<u8>| {
+            let hex = data_encoding::HEXLOWER.encode(dek);
+            let sql = format!("SELECT count(*) FROM {table} WHERE instr(data, x'{hex}') > 0");
+            count(&shop.data_file(), &sql)
+        };
+        assert!(today.iter().map(naming).sum::<i64>() > 0, "{table}");
+        assert_eq!(deks.iter().map(naming).sum::<i64>(), 0, "{table} names a key of before");
+    }
 }
 
 /// Whatever somebody is found by.

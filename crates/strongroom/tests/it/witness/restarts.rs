@@ -4,7 +4,9 @@ use std::process::Command;
 
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::Value;
-use strongroom_tlog::{Hash, VerifierKey, leaf_hash, open_cosigned, verify_inclusion};
+use strongroom_tlog::{
+    Checkpoint, Hash, VerifierKey, leaf_hash, open_checkpoint, open_cosigned, verify_inclusion,
+};
 
 use super::{Pair, configure, get, refused, strongroom, text};
 use crate::attack::one;
@@ -133,24 +135,27 @@ async fn checkpoints_and_proofs_bear_the_line_of_the_witness_as_anyone_can_check
     let note = proof["checkpoint"].as_str().unwrap();
     let (checkpoint, _) = open_cosigned(note, &pair.log, &pair.witness.key).unwrap();
     assert!(checkpoint.size >= size);
-    let hashes: Vec<Hash> = proof["hashes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| Hash::from_base64(it.as_str().unwrap()).unwrap())
-        .collect();
-    let leaf = BASE64.decode(proof["leaf"].as_str().unwrap().as_bytes()).unwrap();
-    let leaf = leaf_hash(&leaf);
-    verify_inclusion(0, checkpoint.size, &leaf, &hashes, &checkpoint.root).unwrap();
+    verify_inclusion_of(&proof, 0, &checkpoint);
 
     // The newest entries are proven too, under the log's own signature alone.
     let newest = get(&server, key, "/v1/ledger/checkpoint").unwrap().body;
     let newest: u64 = newest.lines().nth(1).unwrap().parse().unwrap();
     let told = get(&server, key, &format!("/v1/ledger/proof/{}", newest - 1)).unwrap();
     let proof: Value = serde_json::from_str(&told.body).unwrap();
-    assert!(proof["witness_key"].is_null() || checkpoint.size >= newest, "{proof}");
+    let checkpoint = open_checkpoint(proof["checkpoint"].as_str().unwrap(), &pair.log).unwrap();
+    assert!(checkpoint.size >= newest, "{proof}");
+    verify_inclusion_of(&proof, newest - 1, &checkpoint);
     let cosigned = get(&server, key, "/v1/ledger/checkpoint?cosigned=perhaps").unwrap();
     assert_eq!(cosigned.status, 400, "{}", cosigned.body);
+}
+
+fn verify_inclusion_of(proof: &Value, index: u64, checkpoint: &Checkpoint) {
+    let hashes = proof["hashes"].as_array().unwrap().iter();
+    let hashes: Vec<Hash> =
+        hashes.map(|it| Hash::from_base64(it.as_str().unwrap()).unwrap()).collect();
+    let leaf = BASE64.decode(proof["leaf"].as_str().unwrap().as_bytes()).unwrap();
+    let leaf = leaf_hash(&leaf);
+    verify_inclusion(index, checkpoint.size, &leaf, &hashes, &checkpoint.root).unwrap();
 }
 
 /// By the text of the specification and another implementation of Ed25519.
