@@ -71,9 +71,10 @@ impl Keyring {
         self.take_up(&mut db, root, keys.copy_of_faded())
     }
 
-    /// Whether a rotation of this kind may begin now; an error that says what it has to wait for.
-    pub fn may_begin(&self, kind: RotationKind) -> Result<(), Error> {
-        running(&mut self.writer(), kind).map(drop)
+    /// Whether a rotation of this kind is under way and would go on instead of beginning; an error that says
+    /// what it would have to wait for.
+    pub fn goes_on(&self, kind: RotationKind) -> Result<bool, Error> {
+        Ok(matches!(running(&mut self.writer(), kind)?, Running::Same(_)))
     }
 
     /// Begins a rotation, or gives the one of this kind that is not done yet. Where look-up keys are

@@ -464,6 +464,22 @@ async fn one_who_cannot_be_renewed_keeps_nobody_else_waiting() {
     assert!(findings(&shop).await.contains(&"tampered".to_owned()));
 }
 
+#[tokio::test]
+async fn shares_handed_out_after_a_leak_stay_good_when_it_is_asked_for_again() {
+    let shop = Shop::open_today().await;
+    Whole::make(&shop, 1).await;
+    let old = hand_out(&shop).await;
+    let shares = "SELECT wrapped FROM named_key WHERE name = 'recovery'";
+    rotate(&shop, "after_leak").await;
+    assert_eq!(blobs(&shop.keys_file(), shares), [[0; 0]; 0], "{old:?} open nothing");
+    hand_out(&shop).await;
+    let handed_out = blobs(&shop.keys_file(), shares);
+    let again = rotate(&shop, "after_leak").await;
+    assert_eq!(again["rotations"].as_array().unwrap().len(), 1, "{again}");
+    assert_eq!(blobs(&shop.keys_file(), shares), handed_out);
+    assert!(!findings(&shop).await.contains(&"recovery_missing".to_owned()));
+}
+
 /// No sealed record is under one of these keys; a record of today is under one that is there.
 pub(super) fn no_record_names(shop: &Shop, deks: &[Vec<u8>]) {
     assert!(!deks.is_empty());
