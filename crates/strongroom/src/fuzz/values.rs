@@ -166,7 +166,7 @@ static POLICY: LazyLock<Option<Policy>> = LazyLock::new(|| policy::parse(SHOP).o
 const SHOP: &str = include_str!("../../../../examples/shop/policy.toml");
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
-    let texts: [(u8, &str); 20] = [
+    let texts: [(u8, &str); 21] = [
         (0, "one"),
         (1, "GB"),
         (2, "2024-02-29"),
@@ -184,6 +184,8 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
         (11, "first\nsecond\tline"),
         (12, "12 345 678 901"),
         (100, "\u{1}text"),
+        // Found: the end of a stored account that is none was shown.
+        (100, "i[-\0\0\0n"),
         (101, "pay with 4111 1111 1111 1111, or 5555-5555-5555-4444"),
         (101, "４１１１ 1111 1111 1111 in wide digits"),
         (102, "zoe@mail.example"),

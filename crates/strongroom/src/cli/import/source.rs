@@ -102,7 +102,8 @@ fn as_utf8(mut clear: Box<dyn Read>, encoding: Encoding) -> Result<Box<dyn Read>
     Ok(match kind {
         None => Box::new(whole),
         Some(kind) => {
-            Box::new(Decoding { inner: whole, kind, rest: Vec::new(), out: VecDeque::new() })
+            let (rest, out) = (Vec::new(), VecDeque::new());
+            Box::new(Decoding { inner: whole, kind, rest, out, is_broken: false })
         }
     })
 }
@@ -121,31 +122,34 @@ struct Decoding<R> {
     /// Bytes of a letter that was cut by the end of a block.
     rest: Vec<u8>,
     out: VecDeque<u8>,
+    /// What comes next stands for no letter. What came before is given first, so that it does not matter
+    /// where a block ends.
+    is_broken: bool,
 }
 
 impl<R: Read> Read for Decoding<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.out.is_empty() {
+            if self.is_broken {
+                return Err(not_a_letter());
+            }
             let mut block = Zeroizing::new([0; BLOCK_SIZE_BYTES]);
             let count = self.inner.read(block.as_mut_slice())?;
             if count == 0 {
                 return if self.rest.is_empty() { Ok(0) } else { Err(cut()) };
             }
             self.rest.extend_from_slice(block.get(..count).unwrap_or_default());
-            self.decode()?;
+            self.decode();
         }
         self.out.read(buffer)
     }
 }
 
 impl<R> Decoding<R> {
-    fn decode(&mut self) -> io::Result<()> {
+    fn decode(&mut self) {
         let bytes = std::mem::take(&mut self.rest);
         if self.kind == Kind::Windows1252 {
-            for byte in bytes {
-                self.put(windows_1252(byte).ok_or_else(not_a_letter)?);
-            }
-            return Ok(());
+            return self.put_all(bytes.into_iter().map(windows_1252));
         }
         let (pairs, odd) = bytes.as_chunks::<2>();
         let unit = |pair: &[u8; 2]| match self.kind {
@@ -160,14 +164,18 @@ impl<R> Decoding<R> {
             let half = pairs.last().copied().unwrap_or_default();
             self.rest = [&half[..], odd].concat();
         }
-        for letter in char::decode_utf16(units) {
-            self.put(letter.map_err(|_| not_a_letter())?);
-        }
-        Ok(())
+        self.put_all(char::decode_utf16(units).map(Result::ok));
     }
 
-    fn put(&mut self, letter: char) {
-        self.out.extend(letter.encode_utf8(&mut [0; 4]).bytes());
+    /// All letters up to something that is none.
+    fn put_all(&mut self, letters: impl Iterator<Item = Option<char>>) {
+        for letter in letters {
+            let Some(letter) = letter else {
+                self.is_broken = true;
+                return;
+            };
+            self.out.extend(letter.encode_utf8(&mut [0; 4]).bytes());
+        }
     }
 }
 

@@ -33,7 +33,9 @@ fn first_letter(text: &str) -> char {
     text.chars().next().filter(|first| first.is_alphanumeric()).unwrap_or('•')
 }
 
-/// The text of telephone numbers and IBANs is ASCII and longer than two.
+/// The text of telephone numbers and IBANs is ASCII and longer than two. Nothing else is shown, whatever
+/// is stored.
 fn last_two(text: &str) -> &str {
-    text.len().checked_sub(2).and_then(|start| text.get(start..)).unwrap_or("••")
+    let last = text.len().checked_sub(2).and_then(|start| text.get(start..));
+    last.filter(|last| last.bytes().all(|byte| byte.is_ascii_alphanumeric())).unwrap_or("••")
 }
