@@ -9,12 +9,35 @@ fn every_command_has_a_help_with_an_example() {
         assert_eq!(help.code, Some(0), "{help:?}");
         assert!(help.out.contains(&format!("Example: strongroom {command}")), "{}", help.out);
     }
-    let all = run(strongroom().arg("--help"), "");
-    let listed = all.out.lines().skip_while(|line| *line != "Commands:").skip(1);
-    for line in listed.take_while(|line| !line.is_empty()) {
-        let name = line.split_whitespace().next().unwrap();
-        assert!(COMMANDS.iter().any(|it| it.split(' ').next() == Some(name)), "{name} is not here");
+}
+
+#[test]
+fn every_command_there_is_stands_here() {
+    let mut groups = vec![String::new()];
+    while let Some(group) = groups.pop() {
+        for name in listed(&group) {
+            let command = format!("{group} {name}").trim().to_owned();
+            let is_group = COMMANDS.iter().any(|it| it.starts_with(&format!("{command} ")));
+            let is_here = is_group || COMMANDS.contains(&command.as_str());
+            assert!(is_here, "`{command}` is not here");
+            if is_group {
+                groups.push(command);
+            }
+        }
     }
+}
+
+/// The commands that a help lists.
+fn listed(group: &str) -> Vec<String> {
+    let help = run(strongroom().args(group.split_whitespace()).arg("--help"), "");
+    assert_eq!(help.code, Some(0), "{help:?}");
+    let lines = help.out.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let lines = lines.take_while(|line| !line.is_empty());
+    let names = lines.filter(|line| !line.starts_with("    "));
+    let names = names.map(|line| line.split_whitespace().next().unwrap().to_owned());
+    let names: Vec<String> = names.filter(|name| name != "help").collect();
+    assert!(!names.is_empty(), "{group}: {}", help.out);
+    names
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn import_killed_five_times_keeps_every_row_once() {
     let (key, file) = (installation.key("importer"), list.write(installation.path()));
     let mut percents: Vec<u64> = (0..5).map(|_| 20 + random.below(60)).collect();
     percents.sort_unstable();
-    let clock = SystemClock::new();
+    let (clock, mut kills) = (SystemClock::new(), 0);
     for percent in &percents {
         let mut import = Running::start(&mut command(&installation, &file, &key, &[]));
         let reached = import.look_for(|line| percent_of(line).is_some_and(|it| it >= *percent));
@@ -39,11 +39,13 @@ fn import_killed_five_times_keeps_every_row_once() {
         if reached.is_some() {
             assert_eq!(status.code(), None, "it was killed, not done: {said}");
         }
+        kills += u32::from(status.code().is_none());
         println!("killed from {percent} % on, after {} ms", clock.monotonic_ms());
         assert_no_cell(&said);
     }
     let done = run(&mut command(&installation, &file, &key, &["--json"]), "");
     println!("done after {} ms", clock.monotonic_ms());
+    assert_eq!(kills, 5);
     list.assert_imported(&done);
     assert_each_row_once(&installation, &list);
     assert!(installation.must(&["ledger", "verify"]).starts_with("Intact: "));

@@ -169,6 +169,9 @@ async fn parallel_touches_of_a_relation_all_count() {
     });
     let answers = together(touches).await;
     assert_eq!(count_statuses(&answers), BTreeMap::from([(200, 4)]), "{answers:?}");
+    let mut versions: Vec<_> = answers.iter().map(|it| it.json["version"].as_u64()).collect();
+    versions.sort_unstable();
+    assert_eq!(versions, [2, 3, 4, 5].map(Some), "none was written over");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -62,6 +62,7 @@ async fn findings_jobs_backups_and_sends_are_as_they_stand() {
     assert_eq!(told.of("strongroom_scrape_complete"), 1.0);
     assert_eq!(told.of("strongroom_backup_timestamp_seconds"), 0.0, "there never was one");
     assert_eq!(told.of("strongroom_backup_rehearsal_good"), 0.0);
+    assert!(told.has("strongroom_backup_rehearsal_good"));
     assert_eq!(told.of("strongroom_findings_open{kind=\"key_file_only\"}"), 1.0);
     assert_eq!(told.of("strongroom_findings_open{kind=\"tampered\"}"), 0.0);
     assert_eq!(told.of("strongroom_sends_open"), 0.0);

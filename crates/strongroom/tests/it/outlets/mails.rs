@@ -281,14 +281,13 @@ async fn bound_a_send_put_into_the_database_or_changed_there_sends_nothing() {
     let (one, other) = (customer(&shop, "ada", 1).await, customer(&shop, "ada", 2).await);
     let path = send(&shop, &[one]).await;
     let second = send(&shop, &[other]).await;
-    let quote = |path: &str| path.rsplit('/').next().unwrap().to_owned();
-    let _ = (quote(&path), quote(&second));
     shop.stop();
     // The recipient of one send is made that of the other; and a template is exchanged.
     intrude(
         &shop.data_file(),
-        "UPDATE send_recipient SET subject = (SELECT subject FROM send_recipient AS other
-           WHERE other.send <> send_recipient.send);
+        "CREATE TEMP TABLE was AS SELECT send, subject FROM send_recipient;
+         UPDATE send_recipient SET subject =
+           (SELECT subject FROM was WHERE was.send <> send_recipient.send);
          UPDATE send SET template = (SELECT template FROM send AS other WHERE other.id <> send.id)
            WHERE id = (SELECT MAX(id) FROM send);",
     );

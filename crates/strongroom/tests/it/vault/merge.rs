@@ -1,7 +1,9 @@
 //! Merging: what stays is with the one who stays at once, the other is hidden and then erased.
 
 use serde_json::{Value, json};
+use strongroom::ctx::Outcome;
 use strongroom::jobs;
+use strongroom::ledger::Leaf;
 
 use crate::attack::{Kept, assert_code, findings, look_up, one, read};
 use crate::support::{Answer, Readers, Shop, intrude, together};
@@ -289,7 +291,10 @@ async fn readers_who_race_a_merge_see_one_state_or_the_other() {
                 let known = known.clone();
                 async move {
                     if number % 2 == 0 {
-                        return client.call("GET", &path, None).await;
+                        let read = client.call("GET", &path, None).await;
+                        let status = read.status.as_u16();
+                        assert!([200, 404, 429, 503].contains(&status), "{read:?}");
+                        return read;
                     }
                     let found = client.call("POST", "/v1/customers/lookup", Some(email)).await;
                     let busy = found.status == 503 || found.status == 429;
@@ -313,6 +318,16 @@ async fn readers_who_race_a_merge_see_one_state_or_the_other() {
     let merges: Vec<usize> =
         (0..entries.len()).filter(|it| entries[*it].verb == "customer.merge").collect();
     assert_eq!(merges.len(), 5);
+    // Who stays is made first, and then who goes.
+    let made = entries.iter().filter(|it| it.verb == "customer.upsert");
+    let gone: Vec<_> = made.skip(1).step_by(2).map(|it| it.subjects).collect();
+    for (at, gone) in merges.into_iter().zip(gone) {
+        let shown = |it: &&Leaf| {
+            it.verb == "customer.read" && it.subjects == gone && it.outcome == Outcome::Ok
+        };
+        assert!(entries[..at].iter().any(|it| shown(&it)), "the race was one");
+        assert_eq!(entries[at..].iter().filter(shown).count(), 0, "shown above the merge");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -337,6 +352,7 @@ async fn of_two_merges_into_each_other_one_is_done() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tokens_made_while_two_are_merged_come_over_or_are_refused() {
     let shop = Shop::open().await;
+    let (mut done, mut stood_for) = (0, 0);
     for round in 0..5 {
         let (stays, goes) = (asker(&shop, 2 * round).await, asker(&shop, 2 * round + 1).await);
         let merging = {
@@ -362,12 +378,20 @@ async fn tokens_made_while_two_are_merged_come_over_or_are_refused() {
             refused.map(|it| it.status.as_u16()).all(|it| [404, 503].contains(&it)),
             "{made:?}"
         );
+        done += usize::from(merged.status == 200);
+        if tokens.is_empty() {
+            continue;
+        }
         let body = json!({ "tokens": tokens });
         let shown = shop.call("desk", "POST", "/v1/tokens/detokenize", Some(body)).await;
-        for token in shown.json["tokens"].as_array().into_iter().flatten() {
+        let values = shown.json["tokens"].as_array().unwrap_or_else(|| panic!("{shown:?}"));
+        assert_eq!(values.len(), tokens.len(), "{shown:?}");
+        for token in values {
             assert_eq!(token["value"], "A••••", "made, so it stands for something: {shown:?}");
         }
+        stood_for += values.len();
     }
+    assert!(done > 0 && stood_for > 0, "{done} merges, {stood_for} tokens");
 }
 
 /// The power fails after the merge and before the keys of the other are gone, and again after it.

@@ -43,7 +43,7 @@ async fn an_endpoint_altered_by_sql_is_told_nothing_and_can_be_ended() {
 }
 
 #[tokio::test]
-async fn an_endpoint_switched_on_or_given_another_s_secret_by_sql_is_told_nothing() {
+async fn an_endpoint_switched_on_by_sql_is_told_nothing() {
     let mut scene = Scene::open().await;
     let thief = Receiver::start(&[]).await;
     let (other, _) = made(&scene.shop, &url(&thief), &[]).await;
@@ -55,6 +55,22 @@ async fn an_endpoint_switched_on_or_given_another_s_secret_by_sql_is_told_nothin
     noted(&scene.shop, &id, 1, "one").await;
     scene.shop.stop();
     intrude(&scene.shop.data_file(), "UPDATE webhook SET state = 'on'");
+    scene.shop.start().await.unwrap();
+    scene.run().await;
+    assert_eq!(scene.receiver.posts().len() + thief.posts().len(), 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_given_another_s_secret_by_sql_is_told_nothing() {
+    let mut scene = Scene::open().await;
+    let thief = Receiver::start(&[]).await;
+    made(&scene.shop, &url(&thief), &[]).await;
+    let id = scene.shop.customer(1).await;
+    noted(&scene.shop, &id, 1, "one").await;
+    scene.shop.stop();
+    let swap = "CREATE TEMP TABLE was AS SELECT id, secret FROM webhook;
+        UPDATE webhook SET secret = (SELECT secret FROM was WHERE was.id <> webhook.id)";
+    intrude(&scene.shop.data_file(), swap);
     scene.shop.start().await.unwrap();
     scene.run().await;
     assert_eq!(scene.receiver.posts().len() + thief.posts().len(), 0);

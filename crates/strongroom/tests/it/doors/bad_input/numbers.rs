@@ -43,7 +43,7 @@ async fn an_id_of_something_else_is_refused_and_an_unknown_one_is_not_found() {
     watched.is_as_before().await;
 }
 
-/// Every door that names a customer in its address.
+/// Doors that name a customer in their address and need nothing else that may not be there.
 fn doors() -> Vec<(&'static str, &'static str, &'static str, Option<Value>)> {
     vec![
         ("shop", "GET", "?fields=name", None),
@@ -53,6 +53,17 @@ fn doors() -> Vec<(&'static str, &'static str, &'static str, Option<Value>)> {
         ("desk", "POST", "/reveal", Some(json!({ "fields": ["name"], "reason": "return" }))),
         ("desk", "POST", "/relations", Some(json!({ "name": "enquiry", "act": "touch" }))),
         ("shop", "GET", "/ledger", None),
+        ("shop", "GET", "/consents", None),
+        ("shop", "PUT", "/consents/marketing", Some(json!({ "how": "phone" }))),
+        ("shop", "DELETE", "/consents/marketing", None),
+        ("shop", "GET", "/records?fields=invoice.number", None),
+        (
+            "shop",
+            "POST",
+            "/records",
+            Some(json!({ "kind": "invoice", "fields": { "number": "47" } })),
+        ),
+        ("admin", "PUT", "/hold", Some(json!({ "reason": "case 7" }))),
     ]
 }
 

@@ -48,6 +48,8 @@ fn leaks() -> Vec<(&'static str, Vec<u8>)> {
         ("utf-16 le", utf16.iter().flat_map(|unit| [*unit as u8, (*unit >> 8) as u8]).collect()),
         ("utf-16 be", utf16.iter().flat_map(|unit| [(*unit >> 8) as u8, *unit as u8]).collect()),
         ("sha-256", hash),
+        // As Rust writes it: `{:?}`.
+        ("debug", b"Zo\xc3\xab \\\"Kanari\\\" & S\xc3\xb6hne <7>".to_vec()),
     ];
     leaks.extend(TEXTS.iter().map(|(form, leak)| (*form, leak.as_bytes().to_vec())));
     leaks
@@ -94,4 +96,5 @@ const TEXTS: &[(&str, &str)] = &[
     ),
     ("sha-256, hex", HASH),
     ("sha-256, base64", "hdIsgoeFjxpDHq+81mPTQglvkLN9voVQY8lMX3VIBFk="),
+    ("sha-256, base64url", "hdIsgoeFjxpDHq-81mPTQglvkLN9voVQY8lMX3VIBFk"),
 ];
