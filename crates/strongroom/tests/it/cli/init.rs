@@ -84,7 +84,8 @@ fn every_template_is_a_policy_that_applies_and_its_next_steps_are_true() {
             .collect();
         assert_eq!(lines.len(), 2, "{}", made.out);
         for line in lines {
-            let told = shell(&line.replacen("strongroom", program, 1));
+            let line = line.replacen("strongroom", program, 1);
+            let told = shell(&format!("cd '{}' && {line}", dir.display()));
             assert_eq!(told.code, Some(0), "{line}: {told:?}");
         }
     }

@@ -75,12 +75,14 @@ async fn findings_jobs_backups_and_sends_are_as_they_stand() {
     access::raise_finding(&desk, &ctx, "test", &finding).await.unwrap();
     jobs::run_once(&desk).await;
     crate::backup::back_up(&shop).await;
+    crate::recovery::rehearse(&shop).await;
     let now = shop.seconds();
     let told = numbers(&shop).await;
     assert_eq!(told.of("strongroom_findings_open{kind=\"tampered\"}"), 1.0);
     assert_eq!(told.of("strongroom_job_success_timestamp_seconds{job=\"erase.due\"}"), now);
     assert_eq!(told.of("strongroom_job_failures_total{job=\"erase.due\"}"), 0.0);
     assert_eq!(told.of("strongroom_backup_timestamp_seconds"), now);
+    assert_eq!(told.of("strongroom_backup_rehearsal_good"), 1.0);
     assert_eq!(told.of("strongroom_ledger_checkpoint_timestamp_seconds"), now);
     assert!(told.of("strongroom_file_bytes{file=\"strongroom.db\"}") > 0.0);
     assert!(told.of("process_resident_memory_bytes") > 1e6);

@@ -7,6 +7,8 @@ mod rotation;
 mod signing;
 mod unused;
 
+pub(crate) use renewal::rehearse;
+
 use std::sync::Arc;
 
 use strongroom::access;

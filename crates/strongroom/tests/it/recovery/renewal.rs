@@ -102,7 +102,7 @@ pub(super) async fn destroy_retired(shop: &Shop) -> u64 {
     vault::destroy_retired(&desk, &ctx, rehearsed).await.unwrap()
 }
 
-pub(super) async fn rehearse(shop: &Shop) {
+pub(crate) async fn rehearse(shop: &Shop) {
     let check = backup::rehearse(&shop.desk(), &operator(shop), &settings(shop)).await.unwrap();
     assert_eq!(check.result, "ok", "{}", check.detail);
 }

@@ -391,6 +391,10 @@ pub(super) async fn bodies(aviary: &mut Aviary, id: &str) {
         ("desk", "POST", format!("/v1/customers/{id}/relations")),
         ("desk", "PUT", format!("/v1/customers/{id}/consents/marketing")),
         ("shop", "POST", format!("/v1/customers/{id}/records")),
+        ("shop", "PATCH", format!("/v1/customers/{id}/records/{NO_RECORD}")),
+        ("desk", "POST", format!("/v1/customers/{id}/records/{NO_RECORD}/reveal")),
+        ("admin", "POST", "/v1/webhooks".to_owned()),
+        ("admin", "POST", "/v1/webhooks/hook_00000000000000000000000000/replay".to_owned()),
         ("shop", "POST", "/v1/tokens".to_owned()),
         ("privacy", "POST", format!("/v1/customers/{id}/merge")),
         ("desk", "POST", "/v1/tokens/detokenize".to_owned()),
@@ -486,3 +490,5 @@ pub(super) async fn addresses_and_headers(aviary: &mut Aviary, id: &str) {
         aviary.canaries.mark(&format!("secret of {role}"), &key);
     }
 }
+
+const NO_RECORD: &str = "rec_00000000000000000000000000";
