@@ -69,7 +69,11 @@ pub(crate) fn read(path: &Path, size_bytes_max: usize) -> Result<Vec<u8>, Wrong>
 /// the top must be one of the log's own names.
 pub(crate) fn read_top(folder: &Path, is_newest: bool) -> Result<Vec<(u64, PathBuf)>, Wrong> {
     let mut older = Vec::new();
-    let names = list(folder).map_err(|wrong| if is_newest { wrong.unread() } else { wrong })?;
+    if is_newest {
+        // What is in it is whoever wrote it's to answer for; that it is there is the caller's.
+        fs::read_dir(folder).map_err(|error| unlisted(folder, &error).unread())?;
+    }
+    let names = list(folder)?;
     let is_own = |name: &str| ["checkpoint", "tile", "vkey"].contains(&name);
     if is_newest && !names.iter().any(|(name, ..)| is_own(name)) {
         let what = "it is no exported log: it holds neither `checkpoint` nor `vkey` nor `tile`";
@@ -161,19 +165,13 @@ fn belongs(name: &str, size: u64) -> bool {
 
 /// Names in a folder, in order, so that the same folder always gives the same answer.
 fn list(folder: &Path) -> Result<Vec<(String, PathBuf, bool)>, Wrong> {
-    let unread = |error: std::io::Error| {
-        let name = folder.to_string_lossy().escape_debug().to_string();
-        match error.kind() {
-            ErrorKind::NotFound => Wrong::new(format!("the folder `{name}` is not there")),
-            kind => Wrong::new(format!("the folder `{name}` cannot be read: {kind}")),
-        }
-    };
+    let unread = |error: std::io::Error| unlisted(folder, &error);
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(unread)? {
         let entry = entry.map_err(unread)?;
-        let is_folder = fs::metadata(entry.path()).map_err(unread)?.is_dir();
         // A name that is not text is no name of ours, and no name of ours reads like its stand-in.
         let name = entry.file_name().to_string_lossy().into_owned();
+        let is_folder = fs::metadata(entry.path()).map_err(|_| stray(&name))?.is_dir();
         names.push((name, entry.path(), is_folder));
         if names.len() > NAMES_MAX {
             return Err(Wrong::new("a folder of it holds too much"));
@@ -181,6 +179,14 @@ fn list(folder: &Path) -> Result<Vec<(String, PathBuf, bool)>, Wrong> {
     }
     names.sort();
     Ok(names)
+}
+
+fn unlisted(folder: &Path, error: &std::io::Error) -> Wrong {
+    let name = folder.to_string_lossy().escape_debug().to_string();
+    match error.kind() {
+        ErrorKind::NotFound => Wrong::new(format!("the folder `{name}` is not there")),
+        kind => Wrong::new(format!("the folder `{name}` cannot be read: {kind}")),
+    }
 }
 
 fn stray(name: &str) -> Wrong {

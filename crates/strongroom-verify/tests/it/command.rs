@@ -56,7 +56,11 @@ fn what_the_caller_named_and_is_not_there_is_no_word_about_the_log() {
         assert_eq!((code, out.as_str()), (2, ""), "{call:?}: {err}");
         assert!(err.starts_with("NOTHING CHECKED: ") && err.contains(expected), "{err}");
     }
-    // What the export itself lacks is.
+    // What the export itself lacks or has too much is.
+    std::os::unix::fs::symlink(&nothing, folder.path().join("notes")).unwrap();
+    let (code, _, err) = run(&[log, "--key", &vkey]);
+    assert!(code == 1 && err.contains("`notes` does not belong"), "{err}");
+    std::fs::remove_file(folder.path().join("notes")).unwrap();
     std::fs::remove_file(folder.path().join("checkpoint")).unwrap();
     assert_eq!(run(&[log, "--key", &vkey]).0, 1);
 }

@@ -74,7 +74,9 @@ impl Rotate {
             transport.call(asked(wanted)).await?;
         }
         if self.after_leak {
-            output.words("The root key is a new one, and the recovery shares open it no more.")?;
+            output.words(
+                "The root key is another one, and recovery shares of before it began open it no more.",
+            )?;
         }
         let told = wait_for(&mut transport, output).await?;
         show(&told, output)?;
@@ -92,7 +94,9 @@ async fn tell_rest(transport: &mut Transport, output: &Output) -> Result<(), Fai
     let exposed: Vec<&Value> =
         backups.iter().filter(|it| it.get("exposed") == Some(&Value::Bool(true))).collect();
     output.line("Still to be done, and only people can:")?;
-    output.line("- new recovery shares: `strongroom recover shares`, with the server stopped")?;
+    output.line(
+        "- new recovery shares, if there are none since: `strongroom recover shares`, with the server stopped",
+    )?;
     output
         .line("- if what opens the installation leaked too: `strongroom recover seal --to ...`")?;
     output.line("- the key that signs the ledger: `strongroom rotate --only signing-key`")?;

@@ -56,7 +56,7 @@ pub(in crate::backup) fn exposed_before(desk: &Desk) -> Result<Option<Time>, Err
     Ok(after_leak(desk)?.map(|rotation| rotation.begun))
 }
 
-/// The newest one.
+/// The newest rotation after a leak.
 fn after_leak(desk: &Desk) -> Result<Option<Rotation>, Error> {
     let rotations = desk.keyring.rotations()?;
     Ok(rotations.into_iter().find(|it| it.kind == RotationKind::AfterLeak))

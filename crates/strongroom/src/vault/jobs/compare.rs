@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use strongroom_crypto::sha256;
 
-use super::vanished::{Standing, find_vanished};
+use super::vanished::{Present, find_vanished};
 use crate::access::{Desk, raise_finding};
 use crate::ctx::{Ctx, Outcome, Pseudonym};
 use crate::db::Connection;
@@ -19,14 +19,14 @@ use crate::vault::verbs::open::{Opened, Which, open, open_page};
 
 /// Compares all customers there are. The log must have been verified before: it is believed here.
 pub async fn compare(desk: Weak<Desk>) -> Result<Compared, Error> {
-    let (mut compared, mut standing) = (Compared::default(), Standing::default());
+    let (mut compared, mut present) = (Compared::default(), Present::default());
     let mut from = Some(i64::MIN);
     while let Some(first) = from {
         let batch;
-        (batch, from) = read_batch(&desk, first, (&mut compared, &mut standing)).await?;
+        (batch, from) = read_batch(&desk, first, (&mut compared, &mut present)).await?;
         judge(&desk, batch, &mut compared).await?;
     }
-    find_vanished(&desk, standing, &mut compared).await?;
+    find_vanished(&desk, present, &mut compared).await?;
     Ok(compared)
 }
 
@@ -40,7 +40,7 @@ type Told = HashMap<Pseudonym, Option<Said>>;
 async fn read_batch(
     desk: &Weak<Desk>,
     first: i64,
-    (compared, standing): (&mut Compared, &mut Standing),
+    (compared, present): (&mut Compared, &mut Present),
 ) -> Result<(Batch, Option<i64>), Error> {
     let mut batch = Batch::new();
     let mut from = Some(first);
@@ -51,7 +51,7 @@ async fn read_batch(
         compared.customers += page.seen;
         compared.broken += page.broken;
         for opened in page.opened {
-            standing.add(&opened.core);
+            present.add(&opened.core);
             batch.insert(opened.core.pseudonym, stands(&opened));
         }
         from = page.next;

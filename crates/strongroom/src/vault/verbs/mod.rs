@@ -18,7 +18,7 @@ mod read_many;
 mod records;
 mod release;
 mod rotate;
-pub(in crate::vault) mod scope;
+mod scope;
 pub(super) mod shelves;
 mod show_records;
 pub(super) mod tokens;

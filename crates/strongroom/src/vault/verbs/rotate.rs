@@ -31,16 +31,11 @@ pub async fn begin_rotation(desk: &Desk, ctx: &Ctx, kind: RotationKind) -> Resul
     };
     let mut receipt = commit(desk, grant.change(Entry::new(ctx, EntryKind::Admin, verb))).await?;
     if kind == RotationKind::AfterLeak {
-        // Its root is a new one already, and shares that were handed out since open that.
-        if goes_on {
-            return Ok(receipt);
-        }
-        for (kind, detail) in
-            [(FindingKind::KeysLeaked, LEAKED), (FindingKind::RecoveryMissing, SHARES_ENDED)]
-        {
-            let finding = Finding { kind, detail: detail.to_owned(), customer: None };
-            raise_finding(desk, ctx, "rotate", &finding).await?;
-        }
+        tell(desk, ctx, FindingKind::KeysLeaked, LEAKED).await?;
+    }
+    // Where it goes on its root is a new one already, and shares that were handed out since open that.
+    if kind == RotationKind::AfterLeak && !goes_on {
+        tell(desk, ctx, FindingKind::RecoveryMissing, SHARES_ENDED).await?;
         // Before other keys are wrapped by it.
         desk.keyring.rotate_root_without_shares().await?;
     }
@@ -55,6 +50,11 @@ pub async fn begin_rotation(desk: &Desk, ctx: &Ctx, kind: RotationKind) -> Resul
     // stands under the older key, which a pass that finds nobody destroys.
     receipt = decide_anew(desk, ctx, "rotate.exchanged").await?;
     Ok(receipt)
+}
+
+async fn tell(desk: &Desk, ctx: &Ctx, kind: FindingKind, detail: &str) -> Result<(), Error> {
+    let finding = Finding { kind, detail: detail.to_owned(), customer: None };
+    raise_finding(desk, ctx, "rotate", &finding).await
 }
 
 /// From here on every decision knows the keys there are now: those before it miss their guard.

@@ -202,11 +202,7 @@ async fn sum_up(desk: &Desk, asked: ScopeAsked) -> Result<Found, Error> {
 
 /// The core is opened, because the row that leads to it may have been pointed at someone else. One
 /// customer who does not open must not keep all others of an incident from being named.
-pub(in crate::vault) async fn who_is(
-    desk: &Desk,
-    ctx: &Ctx,
-    subject: &Pseudonym,
-) -> Result<Touched, Error> {
+async fn who_is(desk: &Desk, ctx: &Ctx, subject: &Pseudonym) -> Result<Touched, Error> {
     let hash = desk.keyring.subject_index(&subject.0)?;
     let (key, row) = {
         let mut data = desk.data.snapshot().await?;

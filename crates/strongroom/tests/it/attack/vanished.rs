@@ -56,12 +56,21 @@ async fn who_was_deleted_by_sql_is_missed_and_nobody_who_was_erased() {
     let now = Kept::of(&shop);
     shop.start().await.unwrap();
     for (id, missing) in [(&ids[5], 1), (&imported, 1), (&ids[2], 1)] {
+        let key = key_of(&shop, id);
         delete(&shop, id);
         assert_eq!(flaws(&shop).await, []);
         let seen = deep(&shop).await;
         assert_eq!((&seen["missing"], &seen["differing"]), (&json!(missing), &json!(0)), "{seen}");
         assert!(seen["flaws"][0]["entry"].is_u64(), "{seen}");
         assert!(findings(&shop).await.contains(&"customer_missing".to_owned()));
+        // And with the way to them led to somebody else, so that it leads to nobody who is missed.
+        let astray = format!(
+            "INSERT INTO subject SELECT * FROM old.subject WHERE customer = {key};
+            UPDATE subject SET customer = (SELECT min(key) FROM customer) WHERE customer = {key}"
+        );
+        intrude(&shop.data_file(), &now.attached(&astray));
+        assert_eq!(deep(&shop).await["missing"], missing);
+        intrude(&shop.data_file(), "DELETE FROM subject");
         put_back(&shop, &now);
         assert_eq!(deep(&shop).await["missing"], 0);
         assert!(!findings(&shop).await.contains(&"customer_missing".to_owned()));
