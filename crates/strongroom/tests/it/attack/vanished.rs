@@ -76,3 +76,15 @@ async fn who_was_deleted_by_sql_is_missed_and_nobody_who_was_erased() {
         assert!(!findings(&shop).await.contains(&"customer_missing".to_owned()));
     }
 }
+
+/// One row that nobody can read is one customer who does not open, and hides nothing of the others.
+#[tokio::test]
+async fn a_row_that_is_none_stops_no_deep_verification() {
+    let shop = Shop::open().await;
+    let (odd, gone) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
+    let sql = format!("INSERT INTO sealed_record VALUES ({}, x'00', x'00')", key_of(&shop, &odd));
+    intrude(&shop.data_file(), &sql);
+    delete(&shop, &gone);
+    let seen = deep(&shop).await;
+    assert_eq!((&seen["broken"], &seen["missing"]), (&json!(1), &json!(1)), "{seen}");
+}

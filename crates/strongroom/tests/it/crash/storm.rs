@@ -132,7 +132,7 @@ impl Storm {
         let (looker, admin) = (shop.keys["desk"].clone(), shop.keys["admin"].clone());
         let folder = shop.folder.path().to_owned();
         shop.stop();
-        configure(&folder, "");
+        configure(&folder, "strongroom.toml", "");
         let (library, control) = build_shim(&folder);
         let (kills, faults) = (BTreeMap::new(), BTreeMap::new());
         let (told, pair, in_flight) = (Mutex::default(), None, 0);

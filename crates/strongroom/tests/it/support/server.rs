@@ -38,7 +38,7 @@ impl Server {
         environment: &[(&str, &str)],
         more: &str,
     ) -> Result<Self, ExitStatus> {
-        let config = configure(folder, more);
+        let config = configure(folder, "strongroom.toml", more);
         let port_file = folder.join("port");
         let _ = std::fs::remove_file(&port_file);
         let log = std::fs::File::options()
@@ -90,9 +90,9 @@ impl Drop for Server {
     }
 }
 
-/// Writes what serves an installation on a free port; `more` goes to its end.
-pub(crate) fn configure(folder: &Path, more: &str) -> PathBuf {
-    let config = folder.join("strongroom.toml");
+/// Writes what serves an installation on a free port into a file of this name; `more` goes to its end.
+pub(crate) fn configure(folder: &Path, name: &str, more: &str) -> PathBuf {
+    let config = folder.join(name);
     let text = format!(
         "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
          listen = \"127.0.0.1:0\"\n{more}"

@@ -234,13 +234,7 @@ fn get(server: &Server, key: &str, path: &str) -> Option<Answered> {
 
 /// A configuration beside the one of the server.
 fn configure(folder: &Path, more: &str) -> PathBuf {
-    let config = folder.join("refused.toml");
-    let settings = format!(
-        "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
-         listen = \"127.0.0.1:0\"\n{more}"
-    );
-    std::fs::write(&config, settings).unwrap();
-    config
+    crate::support::server::configure(folder, "refused.toml", more)
 }
 
 /// A start that ends by itself, with what it said.
