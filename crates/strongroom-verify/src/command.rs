@@ -60,13 +60,17 @@ impl Call {
     fn parse(arguments: Vec<OsString>) -> Result<Option<Self>, Wrong> {
         let mut arguments = arguments.into_iter().peekable();
         let is_proof = arguments.next_if(|first| first == "proof").is_some();
+        // Alone only: help in the midst of a call would end with 0 and have checked nothing.
+        let asks_help = ["--help", "-h", "help", "--version", "-V"];
+        if arguments.len() == 1
+            && arguments.next_if(|first| asks_help.iter().any(|it| first == it)).is_some()
+        {
+            return Ok(None);
+        }
         let (mut path, mut key, mut since, mut entry) = (None, None, None, None);
         let (mut witnesses, mut older_keys, mut is_listing) = (Vec::new(), Vec::new(), false);
         while let Some(argument) = arguments.next() {
             let name = argument.to_str().unwrap_or_default().to_owned();
-            if ["--help", "-h", "help", "--version", "-V"].contains(&name.as_str()) {
-                return Ok(None);
-            }
             if !name.starts_with("--") {
                 refuse_second(path.replace(PathBuf::from(argument)), "a file or folder")?;
                 continue;

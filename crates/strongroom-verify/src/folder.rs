@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use crate::handover;
 use crate::tree::TILE_WIDTH;
 use crate::wrong::Wrong;
 
@@ -85,8 +86,7 @@ pub(crate) fn read_top(folder: &Path, is_newest: bool) -> Result<Vec<(u64, PathB
             Some(number) if is_newest && is_folder => older.push((number, path)),
             _ if name == "tile" && is_folder => {}
             _ if (name == "checkpoint" || name == "vkey") && !is_folder => {}
-            _ if name.strip_prefix(HANDOVER).and_then(crate::note::number).is_some()
-                && !is_folder => {}
+            _ if handover_number(&name).is_some() && !is_folder => {}
             _ => return Err(stray(&name)),
         }
         if older.len() > INCARNATIONS_MAX {
@@ -97,19 +97,32 @@ pub(crate) fn read_top(folder: &Path, is_newest: bool) -> Result<Vec<(u64, PathB
     Ok(older)
 }
 
-/// The checkpoints by which a log was handed over to other keys, the oldest first.
+/// The checkpoints by which a log was handed over to other keys, the oldest first: from 1 on, none left out.
 pub(crate) fn read_handovers(folder: &Path) -> Result<Vec<Vec<u8>>, Wrong> {
+    let names = list(folder)?;
+    let mut numbers: Vec<u64> =
+        names.iter().filter_map(|(name, ..)| handover_number(name)).collect();
+    if numbers.len() > HANDOVERS_MAX {
+        return Err(Wrong::new("it was handed over to more than 1,000 keys"));
+    }
+    numbers.sort_unstable();
     let mut notes = Vec::new();
-    for number in 1..=HANDOVERS_MAX {
-        let name = format!("{HANDOVER}{number}");
-        let path = folder.join(&name);
-        if !path.exists() {
-            break;
+    for (number, awaited) in numbers.into_iter().zip(1..) {
+        let name = handover::file(number);
+        if number != awaited {
+            let missing = handover::file(awaited);
+            return Err(Wrong::new(format!("`{name}` is there, and `{missing}` is not")));
         }
-        let note = read(&path, crate::note::NOTE_SIZE_BYTES_MAX);
+        let note = read(&folder.join(&name), crate::note::NOTE_SIZE_BYTES_MAX);
         notes.push(note.map_err(|wrong| wrong.at(&name))?);
     }
     Ok(notes)
+}
+
+/// Which of them a file is.
+fn handover_number(name: &str) -> Option<u64> {
+    let (_, number) = name.split_once('-')?;
+    crate::note::number(number).filter(|number| name == handover::file(*number))
 }
 
 /// Every file below `tile/` must be one that a log of this size has. All of those were read, so this
@@ -197,11 +210,8 @@ fn stray(name: &str) -> Wrong {
 /// The format puts at most 3,000 names into one folder.
 const NAMES_MAX: usize = 10_000;
 
-/// What the file of such a checkpoint is called, before its number.
-const HANDOVER: &str = "handover-";
-
 /// As many as a server gives out.
-const HANDOVERS_MAX: u64 = 1_000;
+const HANDOVERS_MAX: usize = 1_000;
 
 /// A restore a week for twenty years.
 const INCARNATIONS_MAX: usize = 1_000;

@@ -99,6 +99,9 @@ impl Chain {
         {
             return Err(unvouched(named, &format!("entry {place}")));
         }
+        if let Some((who, named)) = &self.doubted {
+            return Err(unvouched(named, who));
+        }
         for (checkpoint, key) in self.handovers() {
             let named = key.to_string();
             let is_below =
@@ -119,7 +122,8 @@ fn vouched_by_new(note: &Note<'_>) -> Result<(Checkpoint, Key), Wrong> {
     Ok((note.checkpoint(&named)?, named))
 }
 
-fn file(number: u64) -> String {
+/// Where such a checkpoint lies, from 1 on.
+pub(crate) fn file(number: u64) -> String {
     format!("handover-{number}")
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::entry::{Entry, Kind, Outcome};
 use crate::folder::{self, Row};
-use crate::handover::{Chain, HANDOVER_VERB};
+use crate::handover::{self, Chain, HANDOVER_VERB};
 use crate::note::{Checkpoint, Key, NOTE_SIZE_BYTES_MAX, Note};
 use crate::tree::{self, Hash, TILE_WIDTH, Tree};
 use crate::wrong::Wrong;
@@ -104,8 +104,10 @@ fn verify_one(
     let note = Note::parse(&bytes).map_err(|wrong| wrong.at("checkpoint"))?;
     let beside = key_beside(folder)?;
     let handovers = folder::read_handovers(folder)?;
-    let handovers = handovers.iter().map(|bytes| Note::parse(bytes)).collect::<Result<Vec<_>, _>>();
-    let handovers = handovers.map_err(|wrong| wrong.at("a hand-over"))?;
+    let parsed = (1..).zip(&handovers).map(|(number, bytes)| {
+        Note::parse(bytes).map_err(|wrong| wrong.at(handover::file(number)))
+    });
+    let handovers = parsed.collect::<Result<Vec<_>, _>>()?;
     let chain = match pinned {
         // A later log names its root, so the key that lies beside it is as good as any.
         Some(_) if note.checkpoint(key).is_err() => Chain::pinned(&beside, &handovers)?,

@@ -88,7 +88,7 @@ fn entries_are_listed_where_all_of_them_hold() {
 #[test]
 fn a_call_that_is_not_understood_checks_nothing() {
     let vkey = Made::of(ORIGIN, 1).vkey();
-    let calls: [&[&str]; 10] = [
+    let calls: [&[&str]; 13] = [
         &[],
         &["folder"],
         &["--key", &vkey],
@@ -99,14 +99,18 @@ fn a_call_that_is_not_understood_checks_nothing() {
         &["folder", "--key", &vkey, "--entry", "x"],
         &["folder", "--key", &vkey, "--sloppy", "x"],
         &["proof", "file", "--key", &vkey, "--list"],
+        // Whoever reads only the number takes 0 for "it was checked and holds".
+        &["folder", "--key", &vkey, "--help"],
+        &["--version", "folder", "--key", &vkey],
+        &["proof", "--help", "file"],
     ];
     for call in calls {
         let (code, out, err) = run(call);
         assert_eq!((code, out.as_str()), (2, ""), "{call:?}: {err}");
         assert!(err.starts_with("NOTHING CHECKED: ") && err.lines().count() == 1, "{err}");
     }
-    for call in ["--help", "--version"] {
-        let (code, out, _) = run(&[call]);
+    for call in [&["--help"][..], &["--version"], &["proof", "--help"]] {
+        let (code, out, _) = run(call);
         assert_eq!((code, out.contains("Ends with 0 only")), (0, true));
         assert!(out.starts_with(concat!("strongroom-verify ", env!("CARGO_PKG_VERSION"))), "{out}");
     }

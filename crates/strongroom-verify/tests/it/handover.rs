@@ -157,6 +157,28 @@ fn a_handover_must_be_one_of_this_log() {
 }
 
 #[test]
+fn no_file_of_a_handover_stays_unread() {
+    let junk = "anything at all".to_owned();
+    let plain = Made::of(ORIGIN, 300);
+    let alone = sign_checkpoint_by(&naming(&plain, 295, Some(9)), &[&signer(9), &signer(1)]);
+    for (name, note, expected) in [
+        ("handover-0", junk.clone(), "`handover-0` is there, and `handover-1` is not"),
+        ("handover-2", junk.clone(), "`handover-2` is there, and `handover-1` is not"),
+        ("handover-01", junk.clone(), "`handover-01` does not belong"),
+        ("handover-1", junk, "handover-1"),
+        // A log that was never handed over, beside a file that says it was.
+        ("handover-1", alone.unwrap(), "`handover-1`, at 295 entries, hands the log over to"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &plain, &[1], None);
+        check(folder.path(), &key(1), &[]).unwrap();
+        put(folder.path(), name, note.as_bytes());
+        let found = check(folder.path(), &key(1), &[]).unwrap_err().to_string();
+        assert!(found.contains(expected), "{found} instead of {expected}");
+    }
+}
+
+#[test]
 fn an_older_checkpoint_opens_with_the_key_of_its_time() {
     let (folder, made) = (tempfile::tempdir().unwrap(), handed(2));
     write(folder.path(), &made, &[2], Some(&good(&made)));
