@@ -13,9 +13,9 @@ use crate::id::{Id, Verification};
 use crate::ledger::{self, Compared, Depth, Flaw, Joining, Verified, Verifying};
 use crate::policy::Right;
 
-/// Looks at the rows beside the log, once that is read; the room of customers knows how. It holds no
-/// desk for longer than a page.
-pub type Deeper = Box<dyn FnOnce(Weak<Desk>) -> Comparing + Send>;
+/// Looks at the rows beside the log, once that is read and was found intact or not; the room of customers
+/// knows how. It holds no desk for longer than a page.
+pub type Deeper = Box<dyn FnOnce(Weak<Desk>, bool) -> Comparing + Send>;
 
 /// A look at the rows that is under way.
 pub type Comparing = Pin<Box<dyn Future<Output = Result<Compared, Error>> + Send>>;
@@ -68,7 +68,7 @@ async fn run(desk: Weak<Desk>, id: Id<Verification>, deeper: Option<Deeper>) {
             }));
         }
         if let Some(deeper) = deeper {
-            seen.compared = Some(deeper(Weak::clone(&desk)).await?);
+            seen.compared = Some(deeper(Weak::clone(&desk), seen.flaws.is_empty()).await?);
         }
         Ok(seen)
     };

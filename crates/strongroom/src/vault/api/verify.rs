@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::access::{self, Caller, Deeper, Desk, VerificationView, refuse};
+use crate::access::{self, Caller, Comparing, Deeper, Desk, VerificationView, refuse};
 use crate::ctx::EntryKind;
 use crate::error::Error;
 use crate::vault;
@@ -33,7 +33,9 @@ pub(super) async fn verify(
     Caller(ctx): Caller,
     Query(VerifyQuery { deep }): Query<VerifyQuery>,
 ) -> Result<Receipted<(StatusCode, Json<VerificationView>)>, Error> {
-    let deeper = deep.then(|| -> Deeper { Box::new(|desk| Box::pin(vault::compare(desk))) });
+    let deeper =
+        |desk, is_log_intact| -> Comparing { Box::pin(vault::compare(desk, is_log_intact)) };
+    let deeper = deep.then(|| -> Deeper { Box::new(deeper) });
     match access::begin_verification(&desk, &ctx, deeper).await {
         Ok((begun, receipt)) => Ok(Receipted(receipt, (StatusCode::ACCEPTED, Json(begun.into())))),
         Err(error) => Err(refuse(&desk, &ctx, EntryKind::Ledger, "ledger.verify", error).await),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use strongroom_crypto::sha256;
 
-use super::vanished::{Present, find_vanished};
+use super::vanished::{Present, find_vanished, tell_vanished};
 use crate::access::{Desk, raise_finding};
 use crate::ctx::{Ctx, Outcome, Pseudonym};
 use crate::db::Connection;
@@ -17,8 +17,9 @@ use crate::vault::rules::{self, Said, SaidRows, Stands, Verdict};
 use crate::vault::store;
 use crate::vault::verbs::open::{Opened, Which, open, open_page};
 
-/// Compares all customers there are. The log must have been verified before: it is believed here.
-pub async fn compare(desk: Weak<Desk>) -> Result<Compared, Error> {
+/// Compares all customers there are. The log was verified before and is believed here; where it is not
+/// intact, what does not fit is told all the same, and nothing that was told before is taken back.
+pub async fn compare(desk: Weak<Desk>, is_log_intact: bool) -> Result<Compared, Error> {
     let (mut compared, mut present) = (Compared::default(), Present::default());
     let mut from = Some(i64::MIN);
     while let Some(first) = from {
@@ -26,7 +27,8 @@ pub async fn compare(desk: Weak<Desk>) -> Result<Compared, Error> {
         (batch, from) = read_batch(&desk, first, (&mut compared, &mut present)).await?;
         judge(&desk, batch, &mut compared).await?;
     }
-    find_vanished(&desk, present, &mut compared).await?;
+    let vanished = find_vanished(&desk, present, &mut compared).await?;
+    tell_vanished(&desk, &vanished, is_log_intact, &mut compared).await?;
     Ok(compared)
 }
 

@@ -41,12 +41,12 @@ fn short(pseudonym: &Pseudonym) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Finds whom the log speaks of last as somebody who is there, and who is not.
+/// Whom the log speaks of last as somebody who is there, and who is not; with the entries that say so.
 pub(super) async fn find_vanished(
     desk: &Weak<Desk>,
     mut present: Present,
     compared: &mut Compared,
-) -> Result<(), Error> {
+) -> Result<Vec<(Pseudonym, u64)>, Error> {
     present.0.sort_unstable();
     let present = Arc::new(present);
     let (mut vanished, mut closed) = (Vec::new(), HashSet::new());
@@ -66,7 +66,7 @@ pub(super) async fn find_vanished(
         vanished.retain(|(pseudonym, _)| still.contains_key(pseudonym));
     }
     vanished.sort_unstable_by_key(|(_, entry)| *entry);
-    tell(desk, &vanished, compared).await
+    Ok(vanished)
 }
 
 /// Of somebody who was not among those who were opened.
@@ -94,9 +94,12 @@ async fn fate(desk: &Desk, ctx: &Ctx, pseudonym: &Pseudonym) -> Result<Fate, Err
     }
 }
 
-async fn tell(
+/// Counts and names them. That nobody is missed any more is believed of an intact log alone: whoever deleted
+/// somebody may have altered what it says of them.
+pub(super) async fn tell_vanished(
     desk: &Weak<Desk>,
     vanished: &[(Pseudonym, u64)],
+    is_log_intact: bool,
     compared: &mut Compared,
 ) -> Result<(), Error> {
     let (own, ctx) = here(desk)?;
@@ -109,7 +112,10 @@ async fn tell(
     }
     let kind = FindingKind::CustomerMissing;
     if vanished.is_empty() {
-        return close_finding(&own, &ctx, JOB, kind).await;
+        return match is_log_intact {
+            true => close_finding(&own, &ctx, JOB, kind).await,
+            false => Ok(()),
+        };
     }
     let finding = Finding { kind, detail: GONE.to_owned(), customer: None };
     raise_finding(&own, &ctx, JOB, &finding).await

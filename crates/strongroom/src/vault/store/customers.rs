@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use strongroom_crypto::CryptoError;
+
 use crate::db::{Connection, Row, Snapshot, Statement, Value};
 use crate::error::Error;
 use crate::id::{Customer, Id};
@@ -49,7 +51,8 @@ pub(in crate::vault) async fn read_records(
     key: i64,
 ) -> Result<Vec<([u8; 16], Vec<u8>)>, Error> {
     let rows = snapshot.query(READ_RECORDS, &[key.into()]).await?;
-    rows.iter().map(|row| Ok((row.array(0)?, row.bytes(1)?.to_vec()))).collect()
+    let read = |row: &Row| Ok::<_, Error>((row.array(0)?, row.bytes(1)?.to_vec()));
+    rows.iter().map(|row| read(row).map_err(|_| CryptoError::Tampered.into())).collect()
 }
 
 pub(in crate::vault) fn insert_customer(row: &CustomerRow) -> Statement {
@@ -137,7 +140,7 @@ fn values(row: &CustomerRow) -> Vec<Value> {
 
 /// What we never write is not ours: a column that cannot be read was changed by other hands.
 fn read(row: &Row) -> Result<CustomerRow, Error> {
-    read_columns(row).map_err(|_| strongroom_crypto::CryptoError::Tampered.into())
+    read_columns(row).map_err(|_| CryptoError::Tampered.into())
 }
 
 fn read_columns(row: &Row) -> Result<CustomerRow, Error> {
@@ -145,7 +148,7 @@ fn read_columns(row: &Row) -> Result<CustomerRow, Error> {
     Ok(CustomerRow {
         key: row.integer(0)?,
         id: Id::from_bytes(row.array(1)?),
-        state: state.ok_or(strongroom_crypto::CryptoError::Tampered)?,
+        state: state.ok_or(CryptoError::Tampered)?,
         version: u64::try_from(row.integer(3)?).map_err(Error::internal)?,
         life: u64::try_from(row.integer(4)?).map_err(Error::internal)?,
         due_day: row.integer(5)?,

@@ -98,8 +98,12 @@ pub(in crate::vault) async fn open_page(
 /// A customer's rows, as they stand in one snapshot.
 struct Loaded {
     row: CustomerRow,
-    records: Vec<([u8; 16], Vec<u8>)>,
-    /// A record names a key that the register calls destroyed.
+    records: Result<Records, Error>,
+}
+
+struct Records {
+    sealed: Vec<([u8; 16], Vec<u8>)>,
+    /// One of them names a key that the register calls destroyed.
     returned: bool,
 }
 
@@ -109,9 +113,14 @@ async fn load(desk: &Desk, data: &mut Snapshot, which: Which<'_>) -> Result<Opti
         Which::Key(key) => store::row_by_key(data, key).await?,
     };
     let Some(row) = row else { return Ok(None) };
-    let records = store::read_records(data, row.key).await?;
-    let returned = any_registered(desk, data, &records).await?;
-    Ok(Some(Loaded { row, records, returned }))
+    let records = load_records(desk, data, row.key).await;
+    Ok(Some(Loaded { row, records }))
+}
+
+async fn load_records(desk: &Desk, data: &mut Snapshot, key: i64) -> Result<Records, Error> {
+    let sealed = store::read_records(data, key).await?;
+    let returned = any_registered(desk, data, &sealed).await?;
+    Ok(Records { sealed, returned })
 }
 
 /// What came of it, with a finding where rows or keys are not as they were left.
@@ -179,15 +188,17 @@ async fn open_loaded(
     keys: &mut Snapshot,
     loaded: Result<Option<Loaded>, Error>,
 ) -> Tried {
-    let Loaded { row, records, returned } = match loaded {
+    let Loaded { row, records } = match loaded {
         Ok(Some(loaded)) => loaded,
         Ok(None) => return Tried::Absent,
         Err(error) => return Tried::Unreadable(error),
     };
-    if returned {
-        return Tried::Closed(row, Closed::Returned);
-    }
-    match open_records(desk, keys, &row, records).await {
+    let opened = match records {
+        Ok(records) if records.returned => Err(Closed::Returned),
+        Ok(records) => open_records(desk, keys, &row, records.sealed).await,
+        Err(error) => Err(error.into()),
+    };
+    match opened {
         Ok(opened) => Tried::Opened(Box::new(opened)),
         Err(closed) => Tried::Closed(row, closed),
     }

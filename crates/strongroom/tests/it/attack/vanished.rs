@@ -87,4 +87,23 @@ async fn a_row_that_is_none_stops_no_deep_verification() {
     delete(&shop, &gone);
     let seen = deep(&shop).await;
     assert_eq!((&seen["broken"], &seen["missing"]), (&json!(1), &json!(1)), "{seen}");
+    let open = shop.as_operator("GET", "/v1/findings", None).await.json;
+    let named = format!("tampered:{odd}");
+    assert!(open["findings"].as_array().unwrap().iter().any(|it| it["id"] == named), "{open}");
+}
+
+/// Whoever deletes a customer and then what the log says of them is not told that nobody is missed.
+#[tokio::test]
+async fn a_log_that_was_altered_takes_no_finding_back() {
+    let shop = Shop::open().await;
+    let gone = enquirer(&shop, 1).await;
+    delete(&shop, &gone);
+    let seen = deep(&shop).await;
+    assert_eq!(seen["missing"], 1, "{seen}");
+    let entry = seen["flaws"][0]["entry"].as_u64().unwrap();
+    intrude(&shop.data_file(), &format!("DELETE FROM ledger_entry WHERE idx = {entry}"));
+    let seen = deep(&shop).await;
+    assert_eq!(seen["missing"], 0, "{seen}");
+    assert_ne!(flaws(&shop).await, []);
+    assert!(findings(&shop).await.contains(&"customer_missing".to_owned()));
 }

@@ -107,24 +107,24 @@ fn a_file_that_cannot_be_read_whole_is_refused_before_anything_is_sent() {
     let key = installation.key("importer");
     let file = installation.path().join("bad.csv");
     let head = "Name,E-Mail,Number,Date\n";
-    let fine = "Zqx Fine,fine@zqx.example,1,2024-05-31\n";
+    let fine = "Zqxoul Fine,fine@zqxoul.example,1,2024-05-31\n";
     let cases: [(Vec<u8>, &str); 7] = [
         (
-            format!("{head}{fine}Zqx,a@zqx.example,2\n").into(),
+            format!("{head}{fine}Zqxoul,a@zqxoul.example,2\n").into(),
             "line 3: 3 cells, but the first line has 4",
         ),
         (
-            format!("{head}{fine}Zqx,a@zqx.example,2,31.5.24\n").into(),
+            format!("{head}{fine}Zqxoul,a@zqxoul.example,2,31.5.24\n").into(),
             "line 3: column `Date` is not a date",
         ),
         (
-            [head.as_bytes(), fine.as_bytes(), b"Zq\xffx,a@zqx.example,2,\n"].concat(),
+            [head.as_bytes(), fine.as_bytes(), b"Zq\xffxoul,a@zqxoul.example,2,\n"].concat(),
             "line 3: column `Name` is not UTF-8",
         ),
         (format!("{fine}{fine}").into(), "has no column `Name`"),
         (format!("Name,{head}").into(), "has `Name` twice"),
-        (b"Zq\xffx,E-Mail\n".to_vec(), "line 1: not UTF-8"),
-        (format!("{head}\"Zqx,{}\n", "zqx ".repeat(100_000)).into(), "line 2: 1 cells"),
+        (b"Zq\xffxoul,E-Mail\n".to_vec(), "line 1: not UTF-8"),
+        (format!("{head}\"Zqxoul,{}\n", "zqxoul ".repeat(50_000)).into(), "line 2: 1 cells"),
     ];
     for (bytes, part) in cases {
         std::fs::write(&file, bytes).unwrap();
@@ -141,7 +141,7 @@ fn a_file_that_cannot_be_read_whole_is_refused_before_anything_is_sent() {
     assert_eq!(json_of(&told)["created"], 1, "{told:?}");
 }
 
-/// A made-up list. Every cell that is a person's holds the mark `zqx`.
+/// A made-up list. Every cell that is a person's holds the mark `zqxoul`.
 #[test]
 fn a_scope_of_more_than_a_page_is_told_whole() {
     let list = List::of(1_100);
@@ -177,16 +177,16 @@ impl List {
             let email = match kind_of(row) {
                 Kind::Bad => {
                     list.bad += 1;
-                    "zqx at example".to_owned()
+                    "zqxoul at example".to_owned()
                 }
                 Kind::NoEmail => String::new(),
                 Kind::Twin => {
                     list.twins += 1;
-                    format!("ZQX.{}@mail.example", row - 1)
+                    format!("ZQXOUL.{}@mail.example", row - 1)
                 }
-                Kind::Usual => format!("zqx.{row}@mail.example"),
+                Kind::Usual => format!("zqxoul.{row}@mail.example"),
             };
-            writeln!(list.text, "\"Zqx, Ada\",{email},{row},2024-05-31").unwrap();
+            writeln!(list.text, "\"Zqxoul, Ada\",{email},{row},2024-05-31").unwrap();
         }
         list
     }
@@ -301,12 +301,10 @@ fn percent_of(line: &str) -> Option<u64> {
     line.split_once(" rows (")?.1.split_once(" %)")?.0.parse().ok()
 }
 
-/// The mark in any case would be a cell, but for a receipt, where chance writes all words of three letters.
+/// The mark in any case would be a cell: ids have none of its letters `o`, `u` and `l`, and six in a row
+/// are no chance in a receipt.
 fn assert_no_cell(said: &str) {
-    let is_receipt = |word: &&str| word.starts_with("root=") || word.starts_with("signature=");
-    let words: Vec<&str> = said.split(' ').filter(|word| !is_receipt(word)).collect();
-    let told = words.join(" ").to_lowercase();
-    assert!(!told.contains("zqx"), "a cell of the file was printed: {said}");
+    assert!(!said.to_lowercase().contains("zqxoul"), "a cell of the file was printed: {said}");
 }
 
 fn json_of(told: &Told) -> Value {
