@@ -28,11 +28,11 @@ pub use model::{
 };
 use model::{Hashing, Unsealed};
 pub use store::{Anchor, DEK_TABLE, newest_schema};
-use verbs::write_key;
 pub use verbs::{
     BackupKey, BackupReader, BackupWriter, KeyReader, MadeShares, Rehearsed, backup_keys, create,
     empty_store, open, rehearse, reseal, settle,
 };
+use verbs::{lock_one, write_key};
 
 /// Every key of an installation, and the file they live in.
 pub struct Keyring {
@@ -349,6 +349,7 @@ impl Keyring {
         let (key, name) = (SecretKey::generate(self.random.as_ref())?, format!("{MONTH}{month}"));
         let random = self.random.as_ref();
         write_key(&mut db, random, &self.installation, (&keys.root, &name), &key)?;
+        lock_one(&key);
         let key = Arc::new(key);
         let mut months = keys.months.lock().unwrap_or_else(PoisonError::into_inner);
         months.insert(month.to_owned(), Arc::clone(&key));

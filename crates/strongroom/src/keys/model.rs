@@ -25,7 +25,7 @@ pub(super) struct Unsealed {
     /// Key-encryption keys by version; the last one wraps new keys.
     pub(super) keks: BTreeMap<u32, SecretKey>,
     /// Those that are destroyed, and since when: whoever read a row a moment ago still needs them.
-    pub(super) faded: Option<(Time, BTreeMap<u32, SecretKey>)>,
+    pub(super) faded: Option<Faded>,
     /// What opens the root: kept to seal a new root, and to open backups made under an older
     /// one. None where two shares opened it.
     pub(super) provider: Option<SecretKey>,
@@ -50,6 +50,9 @@ pub(super) struct Unsealed {
     /// Network addresses of one month, by `2026-11`.
     pub(super) months: std::sync::Mutex<BTreeMap<String, Arc<SecretKey>>>,
 }
+
+/// Since when they are destroyed, and the keys by version.
+pub(super) type Faded = (Time, BTreeMap<u32, SecretKey>);
 
 impl Unsealed {
     /// The key that wraps, or wrapped a moment ago, under this version.

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use strongroom_crypto::{Cell, CryptoError, SystemRandom};
 
+use super::verbs::each_long_lived;
 use super::*;
 use crate::ctx::{Clock, Ctx, SystemClock, SystemGrant};
 
@@ -248,4 +249,83 @@ fn a_key_file_is_never_replaced() {
     assert_eq!(std::fs::read(key_file_of(&house.places)).unwrap(), before);
     let mode = std::fs::metadata(key_file_of(&house.places)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o400);
+}
+
+/// Whether the system keeps the page of a key out of swap, as it says itself.
+fn is_kept_from_swap(key: &SecretKey) -> bool {
+    let at = key.expose_bytes().as_ptr().addr();
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut is_here = false;
+    for line in smaps.lines() {
+        let range = line.split(' ').next().and_then(|range| range.split_once('-'));
+        let hex = |digits: &str| usize::from_str_radix(digits, 16).ok();
+        if let Some((Some(first), Some(end))) = range.map(|(first, end)| (hex(first), hex(end))) {
+            is_here = (first..end).contains(&at);
+        } else if let Some(flags) = line.strip_prefix("VmFlags:").filter(|_| is_here) {
+            return flags.split(' ').any(|flag| flag == "lo");
+        }
+    }
+    panic!("no range of memory holds the key");
+}
+
+#[tokio::test]
+async fn each_key_that_lives_long_stands_in_a_page_that_is_never_swapped_out() {
+    let house = House::open();
+    let keyring = &house.keyring;
+    let count = |wanted: bool| {
+        let mut count = 0;
+        let see = |key: &SecretKey| count += usize::from(is_kept_from_swap(key) == wanted);
+        each_long_lived(&keyring.keys().unwrap(), see);
+        count
+    };
+    // Keys of other tests may share a page and lock it again: then once more.
+    let let_go = || {
+        let try_once = || {
+            each_long_lived(&keyring.keys().unwrap(), |key| {
+                let bytes = key.expose_bytes();
+                region::unlock(bytes.as_ptr(), bytes.len()).unwrap();
+            });
+            count(true) == 0
+        };
+        assert!((0..100).any(|_| try_once()), "this test cannot see what it looks for");
+    };
+    assert_eq!(count(false), 0);
+    let_go();
+    // Whatever reads them again locks them again, those too that fade.
+    let rotation = keyring.begin_rotation(RotationKind::WrappingKey, NOW).await.unwrap();
+    assert!(keyring.end_pass(&rotation, NOW).await.unwrap().ended.is_some());
+    assert!(keyring.keys().unwrap().faded.is_some());
+    assert_eq!(count(false), 0);
+    let_go();
+    keyring.network_tag("2026-11", "192.0.2.1").unwrap();
+    assert!(is_kept_from_swap(&keyring.month_key("2026-11").unwrap()));
+}
+
+/// Its older wrapping key is destroyed and forgotten only a minute later.
+#[tokio::test]
+async fn whoever_read_a_key_s_row_before_a_rotation_ended_opens_it_after() {
+    let house = House::open();
+    let (_, sealed) = house.record();
+    let dek = strongroom_crypto::peek_binding(&sealed).unwrap().dek;
+    let keyring = &house.keyring;
+    let mut before = keyring.snapshot().await.unwrap();
+    let found = keyring.find(&mut before, &FIRST, &COMPARTMENT, &sealed).await.unwrap();
+    assert!(matches!(found, Found::Key(_)));
+    let rotation = keyring.begin_rotation(RotationKind::WrappingKey, NOW).await.unwrap();
+    let placed = Placed { customer: FIRST, compartment: COMPARTMENT, dek };
+    let rotation = keyring.rewrap(&rotation, &[placed]).unwrap();
+    assert_eq!(rotation.rewrapped, 1);
+    // The end of it waits for the reader, who sees the row as it was.
+    let reading = async {
+        let found = keyring.find(&mut before, &FIRST, &COMPARTMENT, &sealed).await;
+        drop(before);
+        found
+    };
+    let (ended, found) = tokio::join!(keyring.end_pass(&rotation, NOW), reading);
+    assert!(ended.unwrap().ended.is_some());
+    assert!(matches!(found.unwrap(), Found::Key(_)));
+    assert_eq!(house.find(&FIRST, &COMPARTMENT, &sealed).await, "key");
+    keyring.forget_faded(Time::from_ms(NOW.as_ms() + 60_000)).unwrap();
+    assert!(keyring.keys().unwrap().faded.is_none());
+    assert_eq!(house.find(&FIRST, &COMPARTMENT, &sealed).await, "key");
 }

@@ -3,6 +3,8 @@
 //! The whole process is kept out of core dumps and from other processes where it starts (`cli`); this
 //! keeps the pages of long-lived keys out of swap.
 
+use std::sync::PoisonError;
+
 use strongroom_crypto::SecretKey;
 
 use crate::keys::model::Unsealed;
@@ -11,15 +13,25 @@ use crate::keys::model::Unsealed;
 /// the program's log; the keys are used all the same, because refusing would only move people to run
 /// the program as root.
 pub(super) fn lock(keys: &Unsealed) {
-    let hashing = keys.index.both().chain(keys.subject.both());
-    let others = [&keys.root, &keys.row, &keys.sets].into_iter().chain(hashing);
-    let all = keys.keks.values().chain(&keys.provider).chain(&keys.formers).chain(others);
-    warn_of(all.filter(|key| !is_locked(key)).count());
+    let mut failed = 0;
+    each_long_lived(keys, |key| failed += usize::from(!is_locked(key)));
+    warn_of(failed);
 }
 
-/// The same for a key that lives as long as the process.
-pub(super) fn lock_one(key: &SecretKey) {
+/// The same for one that comes to them later.
+pub(in crate::keys) fn lock_one(key: &SecretKey) {
     warn_of(usize::from(!is_locked(key)));
+}
+
+/// Every key that outlives the call it is used in, but for those of signatures, which their library holds.
+pub(in crate::keys) fn each_long_lived(keys: &Unsealed, see: impl FnMut(&SecretKey)) {
+    let months = keys.months.lock().unwrap_or_else(PoisonError::into_inner);
+    let months = months.values().map(AsRef::as_ref);
+    let hashing = keys.index.both().chain(keys.subject.both());
+    let others = [&keys.root, &keys.row, &keys.sets].into_iter().chain(hashing).chain(months);
+    let faded = keys.faded.iter().flat_map(|(_, keks)| keks.values());
+    let wrapping = keys.keks.values().chain(faded).chain(&keys.provider).chain(&keys.formers);
+    wrapping.chain(others).for_each(see);
 }
 
 fn warn_of(failed: usize) {

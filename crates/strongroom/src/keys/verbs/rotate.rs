@@ -16,7 +16,7 @@ use super::unseal::{
 use crate::ctx::Time;
 use crate::db::Connection;
 use crate::error::Error;
-use crate::keys::model::{Placed, Recovery, Rotation, RotationKind, SealedRoot, Unsealed};
+use crate::keys::model::{Faded, Placed, Recovery, Rotation, RotationKind, SealedRoot, Unsealed};
 use crate::keys::store::rotations;
 use crate::keys::{Keyring, no_kek, rules, store};
 
@@ -272,11 +272,10 @@ impl Keyring {
         &self,
         db: &mut Connection,
         root: SecretKey,
-        faded: Option<(Time, BTreeMap<u32, SecretKey>)>,
+        faded: Option<Faded>,
     ) -> Result<(), Error> {
         let provider = self.keys()?.provider.as_ref().map(copy_of);
-        let mut unsealed = read_keys(db, &self.installation, Opened { provider, root })?;
-        unsealed.faded = faded;
+        let unsealed = read_keys(db, &self.installation, Opened { provider, root }, faded)?;
         let mut held = self.unsealed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         // Sealed meanwhile stays sealed.
         if held.is_some() {
@@ -331,7 +330,7 @@ fn is_settled(db: &mut Connection, rotation: &Rotation) -> Result<bool, Error> {
 }
 
 impl Unsealed {
-    pub(super) fn copy_of_faded(&self) -> Option<(Time, BTreeMap<u32, SecretKey>)> {
+    pub(super) fn copy_of_faded(&self) -> Option<Faded> {
         let (since, keks) = self.faded.as_ref()?;
         Some((*since, keks.iter().map(|(version, kek)| (*version, copy_of(kek))).collect()))
     }

@@ -10,7 +10,7 @@ use strongroom_crypto::{
 
 use crate::db::{Checkpointer, Connection, Database, Durability, Stall, migrate};
 use crate::error::Error;
-use crate::keys::model::{Hashing, Seal, SealedRoot, Unsealed, WordIndex};
+use crate::keys::model::{Faded, Hashing, Seal, SealedRoot, Unsealed, WordIndex};
 use crate::keys::store::{credential, key_file};
 use crate::keys::verbs::hashing::forget_unused_look_ups;
 use crate::keys::verbs::locked;
@@ -145,14 +145,15 @@ pub(super) fn establish(
 fn unseal(db: &mut Connection, installation: [u8; 16], places: &Places) -> Result<Unsealed, Error> {
     let sealed = read_root(db)?;
     let opened = open_root(&places.seal, &places.data_folder, &installation, &sealed)?;
-    read_keys(db, &installation, opened)
+    read_keys(db, &installation, opened, None)
 }
 
-/// Every key there is, opened by its root.
+/// Every key there is, opened by its root; beside them those that are destroyed and not yet forgotten.
 pub(super) fn read_keys(
     db: &mut Connection,
     installation: &[u8; 16],
     Opened { provider, root }: Opened,
+    faded: Option<Faded>,
 ) -> Result<Unsealed, Error> {
     let mut wrapped: BTreeMap<String, Vec<u8>> = store::read_named(db)?.into_iter().collect();
     let mut take = |name: &str| -> Result<SecretKey, Error> {
@@ -188,7 +189,6 @@ pub(super) fn read_keys(
         return Err(incomplete());
     }
     let months = Mutex::new(months);
-    let faded = None;
     let unsealed = Unsealed {
         provider,
         formers,
