@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::db::Connection;
+use crate::db::sqlite::Sqlite;
 use crate::error::Error;
 
 /// Wakes the checkpoint thread. Dropping it waits for the thread to end, so that a database that was
@@ -49,7 +49,7 @@ fn run(path: &Path, signals: &Receiver<()>) {
     while signals.recv().is_ok() {
         let copied = match &mut connection {
             Some(db) => copy(db),
-            None => Connection::open_to_cut(path).and_then(|db| copy(connection.insert(db))),
+            None => Sqlite::open_to_cut(path).and_then(|db| copy(connection.insert(db))),
         };
         if let Err(error) = copied {
             // The log only grows until the next attempt; the committer sees a full disk itself.
@@ -63,7 +63,7 @@ fn run(path: &Path, signals: &Receiver<()>) {
 ///
 /// Goes by the pages in the log: its file keeps the greatest size it ever had, so by that every batch
 /// would be copied at once, with two waits for the disk each.
-fn copy(db: &mut Connection) -> Result<(), Error> {
+fn copy(db: &mut Sqlite) -> Result<(), Error> {
     let log = db.wal_pages()?;
     if log.in_log >= PAGES_MAX {
         db.checkpoint_restarting()
@@ -86,7 +86,7 @@ mod tests {
     use crate::ctx::{Clock, SystemClock};
     use crate::db::Durability;
 
-    fn fill(writer: &mut Connection, pages: i64) {
+    fn fill(writer: &mut Sqlite, pages: i64) {
         writer.run("BEGIN").unwrap();
         for _ in 0..pages {
             writer.run("INSERT INTO t VALUES (zeroblob(8000))").unwrap();
@@ -98,13 +98,13 @@ mod tests {
     fn a_scan_that_goes_on_keeps_no_writer_waiting_for_the_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
-        let mut writer = Connection::open(&path, Durability::Durable).unwrap();
+        let mut writer = Sqlite::open(&path, Durability::Durable).unwrap();
         writer.run("CREATE TABLE t (a BLOB)").unwrap();
-        let mut scan = Connection::open(&path, Durability::ReadOnly).unwrap();
+        let mut scan = Sqlite::open(&path, Durability::ReadOnly).unwrap();
         scan.run("BEGIN; SELECT a FROM t").unwrap();
         fill(&mut writer, PAGES_MAX);
         let clock = SystemClock::new();
-        let cut = copy(&mut Connection::open_to_cut(&path).unwrap());
+        let cut = copy(&mut Sqlite::open_to_cut(&path).unwrap());
         assert_eq!(cut.unwrap_err().code, "checkpoint_busy");
         assert!(clock.monotonic_ms() < 2_000, "it holds writers off for as long as it waits");
     }
@@ -113,9 +113,9 @@ mod tests {
     fn a_log_that_was_copied_once_is_not_copied_again_for_every_batch() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
-        let mut writer = Connection::open(&path, Durability::Durable).unwrap();
+        let mut writer = Sqlite::open(&path, Durability::Durable).unwrap();
         writer.run("CREATE TABLE t (a BLOB)").unwrap();
-        let mut db = Connection::open_to_cut(&path).unwrap();
+        let mut db = Sqlite::open_to_cut(&path).unwrap();
         fill(&mut writer, PAGES_WORTH_COPYING);
         copy(&mut db).unwrap();
         let log = db.wal_pages().unwrap();

@@ -14,10 +14,11 @@ use tokio::sync::oneshot;
 
 use crate::ctx::{BudgetClaim, Change, Clock, ClockTrust, Guard, Miss, Receipt, Time};
 use crate::db::checkpointer::Checkpointer;
-use crate::db::connection::{Connection, DISK_FULL, Durability};
+use crate::db::connection::{Connection, Durability};
 use crate::db::keeper::{Act, Fate, Keeper};
 use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
+use crate::db::sqlite::DISK_FULL;
 use crate::db::stall::{EndProcessOnPanic, Stall};
 use crate::error::{Error, ErrorKind};
 use crate::meter::Meter;

@@ -3,10 +3,7 @@
 //! The only place where a statement is put together while running: from names of tables and columns
 //! that stand in the database's own schema, never from anything else.
 
-use rusqlite::params_from_iter;
-
 use crate::db::Connection;
-use crate::db::connection::read_row;
 use crate::error::Error;
 use crate::sql::Value;
 
@@ -21,15 +18,14 @@ pub struct TableShape {
 
 /// Every table there is but the one that holds the version of the schema.
 pub fn list_tables(db: &mut Connection) -> Result<Vec<TableShape>, Error> {
-    let mut names = db.raw().prepare(LIST_TABLES)?;
-    let names: Vec<String> =
-        names.query_map([], |row| row.get(0))?.collect::<Result<_, rusqlite::Error>>()?;
+    let dialect = db.dialect();
+    let names = db.query(dialect.list_tables, &[])?;
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
-        let mut columns = db.raw().prepare(LIST_COLUMNS)?;
-        let columns = columns.query_map([&name], |row| row.get(0))?;
-        let columns = columns.collect::<Result<_, rusqlite::Error>>()?;
-        tables.push(TableShape { name, columns });
+        let name = name.text(0)?.to_owned();
+        let columns = db.query(dialect.list_columns, &[name.as_str().into()])?;
+        let columns = columns.iter().map(|column| Ok(column.text(0)?.to_owned()));
+        tables.push(TableShape { name, columns: columns.collect::<Result<_, Error>>()? });
     }
     Ok(tables)
 }
@@ -42,12 +38,7 @@ pub fn read_rows(
     mut visit: impl FnMut(Vec<Value>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let sql = format!("SELECT {} FROM {}", columns(table), quoted(&table.name));
-    let mut statement = db.raw().prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        visit(read_row(row, table.columns.len())?.0)?;
-    }
-    Ok(())
+    db.visit(&sql, &[], |row| visit(row.0))
 }
 
 /// A page of a table after a row, by its first column, which must be unique: for stores in which no
@@ -59,25 +50,22 @@ pub fn rows_after(
     limit: i64,
 ) -> Result<Vec<Vec<Value>>, Error> {
     let first = table.columns.first().map(|name| quoted(name)).unwrap_or_default();
-    let filter = if after.is_some() { format!("WHERE {first} > ?1") } else { String::new() };
+    let filter = if after.is_some() { format!("WHERE {first} > $1") } else { String::new() };
     let (name, columns) = (quoted(&table.name), columns(table));
     let sql = format!("SELECT {columns} FROM {name} {filter} ORDER BY {first} LIMIT {limit}");
-    let mut statement = db.raw().prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(after))?;
     let mut page = Vec::new();
-    while let Some(row) = rows.next()? {
-        page.push(read_row(row, table.columns.len())?.0);
-    }
+    db.visit(&sql, after.map(std::slice::from_ref).unwrap_or_default(), |row| {
+        page.push(row.0);
+        Ok(())
+    })?;
     Ok(page)
 }
 
 /// Puts a row into a table whose shape was held against the schema.
 pub fn insert_row(db: &mut Connection, table: &TableShape, row: &[Value]) -> Result<(), Error> {
-    let places = vec!["?"; table.columns.len()].join(", ");
-    let (name, columns) = (quoted(&table.name), columns(table));
-    let sql = format!("INSERT INTO {name} ({columns}) VALUES ({places})");
-    db.raw().prepare_cached(&sql)?.execute(params_from_iter(row))?;
-    Ok(())
+    let places: Vec<String> = (1..=table.columns.len()).map(|place| format!("${place}")).collect();
+    let (name, columns, places) = (quoted(&table.name), columns(table), places.join(", "));
+    db.execute_made(&format!("INSERT INTO {name} ({columns}) VALUES ({places})"), row)
 }
 
 fn columns(table: &TableShape) -> String {
@@ -88,9 +76,3 @@ fn columns(table: &TableShape) -> String {
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
-
-const LIST_TABLES: &str = "SELECT name FROM sqlite_master
-WHERE type = 'table' AND name <> 'schema_version' AND name NOT LIKE 'sqlite_%'
-ORDER BY name";
-
-const LIST_COLUMNS: &str = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";

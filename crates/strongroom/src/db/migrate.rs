@@ -56,7 +56,10 @@ pub fn migrate(db: &mut Connection, steps: &[Migration]) -> Result<(), Error> {
     }
     for step in steps.iter().filter(|step| i64::from(step.version) > current) {
         db.begin()?;
-        db.run(&for_sqlite(step.text))?;
+        let words = db.dialect().words.iter();
+        db.run(
+            &words.fold(step.text.to_owned(), |text, (ours, theirs)| text.replace(ours, theirs)),
+        )?;
         let version = Value::from(i64::from(step.version));
         db.execute(&Statement::new(WRITE_VERSION, vec![version]))?;
         db.commit()?;
@@ -70,12 +73,6 @@ fn too_new(current: i64, newest: i64) -> Error {
          start the newer program, nothing was changed"
     );
     Error::unavailable("schema_too_new", detail)
-}
-
-fn for_sqlite(text: &str) -> String {
-    text.replace("{bytes}", "BLOB")
-        .replace("{text}", "TEXT")
-        .replace("{clustered}", "WITHOUT ROWID")
 }
 
 const VERSION_TABLE: &str =

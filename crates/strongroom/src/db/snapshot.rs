@@ -50,7 +50,7 @@ impl Database {
             Some(connection) => connection,
             None => Connection::open(&self.pool.path, Durability::ReadOnly)?,
         };
-        connection.run("BEGIN")?;
+        connection.begin_reading()?;
         let pool = Arc::clone(&self.pool);
         Ok(Snapshot { connection: Some(connection), pool, _permit: permit })
     }

@@ -13,6 +13,7 @@ mod backup;
 mod cli;
 mod crash;
 mod doors;
+mod engines;
 mod ledger;
 mod metrics;
 mod outlets;

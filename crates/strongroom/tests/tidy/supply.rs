@@ -115,7 +115,8 @@ fn reason(banned: &str) -> &'static str {
     BANNED.iter().find(|(name, _)| *name == banned).map_or("", |(_, reason)| reason)
 }
 
-const PACKAGES_MAX: usize = 400;
+/// The way to PostgreSQL brought 37, of which 15 are for systems that we do not build for.
+const PACKAGES_MAX: usize = 410;
 
 const CIPHERS: &[&str] = &["argon2", "aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys"];
 
@@ -178,8 +179,8 @@ fn a_banned_package_is_caught() -> Result<(), String> {
 
 #[test]
 fn a_package_too_many_is_caught() -> Result<(), String> {
-    crate::tree::check(&count(&lock_of(&[("a", ""); 400])?), &[]);
-    crate::tree::check(&count(&lock_of(&[("a", ""); 401])?), &["holds 401 packages"]);
+    crate::tree::check(&count(&lock_of(&[("a", ""); PACKAGES_MAX])?), &[]);
+    crate::tree::check(&count(&lock_of(&[("a", ""); PACKAGES_MAX + 1])?), &["holds 411 packages"]);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod log;
 pub(crate) mod mail;
 pub(crate) mod numbers;
+pub(crate) mod postgres;
 pub(crate) mod receiver;
 pub(crate) mod server;
 

@@ -1,0 +1,350 @@
+//! A PostgreSQL server, and one connection to it.
+//!
+//! Sharp edges this hides: PostgreSQL guesses the types of parameters and guesses int4, so each is told
+//! it; a sum is a number of a type of its own; a COMMIT after an error answers well and rolls back; and
+//! what it says of an error may repeat a value.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_executor::{block_on, block_on_stream};
+use rustls::ClientConfig;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::db::connection::EachRow;
+use crate::db::sqlite::DISK_FULL;
+use crate::db::stall::scan_ended;
+use crate::error::Error;
+use crate::sql::{NullOf, Row, Statement, Value};
+
+/// How a server is reached. Cheap to clone; its connections are driven by one thread of their own, so that a
+/// caller on any thread may wait for an answer.
+#[derive(Clone)]
+pub struct Server {
+    config: Config,
+    tls: Option<Arc<ClientConfig>>,
+    driver: Arc<Driver>,
+}
+
+/// Ends without waiting for its connections, in whatever context the last user of it goes.
+struct Driver(Option<Runtime>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Server {
+    /// By a URL `postgres://user@host:5432/database`. Whatever is not on this machine is spoken to over TLS
+    /// alone; without `tls`, only a server on this machine is.
+    pub fn at(
+        url: &str,
+        password: Option<&[u8]>,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, Error> {
+        // The library's message may repeat a part of the URL.
+        let mut config: Config = url.parse().map_err(|_| bad_url("it is not of this form"))?;
+        if config.get_password().is_some() {
+            return Err(bad_url("it holds a password; give that in a file of its own"));
+        }
+        if config.get_user().is_none() || config.get_dbname().is_none() {
+            return Err(bad_url("user or database is missing"));
+        }
+        if config.get_hosts().is_empty() {
+            return Err(bad_url("the host is missing"));
+        }
+        let mut addresses = config.get_hostaddrs().iter();
+        if !(config.get_hosts().iter().all(is_here) && addresses.all(|it| it.is_loopback())) {
+            if tls.is_none() {
+                return Err(bad_url("the server is another machine, and there is no TLS to it"));
+            }
+            config.ssl_mode(SslMode::Require);
+        }
+        if let Some(password) = password {
+            config.password(password);
+        }
+        config.application_name("strongroom").connect_timeout(CONNECT_TIME_MAX);
+        config.tcp_user_timeout(SILENCE_MAX).keepalives_idle(SILENCE_MAX);
+        let driver = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("postgres")
+            .enable_all()
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self { config, tls, driver: Arc::new(Driver(Some(driver))) })
+    }
+
+    /// Opens a connection whose commits are durable; a server that was told to lose them is refused.
+    pub(super) fn connect(&self) -> Result<Postgres, Error> {
+        let client = self.open()?;
+        let mut db =
+            Postgres { client, prepared: HashMap::new(), _driver: Arc::clone(&self.driver) };
+        db.run(SESSION)?;
+        for setting in DURABLE {
+            let told = db.query(READ_SETTING, &[(*setting).into()])?;
+            if told.first().and_then(|row| row.text(0).ok()) == Some("off") {
+                return Err(not_durable(setting));
+            }
+        }
+        Ok(db)
+    }
+
+    fn open(&self) -> Result<Client, Error> {
+        let runtime = self.driver.0.as_ref().ok_or_else(|| Error::internal("no driver"))?;
+        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let opening = runtime.spawn(async move {
+            // One or the other: both give a client, and a connection of another type.
+            Ok::<_, tokio_postgres::Error>(match tls {
+                Some(tls) => {
+                    let tls = MakeRustlsConnect::new(ClientConfig::clone(&tls));
+                    let (client, connection) = config.connect(tls).await?;
+                    tokio::spawn(async move { drop(connection.await) });
+                    client
+                }
+                None => {
+                    let (client, connection) = config.connect(NoTls).await?;
+                    tokio::spawn(async move { drop(connection.await) });
+                    client
+                }
+            })
+        });
+        Ok(block_on(opening).map_err(Error::internal)??)
+    }
+}
+
+/// One connection. Never shared between threads at the same time.
+pub(super) struct Postgres {
+    client: Client,
+    prepared: HashMap<&'static str, tokio_postgres::Statement>,
+    /// Goes on for as long as one of its connections does.
+    _driver: Arc<Driver>,
+}
+
+impl Postgres {
+    /// All rows that come back.
+    pub(super) fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Error> {
+        let statement = self.prepare(sql, args)?;
+        let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
+        let rows = block_on(self.client.query(&statement, &args))?;
+        rows.iter().map(read_row).collect()
+    }
+
+    /// How many rows a statement changed, or brought back if it is a question.
+    pub(super) fn execute(&mut self, statement: &Statement) -> Result<u64, Error> {
+        let prepared = self.prepare(statement.sql, &statement.args)?;
+        let args: Vec<&(dyn ToSql + Sync)> = statement.args.iter().map(|arg| arg as _).collect();
+        Ok(block_on(self.client.execute(&prepared, &args))?)
+    }
+
+    fn prepare(
+        &mut self,
+        sql: &'static str,
+        args: &[Value],
+    ) -> Result<tokio_postgres::Statement, Error> {
+        if let Some(known) = self.prepared.get(sql) {
+            return Ok(known.clone());
+        }
+        let types: Vec<Type> = args.iter().map(type_of).collect();
+        let prepared = block_on(self.client.prepare_typed(sql, &types))?;
+        self.prepared.insert(sql, prepared.clone());
+        Ok(prepared)
+    }
+
+    /// Runs a text of several statements without parameters.
+    pub(super) fn run(&mut self, text: &str) -> Result<(), Error> {
+        Ok(block_on(self.client.batch_execute(text))?)
+    }
+
+    /// Starts a transaction.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        self.run("BEGIN")
+    }
+
+    /// Makes the transaction durable. Where an error in it was passed over, the question before it fails,
+    /// and with it this; a COMMIT alone would answer as if it had been done.
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
+        self.run("SELECT 1; COMMIT")
+    }
+
+    /// Forgets the transaction; harmless where there is none.
+    pub(super) fn roll_back(&mut self) -> Result<(), Error> {
+        self.run("ROLLBACK")
+    }
+
+    /// Gives each row of a statement that was put together while running, one at a time.
+    pub(super) fn visit(
+        &mut self,
+        sql: &str,
+        args: &[Value],
+        each: EachRow<'_>,
+    ) -> Result<(), Error> {
+        let typed = args.iter().map(|arg| (arg, type_of(arg)));
+        let rows = std::pin::pin!(block_on(self.client.query_typed_raw(sql, typed))?);
+        for row in block_on_stream(rows) {
+            each(read_row(&row?)?)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a statement that was put together while running. A null may stand in a column of any type.
+    pub(super) fn execute_made(&mut self, sql: &str, args: &[Value]) -> Result<(), Error> {
+        let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
+        block_on(self.client.execute(sql, &args))?;
+        Ok(())
+    }
+
+    /// Writes a row as it is, through to the disk.
+    pub(super) fn rewrite_a_row(&mut self) -> Result<(), Error> {
+        self.run("BEGIN; UPDATE schema_version SET version = version; COMMIT")
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(told) = error.as_db_error() else {
+            let detail = "the database server does not answer; nothing was changed or shown. Check that it \
+                          runs and can be reached, then try again";
+            return Self::unavailable("storage", detail).caused_by(error).retry_after(1);
+        };
+        // Its message may repeat a value; its code and what clashed do not.
+        let (code, constraint) = (told.code().code(), told.constraint().unwrap_or_default());
+        let cause = format!("SQLSTATE {code} {constraint}");
+        if code.starts_with(CONSTRAINT_CLASS) {
+            let detail = "this clashes with what is stored; read it again and decide once more";
+            return Self::conflict("conflict", detail).caused_by(cause);
+        }
+        if *told.code() == SqlState::QUERY_CANCELED {
+            return scan_ended();
+        }
+        if *told.code() == SqlState::DISK_FULL {
+            let detail = "the disk of the database server is full; nothing was changed or shown. Free disk \
+                          space there, then try again";
+            return Self::unavailable(DISK_FULL, detail).caused_by(cause).retry_after(1);
+        }
+        let detail = "the database server did not take it; nothing was changed or shown. See the \
+                      server's own log, then try again";
+        Self::unavailable("storage", detail).caused_by(cause).retry_after(1)
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut tokio_postgres::types::private::BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        // A statement was prepared for the types it was first given.
+        if !matches!(self, Self::Null(_)) && type_of(self) != *ty {
+            return Err(format!("a value for a parameter of another type, {ty}").into());
+        }
+        match self {
+            Self::Bytes(bytes) => bytes.as_slice().to_sql(ty, out),
+            Self::Integer(number) => number.to_sql(ty, out),
+            Self::Null(_) => Ok(IsNull::Yes),
+            Self::Text(text) => text.as_str().to_sql(ty, out),
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        [Type::BYTEA, Type::INT8, Type::TEXT].contains(ty)
+    }
+
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Value {
+    fn from_sql(
+        ty: &Type,
+        raw: &'a [u8],
+    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(match *ty {
+            Type::BYTEA => Self::Bytes(raw.to_vec()),
+            Type::INT8 => Self::Integer(i64::from_sql(ty, raw)?),
+            Type::INT4 => Self::Integer(i32::from_sql(ty, raw)?.into()),
+            Type::BOOL => Self::Integer(bool::from_sql(ty, raw)?.into()),
+            _ => Self::Text(String::from_sql(ty, raw)?),
+        })
+    }
+
+    fn from_sql_null(ty: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self::Null(match *ty {
+            Type::BYTEA => NullOf::Bytes,
+            Type::INT8 | Type::INT4 | Type::BOOL => NullOf::Integer,
+            _ => NullOf::Text,
+        }))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        [Type::BYTEA, Type::INT8, Type::INT4, Type::BOOL, Type::TEXT].contains(ty)
+    }
+}
+
+fn read_row(row: &tokio_postgres::Row) -> Result<Row, Error> {
+    // An error where a column is of a type that no statement of ours brings back.
+    let values = (0..row.len()).map(|column| row.try_get(column).map_err(Error::internal));
+    Ok(Row(values.collect::<Result<_, Error>>()?))
+}
+
+fn type_of(value: &Value) -> Type {
+    match value {
+        Value::Bytes(_) | Value::Null(NullOf::Bytes) => Type::BYTEA,
+        Value::Integer(_) | Value::Null(NullOf::Integer) => Type::INT8,
+        Value::Text(_) | Value::Null(NullOf::Text) => Type::TEXT,
+    }
+}
+
+/// Whether what is said to it stays on this machine.
+fn is_here(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback())
+        }
+        Host::Unix(_) => true,
+    }
+}
+
+fn bad_url(what: &str) -> Error {
+    let detail = format!(
+        "the URL of the database is refused: {what}. It reads postgres://USER@HOST:PORT/DATABASE"
+    );
+    Error::unprocessable("bad_database_url", detail)
+}
+
+fn not_durable(setting: &str) -> Error {
+    let detail = format!(
+        "`{setting}` is off at the PostgreSQL server, so it loses what it called done when it stops; \
+         set it to `on` in its configuration"
+    );
+    Error::unavailable("not_durable", detail)
+}
+
+/// Longer than a server takes that is merely busy.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// A server that says nothing for so long is gone: its packets are lost on the way.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// SQLSTATE of what clashes with a constraint.
+const CONSTRAINT_CLASS: &str = "23";
+
+/// Whoever waits for a lock waits for a writer that hangs; whoever idles in a transaction keeps the others
+/// waiting. Both end long before anybody's patience.
+const SESSION: &str = "SET synchronous_commit = on;
+SET lock_timeout = '5s';
+SET idle_in_transaction_session_timeout = '10s';
+SET client_min_messages = warning;
+SET timezone = 'UTC'";
+
+/// Without these an answered commit is lost with the server's power.
+const DURABLE: &[&str] = &["fsync", "full_page_writes", "synchronous_commit"];
+
+const READ_SETTING: &str = "SELECT setting FROM pg_settings WHERE name = $1";

@@ -1,0 +1,196 @@
+//! A PostgreSQL server of Debian's, private to a test program: made in a folder of its own, on loopback
+//! alone, and gone when the program ends, however it does.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, OnceLock};
+
+use strongroom::db::{Connection, Server};
+
+/// A running server.
+pub(crate) struct Cluster {
+    port: u16,
+    folder: tempfile::TempDir,
+    child: Mutex<Child>,
+}
+
+const FOLDER: &str = "strongroom-postgres-";
+/// The password of its only user; made for each server.
+const PASSWORD_FILE: &str = "password";
+const USER: &str = "strongroom";
+
+impl Cluster {
+    /// The one that the tests of this program share; `None`, said aloud, where PostgreSQL is not installed.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(&[], &[])).as_ref()
+    }
+
+    /// Another one, with settings of its own and files beside its data.
+    pub(crate) fn start(settings: &[&str], files: &[(&str, String)]) -> Option<Self> {
+        let programs = programs()?;
+        remove_what_others_left();
+        let prefix = format!("{FOLDER}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let secret: u128 = u128::from_le_bytes(random());
+        let password = folder.path().join(PASSWORD_FILE);
+        std::fs::write(&password, format!("{secret:032x}\n")).unwrap();
+        give_away(folder.path(), 0o700);
+        give_away(&data, 0o700);
+        give_away(&password, 0o600);
+        let mut make = as_owner(&programs.join("initdb"));
+        make.arg("-D").arg(&data).args(["-U", USER, "-E", "UTF8", "--locale=C", "--no-sync"]);
+        make.args(["-A", "scram-sha-256", "--pwfile"]).arg(&password).current_dir(folder.path());
+        let made = make.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        for (name, text) in files {
+            std::fs::write(data.join(name), text).unwrap();
+            give_away(&data.join(name), 0o600);
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut run = as_owner(&programs.join("postgres"));
+        run.arg("-D").arg(&data).current_dir(folder.path());
+        let port_setting = format!("port={port}");
+        let own = [&port_setting, "listen_addresses=127.0.0.1", "unix_socket_directories="];
+        for setting in own.iter().chain(settings) {
+            run.args(["-c", setting]);
+        }
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let cluster = Self { port, folder, child: Mutex::new(spawn_for_good(run)) };
+        let postgres = cluster.server("postgres");
+        while let Err(error) = Connection::to(&postgres) {
+            let ended = cluster.child.lock().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "it ended before it answered: {}", cluster.log());
+            if error.code == "not_durable" {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        Some(cluster)
+    }
+
+    /// A database of its own, empty.
+    pub(crate) fn database(&self, name: &'static str) -> Server {
+        let mut admin = Connection::to(&self.server("postgres")).unwrap();
+        admin.execute(&strongroom::db::Statement::new(create(name), Vec::new())).unwrap();
+        self.server(name)
+    }
+
+    /// A way to one of its databases.
+    pub(crate) fn server(&self, name: &str) -> Server {
+        Server::at(&self.url(name), Some(self.password().as_bytes()), None).unwrap()
+    }
+
+    /// The same, without the password.
+    pub(crate) fn url(&self, name: &str) -> String {
+        self.url_as("127.0.0.1", name)
+    }
+
+    /// The same under another name of this machine.
+    pub(crate) fn url_as(&self, host: &str, name: &str) -> String {
+        format!("postgres://{USER}@{host}:{}/{name}?hostaddr=127.0.0.1", self.port)
+    }
+
+    pub(crate) fn password(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join(PASSWORD_FILE)).unwrap();
+        text.trim().to_owned()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let mut child = self.child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// The server alone may read it.
+fn give_away(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    if let Some((user, group)) = owner() {
+        chown(path, Some(user), Some(group)).unwrap();
+    }
+}
+
+/// A program that ends leaves the folder of the server that its tests shared.
+fn remove_what_others_left() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let id = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next());
+        if id.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            // Somebody else may be at it too.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Statements are constants; a test has few databases.
+fn create(name: &'static str) -> &'static str {
+    format!("CREATE DATABASE {name}").leak()
+}
+
+/// The system ends the server with the thread that started it, so that one lives as long as the program.
+fn spawn_for_good(mut command: Command) -> Child {
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        tell.send(command.spawn().unwrap()).unwrap();
+        let (_held, never): (_, Receiver<()>) = channel();
+        let _ = never.recv();
+    });
+    told.recv().unwrap()
+}
+
+/// PostgreSQL refuses to run as root.
+fn as_owner(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "INT"]);
+    if let Some((user, group)) = owner() {
+        command.args(["--reuid", &user.to_string(), "--regid", &group.to_string()]);
+        command.arg("--clear-groups");
+    }
+    command.arg(program);
+    command
+}
+
+/// Whom Debian's package made for it; nobody else where we are not root.
+fn owner() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = users.lines().find(|line| line.starts_with("postgres:"));
+    let mut numbers = line.expect("the package makes a user").split(':').skip(2);
+    let mut next = || numbers.next().unwrap().parse().unwrap();
+    Some((next(), next()))
+}
+
+/// The newest there is. `./check` installs it, and builds with STRONGROOM_TOOLS=required: then its absence
+/// is a failure.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = versions.map(|entry| entry.unwrap().path()).max_by_key(number);
+    let found = newest.map(|path| path.join("bin")).filter(|path| path.join("initdb").exists());
+    if found.is_none() {
+        let said = "COULD NOT LOOK: no PostgreSQL; apt-get install postgresql";
+        assert!(option_env!("STRONGROOM_TOOLS") != Some("required"), "{said}");
+        println!("{said}");
+    }
+    found
+}
+
+fn random() -> [u8; 16] {
+    strongroom_crypto::random_array(&strongroom_crypto::SystemRandom).unwrap()
+}
