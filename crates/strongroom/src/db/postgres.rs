@@ -4,11 +4,13 @@
 //! it; a sum is a number of a type of its own; a COMMIT after an error answers well and rolls back; and
 //! what it says of an error may repeat a value.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_executor::{block_on, block_on_stream};
+use futures::TryStreamExt;
+use futures::executor::block_on;
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::{Host, SslMode};
@@ -30,10 +32,17 @@ pub struct Server {
     config: Config,
     tls: Option<Arc<ClientConfig>>,
     driver: Arc<Driver>,
+    patience: Duration,
 }
 
 /// Ends without waiting for its connections, in whatever context the last user of it goes.
 struct Driver(Option<Runtime>);
+
+impl Driver {
+    fn runtime(&self) -> Result<&Runtime, Error> {
+        self.0.as_ref().ok_or_else(|| Error::internal("no driver"))
+    }
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -80,14 +89,26 @@ impl Server {
             .enable_all()
             .build()
             .map_err(Error::internal)?;
-        Ok(Self { config, tls, driver: Arc::new(Driver(Some(driver))) })
+        let driver = Arc::new(Driver(Some(driver)));
+        Ok(Self { config, tls, driver, patience: ANSWER_TIME_MAX })
+    }
+
+    /// Waits so long for each answer in place of [half a minute](Self::at).
+    #[must_use]
+    pub fn waiting(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Opens a connection whose commits are durable; a server that was told to lose them is refused.
     pub(super) fn connect(&self) -> Result<Postgres, Error> {
         let client = self.open()?;
-        let mut db =
-            Postgres { client, prepared: HashMap::new(), _driver: Arc::clone(&self.driver) };
+        let answers = Answers {
+            driver: Arc::clone(&self.driver),
+            patience: self.patience,
+            is_lost: Cell::new(false),
+        };
+        let mut db = Postgres { client, prepared: HashMap::new(), answers };
         db.run(SESSION)?;
         for setting in DURABLE {
             let told = db.query(READ_SETTING, &[(*setting).into()])?;
@@ -99,9 +120,8 @@ impl Server {
     }
 
     fn open(&self) -> Result<Client, Error> {
-        let runtime = self.driver.0.as_ref().ok_or_else(|| Error::internal("no driver"))?;
         let (config, tls) = (self.config.clone(), self.tls.clone());
-        let opening = runtime.spawn(async move {
+        let opening = async move {
             // One or the other: both give a client, and a connection of another type.
             Ok::<_, tokio_postgres::Error>(match tls {
                 Some(tls) => {
@@ -116,8 +136,41 @@ impl Server {
                     client
                 }
             })
-        });
-        Ok(block_on(opening).map_err(Error::internal)??)
+        };
+        let patience = self.patience;
+        let opening = async move { tokio::time::timeout(patience, opening).await };
+        let opening = self.driver.runtime()?.spawn(opening);
+        block_on(opening).map_err(Error::internal)?.map_err(|_| silent())?.map_err(Error::from)
+    }
+}
+
+/// What a connection waits for, and how long.
+struct Answers {
+    driver: Arc<Driver>,
+    patience: Duration,
+    /// Nobody knows what became of what was asked last.
+    is_lost: Cell<bool>,
+}
+
+impl Answers {
+    /// Waits for an answer, and not longer than a server takes that is merely slow. Then the connection is
+    /// good for nothing more: what was asked may still be done.
+    fn wait<T>(
+        &self,
+        asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        if self.is_lost.get() {
+            return Err(silent());
+        }
+        let runtime = self.driver.runtime()?;
+        let _clock = runtime.enter();
+        match block_on(tokio::time::timeout(self.patience, asking)) {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                self.is_lost.set(true);
+                Err(silent())
+            }
+        }
     }
 }
 
@@ -125,8 +178,7 @@ impl Server {
 pub(super) struct Postgres {
     client: Client,
     prepared: HashMap<&'static str, tokio_postgres::Statement>,
-    /// Goes on for as long as one of its connections does.
-    _driver: Arc<Driver>,
+    answers: Answers,
 }
 
 impl Postgres {
@@ -134,7 +186,7 @@ impl Postgres {
     pub(super) fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Error> {
         let statement = self.prepare(sql, args)?;
         let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
-        let rows = block_on(self.client.query(&statement, &args))?;
+        let rows = self.answers.wait(self.client.query(&statement, &args))?;
         rows.iter().map(read_row).collect()
     }
 
@@ -142,7 +194,7 @@ impl Postgres {
     pub(super) fn execute(&mut self, statement: &Statement) -> Result<u64, Error> {
         let prepared = self.prepare(statement.sql, &statement.args)?;
         let args: Vec<&(dyn ToSql + Sync)> = statement.args.iter().map(|arg| arg as _).collect();
-        Ok(block_on(self.client.execute(&prepared, &args))?)
+        self.answers.wait(self.client.execute(&prepared, &args))
     }
 
     fn prepare(
@@ -154,14 +206,14 @@ impl Postgres {
             return Ok(known.clone());
         }
         let types: Vec<Type> = args.iter().map(type_of).collect();
-        let prepared = block_on(self.client.prepare_typed(sql, &types))?;
+        let prepared = self.answers.wait(self.client.prepare_typed(sql, &types))?;
         self.prepared.insert(sql, prepared.clone());
         Ok(prepared)
     }
 
     /// Runs a text of several statements without parameters.
     pub(super) fn run(&mut self, text: &str) -> Result<(), Error> {
-        Ok(block_on(self.client.batch_execute(text))?)
+        self.answers.wait(self.client.batch_execute(text))
     }
 
     /// Starts a transaction.
@@ -188,9 +240,10 @@ impl Postgres {
         each: EachRow<'_>,
     ) -> Result<(), Error> {
         let typed = args.iter().map(|arg| (arg, type_of(arg)));
-        let rows = std::pin::pin!(block_on(self.client.query_typed_raw(sql, typed))?);
-        for row in block_on_stream(rows) {
-            each(read_row(&row?)?)?;
+        let rows = self.answers.wait(self.client.query_typed_raw(sql, typed))?;
+        let mut rows = std::pin::pin!(rows);
+        while let Some(row) = self.answers.wait(rows.try_next())? {
+            each(read_row(&row)?)?;
         }
         Ok(())
     }
@@ -198,8 +251,7 @@ impl Postgres {
     /// Runs a statement that was put together while running. A null may stand in a column of any type.
     pub(super) fn execute_made(&mut self, sql: &str, args: &[Value]) -> Result<(), Error> {
         let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
-        block_on(self.client.execute(sql, &args))?;
-        Ok(())
+        self.answers.wait(self.client.execute(sql, &args)).map(drop)
     }
 
     /// Writes a row as it is, through to the disk.
@@ -211,9 +263,7 @@ impl Postgres {
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(told) = error.as_db_error() else {
-            let detail = "the database server does not answer; nothing was changed or shown. Check that it \
-                          runs and can be reached, then try again";
-            return Self::unavailable("storage", detail).caused_by(error).retry_after(1);
+            return silent().caused_by(error);
         };
         // Its message may repeat a value; its code and what clashed do not.
         let (code, constraint) = (told.code().code(), told.constraint().unwrap_or_default());
@@ -319,6 +369,12 @@ fn bad_url(what: &str) -> Error {
     Error::unprocessable("bad_database_url", detail)
 }
 
+fn silent() -> Error {
+    let detail = "the database server does not answer, so nothing is shown; read again whether a change that \
+                  was just asked for was done. Check that it runs and can be reached, then try again";
+    Error::unavailable("storage", detail).retry_after(1)
+}
+
 fn not_durable(setting: &str) -> Error {
     let detail = format!(
         "`{setting}` is off at the PostgreSQL server, so it loses what it called done when it stops; \
@@ -332,6 +388,9 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A server that says nothing for so long is gone: its packets are lost on the way.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// A statement of ours takes milliseconds, a page of many rows a second: then the server hangs.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// SQLSTATE of what clashes with a constraint.
 const CONSTRAINT_CLASS: &str = "23";

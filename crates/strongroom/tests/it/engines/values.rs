@@ -1,6 +1,8 @@
 //! What goes into either engine comes back the same, and what goes wrong is told the same.
 
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::generate_simple_self_signed;
 use rustls::ClientConfig;
@@ -167,6 +169,32 @@ fn a_server_that_went_away_or_cut_the_connection_is_said_and_found_again() {
     assert!(Connection::to(&server).unwrap().query("SELECT 1", &[]).is_ok());
     let nobody = Server::at("postgres://strongroom@127.0.0.1:1/none", None, None).unwrap();
     assert_eq!(Connection::to(&nobody).err().unwrap().code, "storage");
+}
+
+/// Whoever waits for ever for an answer is no better than one who lost it.
+#[test]
+fn a_server_that_hangs_is_given_up_and_the_connection_with_it() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let server = cluster.database("hangs").waiting(Duration::from_millis(300));
+    let mut db = Connection::to(&server).unwrap();
+    let id = db.one("SELECT pg_backend_pid()", &[]).unwrap().unwrap().integer(0).unwrap();
+    let signal = |signal: &str| {
+        let sent =
+            std::process::Command::new("kill").args(["-s", signal, &id.to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("STOP");
+    let asked = db.query("SELECT 1", &[]);
+    signal("CONT");
+    assert_eq!(asked.unwrap_err().code, "storage");
+    // Its answer may come now, and would be taken for that to the next question.
+    assert_eq!(db.query("SELECT 2", &[]).unwrap_err().code, "storage");
+    // Somebody who takes the call and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mute.local_addr().unwrap().port();
+    let url = format!("postgres://strongroom@127.0.0.1:{port}/x");
+    let server = Server::at(&url, None, None).unwrap().waiting(Duration::from_millis(300));
+    assert_eq!(Connection::to(&server).err().unwrap().code, "storage");
 }
 
 #[test]
