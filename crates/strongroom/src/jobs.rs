@@ -132,7 +132,7 @@ async fn watch_clock(desk: &Desk) -> Result<(), Error> {
 /// Said once while it lasts: a finding that is renewed every minute would fill the disk too.
 async fn watch_disk(desk: &Desk) -> Result<(), Error> {
     let (ctx, kind) = (ctx(desk, "disk.watch")?, FindingKind::DiskLow);
-    let has_little = free_bytes(desk.data.path()).is_some_and(|free| free < DISK_LOW_BYTES);
+    let has_little = free_bytes(&desk.folder).is_some_and(|free| free < DISK_LOW_BYTES);
     if !has_little && !desk.committer.stall().is_low() {
         return access::close_finding(desk, &ctx, "disk.watch", kind).await;
     }

@@ -3,6 +3,10 @@
 //! `ARCHITECTURE.md` draws the house: a ground floor everything stands on, rooms with one door each,
 //! and a roof that wires them. Every act is *read, decide, commit*.
 
+// What the integration tests share with those of `db` names the library as they do.
+#[cfg(test)]
+extern crate self as strongroom;
+
 pub mod access;
 pub mod app;
 pub mod backup;

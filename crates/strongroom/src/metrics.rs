@@ -32,7 +32,7 @@ pub async fn scrape(desk: &Arc<Desk>) -> String {
     own.register("build", "Which program this is", Info::new(version));
     desk.meter.show_in(&mut own);
     show_state(desk, &mut own);
-    show_files(desk.data.path(), &mut own);
+    show_files(&desk.folder, &mut own);
     let rows = tokio::time::timeout(ROWS_TIME_MAX, Rows::read(desk)).await;
     if let Ok(Err(error)) = &rows {
         tracing::warn!(code = error.code, cause = ?error.cause(), "not all metrics could be read");
@@ -110,14 +110,14 @@ impl Rows {
 }
 
 /// Sizes on the disk; a file that is not there has none.
-fn show_files(data: &Path, registry: &mut Registry) {
+fn show_files(folder: &Path, registry: &mut Registry) {
     let sizes = Family::<Named, Gauge>::default();
     for file in ["strongroom.db", "strongroom.db-wal", "keys.db", "keys.db-wal"] {
-        let size = std::fs::metadata(data.with_file_name(file)).map_or(0, |facts| facts.len());
+        let size = std::fs::metadata(folder.join(file)).map_or(0, |facts| facts.len());
         sizes.get_or_create(&Named { file }).set(signed(size));
     }
     registry.register("file_bytes", FILES, sizes);
-    if let Some(free) = free_bytes(data) {
+    if let Some(free) = free_bytes(folder) {
         number(registry, "disk_free_bytes", DISK, signed(free));
     }
 }

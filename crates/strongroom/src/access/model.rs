@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use strongroom_crypto::Random;
@@ -80,6 +81,8 @@ impl Rights {
 
 /// What every verb above works with; made once by `app`.
 pub struct Desk {
+    /// What this machine keeps beside the data: keys.db, earlier logs, certificates.
+    pub folder: PathBuf,
     /// Opens and seals.
     pub keyring: Arc<Keyring>,
     /// Writes.

@@ -17,7 +17,7 @@ use crate::access::{
 };
 use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
-use crate::db::{Committer, Connection, DATA, Database, Durability, Space, Stall, migrate};
+use crate::db::{Committer, Connection, DATA, Database, Durability, Place, Space, Stall, migrate};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
 use crate::keys::{self, Keyring, Places, Rehearsed, Seal};
@@ -142,7 +142,7 @@ impl App {
         );
         let meter = Meter::starting_at(clock.now());
         let (committer, thread) = Committer::start(
-            path.clone(),
+            Place::File(path.clone()),
             Box::new(keeper),
             Arc::clone(&clock),
             Arc::clone(&trust),
@@ -150,6 +150,7 @@ impl App {
             meter.clone(),
         )?;
         let desk = Desk {
+            folder: folder.clone(),
             keyring,
             committer,
             data: Database::over(&path, stall),

@@ -10,7 +10,7 @@ use crate::backup::verbs::{
     Stage, copy_newest, load, make, open, pick, remove_old, remove_old_copies, standing,
 };
 use crate::ctx::{Ctx, Entry, EntryKind, SystemGrant, Time};
-use crate::db::{Connection, DATA, Durability, migrate};
+use crate::db::{DATA, Durability, Place, migrate};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
 use crate::id::Request;
@@ -157,11 +157,11 @@ struct Seen {
 async fn rehearse_once(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<Seen, Error> {
     let grant = access::system_grant(ctx, (0..=u8::MAX).collect())?;
     let (keyring, random) = (Arc::clone(&desk.keyring), Arc::clone(&desk.random));
-    let (to, path) = (settings.to.clone(), desk.data.path().to_owned());
+    let (to, data) = (settings.to.clone(), desk.data.place().clone());
+    let folder = desk.folder.join(REHEARSAL);
     let work = move || {
-        let folder = path.parent().map(|it| it.join(REHEARSAL)).unwrap_or_default();
         let stage = Stage::at(&folder, folder.clone())?;
-        let seen = in_stage(&stage, (&to, &path), &keyring, random.as_ref(), &grant);
+        let seen = in_stage(&stage, (&to, &data), &keyring, random.as_ref(), &grant);
         stage.clear();
         seen
     };
@@ -170,7 +170,7 @@ async fn rehearse_once(desk: &Desk, ctx: &Ctx, settings: &Settings) -> Result<Se
 
 fn in_stage(
     stage: &Stage,
-    (to, path): (&std::path::Path, &std::path::Path),
+    (to, current): (&std::path::Path, &Place),
     keyring: &Keyring,
     random: &dyn strongroom_crypto::Random,
     grant: &SystemGrant,
@@ -186,7 +186,7 @@ fn in_stage(
     let mut db = stage.load_data(&data, &mut |_| {})?;
     let facts = stage.verify_log(&data, keyring)?;
     migrate(&mut db, DATA)?;
-    let mut current = Connection::open(path, Durability::ReadOnly)?;
+    let mut current = current.open(Durability::ReadOnly)?;
     let mut replay = Replay::default();
     vault::replay(&mut db, &mut current, keyring, &mut replay)?;
     vault::gather(&mut db, keyring, &mut replay)?;

@@ -3,7 +3,6 @@
 //! What must never happen here: an answer before its entry is on the disk; an answer "done" after a
 //! COMMIT that failed; a change half done; two checkpoints of one size.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -14,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::ctx::{BudgetClaim, Change, Clock, ClockTrust, Guard, Miss, Receipt, Time};
 use crate::db::checkpointer::Checkpointer;
-use crate::db::connection::{Connection, Durability};
+use crate::db::connection::{Connection, Durability, Place};
 use crate::db::keeper::{Act, Fate, Keeper};
 use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
@@ -41,7 +40,7 @@ struct Job {
 impl Committer {
     /// Starts the committer's thread over an open and loaded database.
     pub fn start(
-        path: PathBuf,
+        place: Place,
         keeper: Box<dyn Keeper>,
         clock: Arc<dyn Clock>,
         trust: Arc<ClockTrust>,
@@ -50,9 +49,11 @@ impl Committer {
     ) -> Result<(Self, JoinHandle<()>), Error> {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         space.set_aside();
-        let checkpointer = Checkpointer::start(path.clone())?;
+        // A server copies its own log.
+        let checkpointer =
+            place.file().map(|path| Checkpointer::start(path.to_owned())).transpose()?;
         let mut writer = Writer {
-            path,
+            place,
             db: None,
             keeper,
             clock,
@@ -95,7 +96,7 @@ impl Committer {
 }
 
 struct Writer {
-    path: PathBuf,
+    place: Place,
     db: Option<Connection>,
     keeper: Box<dyn Keeper>,
     clock: Arc<dyn Clock>,
@@ -103,7 +104,7 @@ struct Writer {
     stall: Stall,
     space: Space,
     meter: Meter,
-    checkpointer: Checkpointer,
+    checkpointer: Option<Checkpointer>,
     /// Whose rows were written since the keeper was told.
     touched: Vec<i64>,
 }
@@ -215,7 +216,7 @@ impl Writer {
             Ok(fates) => {
                 self.meter.batch(size, us);
                 self.stall.end();
-                self.checkpointer.batch_written();
+                self.checkpointer.as_ref().inspect(|it| it.batch_written());
                 self.tell_touched();
                 for (answer, fate) in answers.into_iter().zip(fates) {
                     // A caller who has gone away does not change what is true.
@@ -281,14 +282,14 @@ impl Writer {
 
     /// Opens a fresh connection, copies the log into the file and reads the state again: after a
     /// failed write nothing in memory is believed. A scan may read for minutes and would keep the log
-    /// from being cut, and everyone waiting: it gives way.
+    /// of a file from being cut, and everyone waiting: it gives way.
     fn reopen(&mut self) -> Result<(), Error> {
-        let is_stalled = self.stall.is_stalled();
-        if is_stalled {
+        let cuts_log = self.stall.is_stalled() && self.place.file().is_some();
+        if cuts_log {
             self.stall.end_scans();
         }
-        let mut db = Connection::open(&self.path, Durability::Durable)?;
-        if is_stalled {
+        let mut db = self.place.open(Durability::Durable)?;
+        if cuts_log {
             db.checkpoint_truncating()?;
             self.stall.let_scans_begin();
         }

@@ -1,6 +1,6 @@
 //! One connection, to whichever engine there is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::db::postgres::{Postgres, Server};
 use crate::db::sqlite::Sqlite;
@@ -16,7 +16,7 @@ pub struct Connection {
 
 enum Engine {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 /// Is given one row at a time.
@@ -34,6 +34,33 @@ pub enum Durability {
     Durable,
 }
 
+/// Where a database is.
+#[derive(Clone)]
+pub enum Place {
+    /// In a file of its own.
+    File(PathBuf),
+    /// At a server.
+    Server(Server),
+}
+
+impl Place {
+    /// Opens a connection; a server's are all the same.
+    pub fn open(&self, durability: Durability) -> Result<Connection, Error> {
+        match self {
+            Self::File(path) => Connection::open(path, durability),
+            Self::Server(server) => Connection::to(server),
+        }
+    }
+
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Server(_) => None,
+        }
+    }
+}
+
 impl Connection {
     /// Opens, and for a writer creates, the file.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, Error> {
@@ -48,7 +75,7 @@ impl Connection {
 
     /// Opens a connection to a server, whose commits are durable.
     pub fn to(server: &Server) -> Result<Self, Error> {
-        Ok(Self::over(Engine::Postgres(server.connect()?)))
+        Ok(Self::over(Engine::Postgres(Box::new(server.connect()?))))
     }
 
     fn over(engine: Engine) -> Self {
@@ -133,8 +160,9 @@ impl Connection {
     /// From now on what it reads ends with an error, between statements and inside of one, as soon as
     /// scans have to end.
     pub(super) fn give_way_to(&mut self, stall: Stall) -> Result<(), Error> {
-        if let Engine::Sqlite(db) = &mut self.engine {
-            db.give_way_to(stall.clone())?;
+        match &mut self.engine {
+            Engine::Sqlite(db) => db.give_way_to(stall.clone())?,
+            Engine::Postgres(db) => db.give_way_to(Some(stall.clone())),
         }
         self.gives_way_to = Some(stall);
         Ok(())
@@ -142,9 +170,15 @@ impl Connection {
 
     /// It reads to the end again, whoever waits.
     pub(super) fn give_way_to_nobody(&mut self) -> Result<(), Error> {
-        match (&mut self.engine, self.gives_way_to.take()) {
-            (Engine::Sqlite(db), Some(_)) => db.give_way_to_nobody(),
-            _ => Ok(()),
+        if self.gives_way_to.take().is_none() {
+            return Ok(());
+        }
+        match &mut self.engine {
+            Engine::Sqlite(db) => db.give_way_to_nobody(),
+            Engine::Postgres(db) => {
+                db.give_way_to(None);
+                Ok(())
+            }
         }
     }
 

@@ -2,6 +2,9 @@
 //! snapshots, migrations, and the committer, which is the only writer.
 
 mod checkpointer;
+#[cfg(test)]
+#[path = "../../tests/it/support/postgres.rs"]
+mod cluster;
 mod committer;
 mod connection;
 mod copy;
@@ -19,7 +22,7 @@ mod tests;
 pub use crate::sql::{NullOf, Row, Statement, Value};
 pub use checkpointer::Checkpointer;
 pub use committer::Committer;
-pub use connection::{Connection, Durability};
+pub use connection::{Connection, Durability, Place};
 pub use copy::{TableShape, insert_row, list_tables, read_rows, rows_after};
 pub use keeper::{Act, Charged, Fate, Keeper};
 pub use migrate::{DATA, Migration, migrate, migrate_to, newest};

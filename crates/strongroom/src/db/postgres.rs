@@ -16,12 +16,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{CancelToken, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::db::connection::EachRow;
 use crate::db::sqlite::DISK_FULL;
-use crate::db::stall::scan_ended;
+use crate::db::stall::{Stall, scan_ended};
 use crate::error::Error;
 use crate::sql::{NullOf, Row, Statement, Value};
 
@@ -29,7 +29,7 @@ use crate::sql::{NullOf, Row, Statement, Value};
 /// caller on any thread may wait for an answer.
 #[derive(Clone)]
 pub struct Server {
-    config: Config,
+    config: Arc<Config>,
     tls: Option<Arc<ClientConfig>>,
     driver: Arc<Driver>,
     patience: Duration,
@@ -90,7 +90,7 @@ impl Server {
             .build()
             .map_err(Error::internal)?;
         let driver = Arc::new(Driver(Some(driver)));
-        Ok(Self { config, tls, driver, patience: ANSWER_TIME_MAX })
+        Ok(Self { config: Arc::new(config), tls, driver, patience: ANSWER_TIME_MAX })
     }
 
     /// Waits so long for each answer in place of [half a minute](Self::at).
@@ -107,6 +107,9 @@ impl Server {
             driver: Arc::clone(&self.driver),
             patience: self.patience,
             is_lost: Cell::new(false),
+            cancel: client.cancel_token(),
+            tls: self.tls.clone(),
+            gives_way_to: None,
         };
         let mut db = Postgres { client, prepared: HashMap::new(), answers };
         db.run(SESSION)?;
@@ -120,7 +123,7 @@ impl Server {
     }
 
     fn open(&self) -> Result<Client, Error> {
-        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let (config, tls) = (Arc::clone(&self.config), self.tls.clone());
         let opening = async move {
             // One or the other: both give a client, and a connection of another type.
             Ok::<_, tokio_postgres::Error>(match tls {
@@ -140,7 +143,7 @@ impl Server {
         let patience = self.patience;
         let opening = async move { tokio::time::timeout(patience, opening).await };
         let opening = self.driver.runtime()?.spawn(opening);
-        block_on(opening).map_err(Error::internal)?.map_err(|_| silent())?.map_err(Error::from)
+        block(opening).map_err(Error::internal)?.map_err(|_| silent())?.map_err(Error::from)
     }
 }
 
@@ -150,6 +153,10 @@ struct Answers {
     patience: Duration,
     /// Nobody knows what became of what was asked last.
     is_lost: Cell<bool>,
+    /// Ends what runs, by a connection of its own.
+    cancel: CancelToken,
+    tls: Option<Arc<ClientConfig>>,
+    gives_way_to: Option<Stall>,
 }
 
 impl Answers {
@@ -164,14 +171,35 @@ impl Answers {
         }
         let runtime = self.driver.runtime()?;
         let _clock = runtime.enter();
-        match block_on(tokio::time::timeout(self.patience, asking)) {
-            Ok(answer) => Ok(answer?),
-            Err(_) => {
-                self.is_lost.set(true);
-                Err(silent())
+        let mut asking = std::pin::pin!(asking);
+        let (mut waited, mut is_cancelled) = (Duration::ZERO, false);
+        while waited < self.patience {
+            if let Ok(answer) = block(tokio::time::timeout(LOOK_INTERVAL, asking.as_mut())) {
+                return Ok(answer?);
+            }
+            waited += LOOK_INTERVAL;
+            if !is_cancelled && self.gives_way_to.as_ref().is_some_and(Stall::ends_scans) {
+                is_cancelled = true;
+                runtime.spawn(cancel(self.cancel.clone(), self.tls.clone()));
             }
         }
+        self.is_lost.set(true);
+        Err(silent())
     }
+}
+
+/// Blocks this thread, on whatever it runs. Inside a task the runtime would have everybody pause after some
+/// answers, and wait for a turn that a blocked thread never gives.
+fn block<T>(future: impl Future<Output = T>) -> T {
+    block_on(tokio::task::unconstrained(future))
+}
+
+/// Its answer says nothing: what was asked ends with an error of its own, or was done before.
+async fn cancel(token: CancelToken, tls: Option<Arc<ClientConfig>>) {
+    let _ = match tls {
+        Some(tls) => token.cancel_query(MakeRustlsConnect::new(ClientConfig::clone(&tls))).await,
+        None => token.cancel_query(NoTls).await,
+    };
 }
 
 /// One connection. Never shared between threads at the same time.
@@ -209,6 +237,11 @@ impl Postgres {
         let prepared = self.answers.wait(self.client.prepare_typed(sql, &types))?;
         self.prepared.insert(sql, prepared.clone());
         Ok(prepared)
+    }
+
+    /// From now on a statement that runs ends with an error as soon as scans have to end.
+    pub(super) fn give_way_to(&mut self, stall: Option<Stall>) {
+        self.answers.gives_way_to = stall;
     }
 
     /// Runs a text of several statements without parameters.
@@ -391,6 +424,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A statement of ours takes milliseconds, a page of many rows a second: then the server hangs.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Between two looks whether what runs has to end.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// SQLSTATE of what clashes with a constraint.
 const CONSTRAINT_CLASS: &str = "23";

@@ -4,13 +4,13 @@
 //! 34. A snapshot must not be held while waiting for anything else: at 20 ms the write-ahead log
 //! grew to 450 MB (`specs/performance.md`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::db::stall::{Stall, scan_ended};
-use crate::db::{Connection, Durability, Row, Value};
+use crate::db::{Connection, Durability, Place, Row, Value};
 use crate::error::Error;
 
 /// The readable side of a database.
@@ -20,7 +20,7 @@ pub struct Database {
 }
 
 struct Pool {
-    path: PathBuf,
+    place: Place,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
     scans: Arc<Semaphore>,
@@ -30,15 +30,20 @@ struct Pool {
 impl Database {
     /// Over an existing file; its scans end when `stall` says so.
     pub fn over(path: &Path, stall: Stall) -> Self {
+        Self::at(Place::File(path.to_owned()), stall)
+    }
+
+    /// The same, wherever it is.
+    pub fn at(place: Place, stall: Stall) -> Self {
         let permits = Arc::new(Semaphore::new(READERS_MAX));
         let scans = Arc::new(Semaphore::new(SCANS_MAX));
         let idle = Mutex::new(Vec::new());
-        Self { pool: Arc::new(Pool { path: path.to_owned(), idle, permits, scans, stall }) }
+        Self { pool: Arc::new(Pool { place, idle, permits, scans, stall }) }
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.pool.path
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.pool.place
     }
 
     /// One consistent view, until it is dropped.
@@ -46,11 +51,15 @@ impl Database {
         let permit =
             Arc::clone(&self.pool.permits).acquire_owned().await.map_err(Error::internal)?;
         let idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => Connection::open(&self.pool.path, Durability::ReadOnly)?,
+        // A server that was started again knows nothing of connections from before.
+        let connection = match idle.map(|mut idle| idle.begin_reading().map(|()| idle)) {
+            Some(Ok(connection)) => connection,
+            Some(Err(_)) | None => {
+                let mut fresh = self.pool.place.open(Durability::ReadOnly)?;
+                fresh.begin_reading()?;
+                fresh
+            }
         };
-        connection.begin_reading()?;
         let pool = Arc::clone(&self.pool);
         Ok(Snapshot { connection: Some(connection), pool, _permit: permit })
     }

@@ -1,7 +1,6 @@
-//! The committer beside long reads, and how much may wait for it.
+//! The committer beside long reads, and how much may wait for it, on both engines.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -9,8 +8,9 @@ use crate::ctx::{
     BudgetClaim, Change, Clock, ClockTrust, Ctx, Entry, EntryKind, Guard, Miss, NewKey, Receipt,
     StateDelta, SystemClock, SystemGrant, Time,
 };
+use crate::db::cluster::Cluster;
 use crate::db::{
-    Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Space, Stall,
+    Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Place, Space, Stall,
     Statement,
 };
 use crate::error::Error;
@@ -87,12 +87,27 @@ struct House {
     _folder: tempfile::TempDir,
 }
 
+/// An empty database for each engine that there is here.
+fn places() -> Vec<(Place, tempfile::TempDir)> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+    let folder = || tempfile::tempdir().unwrap();
+    let file = folder();
+    let mut places = vec![(Place::File(file.path().join("t.db")), file)];
+    if let Some(cluster) = Cluster::shared() {
+        let name = format!("committer_{number}").leak();
+        places.push((Place::Server(cluster.database(name)), folder()));
+    }
+    places
+}
+
 impl House {
-    fn open(gate: Option<Receiver<()>>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path: PathBuf = folder.path().join("t.db");
-        let mut db = Connection::open(&path, Durability::Durable).unwrap();
-        db.run("CREATE TABLE t (a BLOB)").unwrap();
+    fn open((place, folder): (Place, tempfile::TempDir), gate: Option<Receiver<()>>) -> Self {
+        let mut db = place.open(Durability::Durable).unwrap();
+        let [(_, bytes), ..] = db.dialect().words;
+        db.run(&format!("CREATE TABLE t (a {bytes})")).unwrap();
+        // The server's probe writes to it.
+        db.run("CREATE TABLE schema_version (version BIGINT)").unwrap();
         let (stall, fails) = (Stall::default(), Arc::new(AtomicBool::new(false)));
         let touched = Arc::new(Mutex::default());
         let told = Arc::clone(&touched);
@@ -101,10 +116,10 @@ impl House {
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let meter = Meter::starting_at(clock.now());
         let space = Space::open(folder.path(), stall.clone());
+        let room = (stall.clone(), space);
         let (committer, _thread) =
-            Committer::start(path.clone(), keeper, clock, trust, (stall.clone(), space), meter)
-                .unwrap();
-        let database = Database::over(&path, stall.clone());
+            Committer::start(place.clone(), keeper, clock, trust, room, meter).unwrap();
+        let database = Database::at(place, stall.clone());
         Self { committer, database, stall, fails, touched, _folder: folder }
     }
 
@@ -137,8 +152,10 @@ SELECT COUNT(*) FROM c";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_scan_gives_way_when_the_database_is_opened_afresh() {
-    for sql in [SHORT, LONG] {
-        let house = House::open(None);
+    for (place, sql) in
+        places().into_iter().map(|it| (it, SHORT)).chain(places().into_iter().map(|it| (it, LONG)))
+    {
+        let house = House::open(place, None);
         house.write(1).await.unwrap();
         let (begun, begins) = channel();
         let database = house.database.clone();
@@ -152,8 +169,16 @@ async fn a_long_scan_gives_way_when_the_database_is_opened_afresh() {
 
         house.fails.store(true, Ordering::SeqCst);
         assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
+        let is_file = house.database.place().file().is_some();
+        if !is_file {
+            // No reader is in a server's way; whoever stops ends them.
+            house.stall.end_scans();
+        }
         let ended = scan.await.unwrap().unwrap_err();
         assert_eq!((ended.code, ended.retry_after_s), ("scan_ended", Some(2)), "{sql}");
+        if !is_file {
+            house.stall.let_scans_begin();
+        }
         house.fails.store(false, Ordering::SeqCst);
         house.write(1).await.expect("service is back in the same process");
         assert!(!house.stall.is_stalled());
@@ -164,67 +189,73 @@ async fn a_long_scan_gives_way_when_the_database_is_opened_afresh() {
 
 #[tokio::test]
 async fn a_scan_that_is_told_to_end_reads_nothing_more_and_short_reads_go_on() {
-    let house = House::open(None);
-    let stall = house.stall.clone();
-    let scan = house.database.scan(move |db| {
-        db.query(SHORT, &[])?;
-        stall.end_scans();
-        db.query(SHORT, &[])
-    });
-    assert_eq!(scan.await.unwrap_err().code, "scan_ended");
-    assert_eq!(house.database.scan(|_| Ok(())).await.unwrap_err().code, "scan_ended");
-    // On the very connection the scan had.
-    let mut short = house.database.snapshot().await.unwrap();
-    assert!(short.one(SHORT, &[]).await.unwrap().is_some());
+    for place in places() {
+        let house = House::open(place, None);
+        let stall = house.stall.clone();
+        let scan = house.database.scan(move |db| {
+            db.query(SHORT, &[])?;
+            stall.end_scans();
+            db.query(SHORT, &[])
+        });
+        assert_eq!(scan.await.unwrap_err().code, "scan_ended");
+        assert_eq!(house.database.scan(|_| Ok(())).await.unwrap_err().code, "scan_ended");
+        // On the very connection the scan had.
+        let mut short = house.database.snapshot().await.unwrap();
+        assert!(short.one(SHORT, &[]).await.unwrap().is_some());
+    }
 }
 
 #[tokio::test]
 async fn no_more_bytes_wait_than_the_queue_takes() {
-    let (open, gate) = channel();
-    let house = House::open(Some(gate));
-    let large = 20 << 20;
-    // One is being written and keeps its place until it is; three more would be too much.
-    let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(house.write(large))).collect();
-    for commit in &mut waiting {
-        let soon = tokio::time::timeout(std::time::Duration::ZERO, commit.as_mut());
-        assert!(soon.await.is_err(), "it waits");
+    for place in places() {
+        let (open, gate) = channel();
+        let house = House::open(place, Some(gate));
+        let large = 20 << 20;
+        // One is being written and keeps its place until it is; three more would be too much.
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(house.write(large))).collect();
+        for commit in &mut waiting {
+            let soon = tokio::time::timeout(std::time::Duration::ZERO, commit.as_mut());
+            assert!(soon.await.is_err(), "it waits");
+        }
+        let refused = tokio::time::timeout(std::time::Duration::ZERO, house.write(large)).await;
+        let refused = refused.expect("it is answered at once").unwrap_err();
+        assert_eq!((refused.code, refused.retry_after_s), ("overloaded", Some(1)));
+        drop(open);
+        for commit in waiting {
+            commit.await.unwrap();
+        }
+        house.write(large).await.expect("there is room again");
+        // Larger than the whole queue, and alone.
+        house.write(65 << 20).await.expect("nothing else waits");
     }
-    let refused = tokio::time::timeout(std::time::Duration::ZERO, house.write(large)).await;
-    let refused = refused.expect("it is answered at once").unwrap_err();
-    assert_eq!((refused.code, refused.retry_after_s), ("overloaded", Some(1)));
-    drop(open);
-    for commit in waiting {
-        commit.await.unwrap();
-    }
-    house.write(large).await.expect("there is room again");
-    // Larger than the whole queue, and alone.
-    house.write(65 << 20).await.expect("nothing else waits");
 }
 
 #[tokio::test]
 async fn whose_rows_were_written_is_told_before_the_answer_and_after_a_failure_too() {
-    let house = House::open(None);
-    let touch = |customer| {
-        let mut change = change(1);
-        change.writes = change.writes.into_iter().map(|it| it.touching(customer)).collect();
-        house.committer.commit(change)
-    };
-    let told = || std::mem::take(&mut *house.touched.lock().unwrap());
-    touch(7).await.unwrap();
-    assert_eq!(told(), [7]);
-    house.fails.store(true, Ordering::SeqCst);
-    // What a COMMIT that failed left on the disk nobody knows before the log was read again.
-    assert_eq!(touch(8).await.unwrap_err().code, "ledger_stalled");
-    house.fails.store(false, Ordering::SeqCst);
-    touch(9).await.unwrap();
-    let mut all = told();
-    all.sort_unstable();
-    assert_eq!(all, [8, 9]);
-    let claimed = Statement::new("UPDATE t SET a = a", Vec::new()).touching(10);
-    let guard = Guard::Rows { statement: claimed, expected: 9, miss: Miss::StateChanged };
-    let missed = house.committer.commit(change(1).guard(guard)).await.unwrap();
-    assert!(matches!(missed, Fate::Missed(_)));
-    assert_eq!(told(), [] as [i64; 0], "nothing was written");
+    for place in places() {
+        let house = House::open(place, None);
+        let touch = |customer| {
+            let mut change = change(1);
+            change.writes = change.writes.into_iter().map(|it| it.touching(customer)).collect();
+            house.committer.commit(change)
+        };
+        let told = || std::mem::take(&mut *house.touched.lock().unwrap());
+        touch(7).await.unwrap();
+        assert_eq!(told(), [7]);
+        house.fails.store(true, Ordering::SeqCst);
+        // What a COMMIT that failed left on the disk nobody knows before the log was read again.
+        assert_eq!(touch(8).await.unwrap_err().code, "ledger_stalled");
+        house.fails.store(false, Ordering::SeqCst);
+        touch(9).await.unwrap();
+        let mut all = told();
+        all.sort_unstable();
+        assert_eq!(all, [8, 9]);
+        let claimed = Statement::new("UPDATE t SET a = a", Vec::new()).touching(10);
+        let guard = Guard::Rows { statement: claimed, expected: 9, miss: Miss::StateChanged };
+        let missed = house.committer.commit(change(1).guard(guard)).await.unwrap();
+        assert!(matches!(missed, Fate::Missed(_)));
+        assert_eq!(told(), [] as [i64; 0], "nothing was written");
+    }
 }
 
 /// Looks until it is so, for a minute: what happens by itself happens on the committer's own thread.
@@ -238,23 +269,27 @@ async fn until(is_so: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn a_stall_ends_by_itself_once_the_disk_takes_writes() {
-    let house = House::open(None);
-    house.fails.store(true, Ordering::SeqCst);
-    assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
-    assert!(house.stall.is_stalled());
-    house.fails.store(false, Ordering::SeqCst);
-    until(|| !house.stall.is_stalled()).await;
+    for place in places() {
+        let house = House::open(place, None);
+        house.fails.store(true, Ordering::SeqCst);
+        assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
+        assert!(house.stall.is_stalled());
+        house.fails.store(false, Ordering::SeqCst);
+        until(|| !house.stall.is_stalled()).await;
+    }
 }
 
 #[tokio::test]
 async fn with_little_room_only_what_must_go_on_is_written_until_there_is_room() {
-    let house = House::open(None);
-    house.stall.begin_low();
-    let refused = house.write(1).await.unwrap_err();
-    assert_eq!((refused.code, refused.retry_after_s), ("disk_reserve", Some(10)));
-    let mut urgent = change(1);
-    urgent.entry = urgent.entry.from_reserve();
-    assert!(matches!(house.committer.commit(urgent).await, Ok(Fate::Committed(_))));
-    until(|| !house.stall.is_low()).await;
-    house.write(1).await.expect("this disk has room");
+    for place in places() {
+        let house = House::open(place, None);
+        house.stall.begin_low();
+        let refused = house.write(1).await.unwrap_err();
+        assert_eq!((refused.code, refused.retry_after_s), ("disk_reserve", Some(10)));
+        let mut urgent = change(1);
+        urgent.entry = urgent.entry.from_reserve();
+        assert!(matches!(house.committer.commit(urgent).await, Ok(Fate::Committed(_))));
+        until(|| !house.stall.is_low()).await;
+        house.write(1).await.expect("this disk has room");
+    }
 }

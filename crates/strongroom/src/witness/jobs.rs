@@ -122,8 +122,7 @@ impl Round {
         match verdict {
             Verdict::Cosigned(said) => {
                 let cosigned = witness.cosigned(&standing, &said);
-                let folder = desk.data.path().parent();
-                let kept = folder.map_or(Ok(()), |it| store::keep(it, &cosigned.checkpoint));
+                let kept = store::keep(&desk.folder, &cosigned.checkpoint);
                 let cosigned_note = Arc::clone(&cosigned.checkpoint);
                 desk.published.set_cosigned(cosigned);
                 if !self.is_cosigned {

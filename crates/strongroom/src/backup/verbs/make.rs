@@ -47,7 +47,7 @@ pub async fn make(desk: &Desk, ctx: &Ctx, folder: &Path, told: Told) -> Result<M
     allowed(desk, ctx, entry.clone())?;
     let id = data_encoding::HEXLOWER.encode(&random_array::<16>(ctx.rng.as_ref())?);
     let place = Place::prepare(desk, folder, &id)?;
-    if desk.committer.stall().is_low() && place.is_on_the_disk_of(desk.data.path()) {
+    if desk.committer.stall().is_low() && place.is_on_the_disk_of(&desk.folder) {
         return Err(disk_reserve());
     }
     let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
@@ -139,7 +139,7 @@ async fn copy_data(
             }
             for archive in archives.iter() {
                 let holds = format!("ledger-{}", archive.number);
-                let mut old = Connection::open(archive.data.path(), Durability::ReadOnly)?;
+                let mut old = archive.data.place().open(Durability::ReadOnly)?;
                 for table in list_tables(&mut old)? {
                     read_rows(&mut old, &table, |row| parts.row(&holds, &table, row))?;
                 }
@@ -279,7 +279,7 @@ impl Place {
         let kind = FindingKind::BackupSameDisk;
         let before = store::newest(&mut desk.data.snapshot().await?).await?;
         let is_copied = before.is_some_and(|row| row.copied.is_some());
-        if is_copied || !self.is_on_the_disk_of(desk.data.path()) {
+        if is_copied || !self.is_on_the_disk_of(&desk.folder) {
             return Ok(findings::close(kind));
         }
         let finding = Finding { kind, detail: SAME_DISK.to_owned(), customer: None };
@@ -330,7 +330,7 @@ pub(in crate::backup) fn sync_folder(folder: &Path) -> Result<(), Error> {
 
 /// A backup among the data goes with the data.
 fn refuse_among_data(desk: &Desk, folder: &Path) -> Result<(), Error> {
-    let data = desk.data.path().parent().and_then(|it| it.canonicalize().ok());
+    let data = desk.folder.canonicalize().ok();
     let folder = folder.canonicalize().map_err(cannot_write)?;
     if data.is_some_and(|data| folder.starts_with(data)) {
         let detail = "the folder for backups lies inside the data folder and would be lost with it; \

@@ -175,8 +175,8 @@ async fn sum_up(desk: &Desk, asked: ScopeAsked) -> Result<Found, Error> {
                     })
                 };
                 for archive in archives.iter().rev() {
-                    let path = archive.data.path();
-                    add(archive.number, &mut Connection::open(path, Durability::ReadOnly)?)?;
+                    let place = archive.data.place();
+                    add(archive.number, &mut place.open(Durability::ReadOnly)?)?;
                 }
                 add(newest, db)?;
             }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rcgen::generate_simple_self_signed;
 use rustls::ClientConfig;
 use strongroom::db::{
-    Connection, Migration, NullOf, Server, Statement, Value, insert_row, list_tables, migrate,
-    read_rows, rows_after,
+    Connection, Database, Migration, NullOf, Place, Server, Stall, Statement, Value, insert_row,
+    list_tables, migrate, read_rows, rows_after,
 };
 
 use strongroom::web::trusted_by;
@@ -156,8 +156,8 @@ fn tables_are_listed_and_copied_whole_from_one_engine_to_the_other() {
     }
 }
 
-#[test]
-fn a_server_that_went_away_or_cut_the_connection_is_said_and_found_again() {
+#[tokio::test]
+async fn a_server_that_went_away_or_cut_the_connection_is_said_and_found_again() {
     let Some(cluster) = Cluster::shared() else { return };
     let server = cluster.database("cut");
     let (mut db, mut other) = (Connection::to(&server).unwrap(), Connection::to(&server).unwrap());
@@ -167,6 +167,14 @@ fn a_server_that_went_away_or_cut_the_connection_is_said_and_found_again() {
     assert_eq!(db.query("SELECT 1", &[]).unwrap_err().code, "storage");
     assert_eq!(db.query("SELECT 1", &[]).unwrap_err().code, "storage");
     assert!(Connection::to(&server).unwrap().query("SELECT 1", &[]).is_ok());
+    // Of those that are kept for the next reader, too.
+    let database = Database::at(Place::Server(server.clone()), Stall::default());
+    for _ in 0..2 {
+        let mut snapshot = database.snapshot().await.unwrap();
+        let id = snapshot.one("SELECT pg_backend_pid()", &[]).await.unwrap().unwrap();
+        drop(snapshot);
+        other.query(cut, &[id.integer(0).unwrap().to_string().into()]).unwrap();
+    }
     let nobody = Server::at("postgres://strongroom@127.0.0.1:1/none", None, None).unwrap();
     assert_eq!(Connection::to(&nobody).err().unwrap().code, "storage");
 }

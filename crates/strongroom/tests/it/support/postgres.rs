@@ -178,6 +178,7 @@ fn owner() -> Option<(u32, u32)> {
 
 /// The newest there is. `./check` installs it, and builds with STRONGROOM_TOOLS=required: then its absence
 /// is a failure.
+#[expect(clippy::print_stdout, reason = "said aloud")]
 fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
