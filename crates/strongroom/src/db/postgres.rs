@@ -175,6 +175,8 @@ impl Answers {
         let (mut waited, mut is_cancelled) = (Duration::ZERO, false);
         while waited < self.patience {
             if let Ok(answer) = block(tokio::time::timeout(LOOK_INTERVAL, asking.as_mut())) {
+                // A cancellation that comes late would end whatever is asked next.
+                self.is_lost.set(is_cancelled);
                 return Ok(answer?);
             }
             waited += LOOK_INTERVAL;

@@ -187,6 +187,34 @@ async fn a_long_scan_gives_way_when_the_database_is_opened_afresh() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_was_told_to_cancel_is_lent_to_nobody() {
+    let Some((place, folder)) = places().into_iter().find(|(place, _)| place.file().is_none())
+    else {
+        return;
+    };
+    let house = House::open((place, folder), None);
+    let number = |db: &mut Connection| db.one("SELECT pg_backend_pid()", &[]);
+    let before = house.database.scan(number).await.unwrap();
+    let (begun, begins) = channel();
+    let (database, stall) = (house.database.clone(), house.stall.clone());
+    let scan = database.scan(move |db| {
+        let own = number(db);
+        begun.send(()).unwrap();
+        assert_eq!(db.query(LONG, &[]).unwrap_err().code, "scan_ended");
+        own
+    });
+    let end = tokio::task::spawn_blocking(move || {
+        begins.recv().unwrap();
+        stall.end_scans();
+    });
+    let (own, ended) = tokio::join!(scan, end);
+    ended.unwrap();
+    assert_eq!(own.unwrap(), before, "it is the one that was there");
+    house.stall.let_scans_begin();
+    assert_ne!(house.database.scan(number).await.unwrap(), before);
+}
+
 #[tokio::test]
 async fn a_scan_that_is_told_to_end_reads_nothing_more_and_short_reads_go_on() {
     for place in places() {
