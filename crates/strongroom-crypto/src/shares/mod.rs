@@ -228,6 +228,42 @@ mod tests {
     }
 
     #[test]
+    fn a_share_comes_back_from_its_rows_among_other_lines() {
+        for (share, number) in split().iter().zip(1..) {
+            let text = format!("Keep this.\n{}\nThank you.", share.to_rows().to_uppercase());
+            let read = Share::from_rows(&text).unwrap();
+            assert_eq!((share.number(), read.number()), (number, number));
+            assert_eq!(*read.to_rows(), *share.to_rows());
+        }
+        let mut newer = [7; words::PAYLOAD_SIZE_BYTES];
+        newer[0] = VERSION + 1;
+        assert_eq!(Share::from_rows(&words::encode(&newer)).err(), Some(ShareError::Version));
+    }
+
+    #[test]
+    fn a_mistyped_word_is_told_with_its_row() {
+        let rows = split()[0].to_rows();
+        for row in 2..=7 {
+            let line = rows.lines().nth(row - 1).unwrap();
+            let (first, second) =
+                (line.split(' ').nth(1).unwrap(), line.split(' ').nth(2).unwrap());
+            if first == second {
+                continue;
+            }
+            let swapped = line.replace(&format!("{first} {second}"), &format!("{second} {first}"));
+            let refused = Share::from_rows(&rows.replace(line, &swapped)).err();
+            assert_eq!(refused, Some(ShareError::Row { row }));
+            assert!(refused.unwrap().to_string().contains(&format!("row {row}")));
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_set_is_two_words() {
+        let name = split()[0].set_name();
+        assert_eq!((name.len(), name.split('-').count()), (11, 2), "{name}");
+    }
+
+    #[test]
     fn wrong_and_mixed_sets_are_named() {
         let (ours, others) = (split(), split());
         assert_eq!(refusal(&ours[0], &others[1]), Some(ShareError::OtherSet));

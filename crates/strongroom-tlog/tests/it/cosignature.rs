@@ -2,8 +2,8 @@ use data_encoding::BASE64;
 use proptest::prelude::*;
 use strongroom_crypto::{SecretKey, SigningKey};
 use strongroom_tlog::{
-    Checkpoint, Hash, TlogError, VerifierKey, WitnessKey, cosign, open_checkpoint,
-    open_cosignature, open_cosigned, sign_checkpoint,
+    Checkpoint, Hash, NOTE_SIZE_BYTES_MAX, TlogError, VerifierKey, WitnessKey, cosign,
+    open_checkpoint, open_cosignature, open_cosigned, sign_checkpoint,
 };
 
 // A checkpoint of a public log (Certificate Transparency, June 2026) with the cosignatures of four
@@ -186,4 +186,40 @@ proptest! {
         let opened = open_cosignature(&checkpoint(), &cosigned_at(time_s), &witness()).unwrap();
         prop_assert_eq!(opened.time_s, time_s);
     }
+}
+
+#[test]
+fn times_are_taken_up_to_the_last_that_can_be_written() {
+    let last = i64::MAX as u64;
+    let line = cosigned_at(last);
+    assert_eq!(open_cosignature(&checkpoint(), &line, &witness()).unwrap().time_s, last);
+    assert!(cosign(&checkpoint(), last + 1, "witness.example/w1", &key(7)).is_err());
+    // Signed all the same, it holds nothing.
+    let message = format!("cosignature/v1\ntime {}\n{}", last + 1, checkpoint().body());
+    let mut signature = witness().id().to_vec();
+    signature.extend((last + 1).to_be_bytes());
+    signature.extend(key(7).sign(message.as_bytes()));
+    let line = format!("— witness.example/w1 {}\n", BASE64.encode(&signature));
+    let opened = open_cosignature(&checkpoint(), &line, &witness());
+    assert_eq!(opened, Err(TlogError::SignatureWrong));
+}
+
+#[test]
+fn lines_are_read_up_to_their_longest() {
+    let own = cosigned_at(7);
+    let filled = |bytes: usize| {
+        let rest = bytes - own.len() - "—  AAAAAAAA\n".len();
+        format!("{own}— {} AAAAAAAA\n", "w".repeat(rest))
+    };
+    let longest = filled(NOTE_SIZE_BYTES_MAX);
+    assert_eq!(longest.len(), NOTE_SIZE_BYTES_MAX);
+    assert_eq!(open_cosignature(&checkpoint(), &longest, &witness()).unwrap().time_s, 7);
+    let opened = open_cosignature(&checkpoint(), &filled(NOTE_SIZE_BYTES_MAX + 1), &witness());
+    assert_eq!(opened, Err(TlogError::NoteMalformed("it is too long")));
+}
+
+#[test]
+fn an_error_says_what_is_wrong() {
+    let said = TlogError::IndexOutside { index: 9, size: 4 }.to_string();
+    assert_eq!(said, "entry 9 is not in a log of 4 entries");
 }
