@@ -115,7 +115,9 @@ async fn back_up(folder: &Path) -> anyhow::Result<(u64, u64)> {
     let places =
         Places { data_folder: folder.join("data"), seal: Seal::KeyFile(folder.join("seal.key")) };
     let clock = Arc::new(SystemClock::new());
-    let app = App::open(Surroundings { places, clock, random: Arc::new(SystemRandom) }).await?;
+    let app =
+        App::open(Surroundings { places, server: None, clock, random: Arc::new(SystemRandom) })
+            .await?;
     let desk = app.desk()?;
     let ctx = App::job_ctx(&desk, "backup.make")?;
     let to = folder.join("backups");

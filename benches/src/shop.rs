@@ -102,7 +102,8 @@ async fn imported(folder: &Path, customers: usize) -> anyhow::Result<(App, Route
 fn surroundings(folder: &Path) -> Surroundings {
     let places =
         Places { data_folder: folder.join("data"), seal: Seal::KeyFile(folder.join("seal.key")) };
-    Surroundings { places, clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom) }
+    let clock = Arc::new(SystemClock::new());
+    Surroundings { places, server: None, clock, random: Arc::new(SystemRandom) }
 }
 
 async fn new_key(router: &Router, role: &str) -> anyhow::Result<String> {

@@ -1,6 +1,7 @@
 //! The one configuration file. What stands in it is what counts: no variable of the environment
 //! changes a setting, and a key nobody knows is an error, because a misspelt safeguard is none.
 
+mod database;
 mod roads;
 mod seal;
 mod secrets;
@@ -14,8 +15,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::db::Server;
 use crate::error::Error;
 
+pub use database::Database;
 pub use roads::{Acme, OwnCa, Proxy, Tls, TlsFiles};
 pub use seal::{SealKind, Sealing};
 pub use secrets::read_secret;
@@ -31,6 +34,8 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// What opens the installation instead of a key file.
     pub seal: Option<Sealing>,
+    /// The server that holds the data; absent where `strongroom.db` in the data folder does.
+    pub database: Option<Database>,
     /// The data policy that `policy apply` reads.
     pub policy: PathBuf,
     /// Where to serve; beyond the loopback only with `tls`.
@@ -220,10 +225,17 @@ impl Config {
         let tls = config.tls.as_ref().and_then(|it| it.problem(&config.data_dir));
         let metrics = config.metrics.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
         let witness = config.witness.as_ref().and_then(Watched::problem);
-        if let Some(problem) = tls.or(proxy.or(metrics).map(str::to_owned)).or(witness) {
+        let database = config.database.as_ref().and_then(Database::problem);
+        if let Some(problem) = tls.or(proxy.or(metrics).map(str::to_owned)).or(witness).or(database)
+        {
             return Err(bad_config(&path, &problem));
         }
         Ok(config)
+    }
+
+    /// The way to the server that holds the data, if one does.
+    pub fn server(&self) -> Result<Option<Server>, Error> {
+        self.database.as_ref().map(Database::server).transpose()
     }
 
     fn paths(&mut self) -> Vec<(&'static str, &mut PathBuf)> {
@@ -235,6 +247,11 @@ impl Config {
         paths.extend(self.key_file.as_mut().map(|path| ("key_file", path)));
         let sealing = self.seal.as_mut().and_then(|seal| seal.file.as_mut());
         paths.extend(sealing.map(|path| ("seal.file", path)));
+        if let Some(database) = &mut self.database {
+            let password = database.password_file.as_mut();
+            paths.extend(password.map(|path| ("database.password_file", path)));
+            paths.extend(database.ca.as_mut().map(|path| ("database.ca", path)));
+        }
         if let Some(tls) = &mut self.tls {
             paths.extend(tls.paths());
         }

@@ -39,6 +39,17 @@ impl Keeper for AppKeeper {
         self.book.load(db, stamp)
     }
 
+    fn take_turn(&mut self, db: &mut Connection) -> Result<(), Error> {
+        if self.log.take_turn(db)? { Ok(()) } else { self.load(db) }
+    }
+
+    fn is_durable(&mut self, db: &mut Connection) -> Result<bool, Error> {
+        db.begin()?;
+        let is_durable = self.log.take_turn(db).and_then(|_| self.log.is_durable(db));
+        db.roll_back()?;
+        is_durable
+    }
+
     fn epoch(&self) -> u64 {
         self.book.epoch()
     }

@@ -17,7 +17,7 @@ use crate::access::{
 };
 use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
-use crate::db::{Committer, Connection, DATA, Database, Durability, Place, Space, Stall, migrate};
+use crate::db::{Committer, DATA, Database, Durability, Place, Server, Space, Stall, migrate};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
 use crate::keys::{self, Keyring, Places, Rehearsed, Seal};
@@ -41,6 +41,8 @@ pub struct App {
 pub struct Surroundings {
     /// The data folder and the key file.
     pub places: Places,
+    /// The server that holds the data; none where the data folder does.
+    pub server: Option<Server>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -109,7 +111,7 @@ impl App {
         surroundings: Surroundings,
         witness: Option<&Witness>,
     ) -> Result<Self, Error> {
-        let Surroundings { places, clock, random } = surroundings;
+        let Surroundings { places, server, clock, random } = surroundings;
         let is_key_file = matches!(places.seal, Seal::KeyFile(_));
         let folder = places.data_folder.clone();
         if !folder.is_dir() {
@@ -120,11 +122,11 @@ impl App {
         let stall = Stall::default();
         let space = Space::open(&folder, stall.clone());
         let keyring = Arc::new(keys::open(&places, Arc::clone(&random))?);
-        let path = data_path(&folder);
-        let archives = Arc::new(prepare(&path, &keyring, &folder)?);
+        let data_at = data_place(&folder, server)?;
+        let archives = Arc::new(prepare(&data_at, &keyring, &folder)?);
         let outlook = match witness {
             Some(witness) => {
-                let data = Database::over(&path, Stall::default());
+                let data = Database::at(data_at.clone(), Stall::default());
                 witness::refuse_contradicted(witness, &data, &keyring, &folder).await?
             }
             None => Outlook::Empty,
@@ -142,7 +144,7 @@ impl App {
         );
         let meter = Meter::starting_at(clock.now());
         let (committer, thread) = Committer::start(
-            Place::File(path.clone()),
+            data_at.clone(),
             Box::new(keeper),
             Arc::clone(&clock),
             Arc::clone(&trust),
@@ -153,7 +155,7 @@ impl App {
             folder: folder.clone(),
             keyring,
             committer,
-            data: Database::over(&path, stall),
+            data: Database::at(data_at, stall),
             archives,
             rights,
             published,
@@ -234,9 +236,9 @@ impl Drop for App {
     }
 }
 
-/// Brings strongroom.db up to this program, refuses one of another pair, and finds earlier logs.
-fn prepare(path: &Path, keyring: &Keyring, folder: &Path) -> Result<Vec<Archive>, Error> {
-    let mut db = Connection::open(path, Durability::Durable)?;
+/// Brings the data up to this program, refuses those of another pair, and finds earlier logs.
+fn prepare(data: &Place, keyring: &Keyring, folder: &Path) -> Result<Vec<Archive>, Error> {
+    let mut db = data.open(Durability::Durable)?;
     migrate(&mut db, DATA)?;
     ledger::pair(&mut db, &keyring.installation())?;
     ledger::open_archives(&mut db, keyring, folder)
@@ -284,6 +286,20 @@ fn lock(folder: &Path) -> Result<FolderLock, Error> {
 
 fn data_path(folder: &Path) -> PathBuf {
     folder.join("strongroom.db")
+}
+
+/// Where the data is. Two places would each be taken for it, whichever the configuration names that day.
+fn data_place(folder: &Path, server: Option<Server>) -> Result<Place, Error> {
+    let path = data_path(folder);
+    match server {
+        None => Ok(Place::File(path)),
+        Some(server) if !path.exists() => Ok(Place::Server(server)),
+        Some(_) => {
+            let detail = "the configuration names a database server, and this data folder holds a \
+                          strongroom.db; leave `[database]` out to go on with that";
+            Err(Error::unavailable("two_databases", detail))
+        }
+    }
 }
 
 fn folder_unusable(_folder: &Path, cause: std::io::Error) -> Error {

@@ -245,6 +245,11 @@ impl Restore {
             return Ok(Places { data_folder: std::path::absolute(to)?, seal });
         }
         let config = Config::read(&common.config)?;
+        if config.database.is_some() && self.to.is_none() {
+            let sentence = "a restore fills a data folder, and the configuration names a database server; \
+                            name an empty folder with `--to DIR`";
+            return Err(Failure::usage(sentence));
+        }
         let mut places = match &self.seal_key {
             Some(path) => {
                 Places { data_folder: config.data_dir, seal: Seal::KeyFile(path.clone()) }

@@ -153,6 +153,7 @@ fn make_as(dir: &Path, answers: &Answers) -> Result<Made, Failure> {
     }
     let surroundings = Surroundings {
         places: Made::at(dir).places,
+        server: None,
         clock: Arc::new(SystemClock::new()),
         random: Arc::new(SystemRandom),
     };

@@ -113,7 +113,7 @@ impl Recover {
         }
         let to = seal::fresh(config)?;
         refuse_taken(&to)?;
-        replace_seal(places, &to).await?;
+        replace_seal(config, places, &to).await?;
         output.done(
             None,
             "Recovered: the installation opens again as the configuration says. If what was lost may be in \
@@ -122,11 +122,12 @@ impl Recover {
     }
 }
 
-async fn replace_seal(places: Places, to: &Seal) -> Result<(), Failure> {
+async fn replace_seal(config: &Config, places: Places, to: &Seal) -> Result<(), Failure> {
     let clock = SystemClock::new();
     let random = Arc::new(SystemRandom);
     let ctx = operator_at(clock.now(), random.clone())?;
-    let surroundings = Surroundings { places, clock: Arc::new(clock), random };
+    let surroundings =
+        Surroundings { places, server: config.server()?, clock: Arc::new(clock), random };
     Ok(reseal(surroundings, to, &ctx).await?)
 }
 
@@ -152,7 +153,7 @@ async fn change_seal(
         _ => return Err(Failure::usage("name the new file with `--file`")),
     };
     refuse_taken(&to)?;
-    replace_seal(seal::places(config)?, &to).await?;
+    replace_seal(config, seal::places(config)?, &to).await?;
     output.done(
         None,
         &format!(

@@ -90,7 +90,8 @@ pub(super) async fn open(config: &Config) -> Result<App, Failure> {
 async fn open_watched(config: &Config, witness: Option<&Witness>) -> Result<App, Failure> {
     let places = seal::places(config)?;
     let clock = Arc::new(SystemClock::new());
-    let surroundings = Surroundings { places, clock, random: Arc::new(SystemRandom) };
+    let (server, random) = (config.server()?, Arc::new(SystemRandom));
+    let surroundings = Surroundings { places, server, clock, random };
     let app = App::open_watched(surroundings, witness).await?;
     if witness.is_none() {
         witness::tell_none(app.desk()?.as_ref()).await?;

@@ -248,13 +248,17 @@ impl Writer {
         if self.db.is_none() {
             self.reopen()?;
         }
+        let is_shared = self.place.file().is_none();
         let db = self.db.as_mut().ok_or_else(|| Error::internal("no connection to write on"))?;
         let keeper = self.keeper.as_mut();
         let clock = self.clock.as_ref();
+        db.begin()?;
+        if is_shared {
+            keeper.take_turn(db)?;
+        }
         let wall = self.trust.now(clock);
         let now = wall.later(keeper.head_time());
         let moment = Moment { wall, suspect: self.trust.is_suspect(clock) };
-        db.begin()?;
         let mut tried = Vec::with_capacity(changes.len());
         let mut acts = Vec::with_capacity(changes.len());
         let mut keys = Vec::new();
@@ -275,7 +279,10 @@ impl Writer {
         }
         let receipts = if acts.is_empty() { Vec::new() } else { keeper.append(db, now, &acts)? };
         keeper.put_keys(&keys, now)?;
-        db.commit()?;
+        match db.commit() {
+            Err(unknown) if is_shared => *db = find_batch(&self.place, keeper, unknown)?,
+            committed => committed?,
+        }
         keeper.committed(db)?;
         tried.into_iter().map(|tried| fate(tried, &receipts)).map(Ok).collect()
     }
@@ -409,6 +416,25 @@ fn apply_guards<'a>(
     Ok(Applied::Done)
 }
 
+/// After a COMMIT that a server did not answer: looks whether the batch is there, on the connection that is
+/// given. Until one can be had nobody is told anything. The batch is as good as not there, and told to be
+/// unknown, when the server stays away.
+fn find_batch(place: &Place, keeper: &mut dyn Keeper, unknown: Error) -> Result<Connection, Error> {
+    tracing::warn!(cause = ?unknown.cause(), "a COMMIT had no answer; looking what became of it");
+    let look = |keeper: &mut dyn Keeper| {
+        let mut fresh = place.open(Durability::Durable)?;
+        keeper.is_durable(&mut fresh).map(|is_there| is_there.then_some(fresh))
+    };
+    for _ in 0..LOOKS_MAX {
+        match look(keeper) {
+            Ok(found) => return found.ok_or(unknown),
+            Err(still) => tracing::debug!(cause = ?still.cause(), "the server is not back yet"),
+        }
+        std::thread::park_timeout(LOOK_PAUSE);
+    }
+    Err(unknown)
+}
+
 fn fate(tried: Tried, receipts: &[Receipt]) -> Result<Fate, Error> {
     match tried {
         Tried::Failed(error) => Err(error),
@@ -427,6 +453,10 @@ fn take_queued(jobs: &Receiver<Job>, batch: &mut Vec<Job>) {
         batch.push(job);
     }
 }
+
+/// Half a minute together: a server that was started again is back by then.
+const LOOKS_MAX: u32 = 300;
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bounds the memory of one batch: 1,024 changes of a few kilobytes.
 const BATCH_MAX: usize = 1024;

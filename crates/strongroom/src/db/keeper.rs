@@ -9,6 +9,16 @@ use crate::error::Error;
 pub trait Keeper: Send {
     /// Reads the state again from what is durable; refuses what does not verify.
     fn load(&mut self, db: &mut Connection) -> Result<(), Error>;
+    /// Keeps every other writer out until the transaction ends, and reads the state again where one has
+    /// written since; called where there may be others.
+    fn take_turn(&mut self, _db: &mut Connection) -> Result<(), Error> {
+        Ok(())
+    }
+    /// Whether the batch under way is durable, of which nobody was told. Waits until no other writer is at
+    /// it, and leaves nothing open.
+    fn is_durable(&mut self, _db: &mut Connection) -> Result<bool, Error> {
+        Ok(false)
+    }
     /// The authority epoch as this batch has it so far.
     fn epoch(&self) -> u64;
     /// Whether a decision of this epoch still counts.

@@ -60,19 +60,8 @@ impl Server {
         password: Option<&[u8]>,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Self, Error> {
-        // The library's message may repeat a part of the URL.
-        let mut config: Config = url.parse().map_err(|_| bad_url("it is not of this form"))?;
-        if config.get_password().is_some() {
-            return Err(bad_url("it holds a password; give that in a file of its own"));
-        }
-        if config.get_user().is_none() || config.get_dbname().is_none() {
-            return Err(bad_url("user or database is missing"));
-        }
-        if config.get_hosts().is_empty() {
-            return Err(bad_url("the host is missing"));
-        }
-        let mut addresses = config.get_hostaddrs().iter();
-        if !(config.get_hosts().iter().all(is_here) && addresses.all(|it| it.is_loopback())) {
+        let mut config = parse(url)?;
+        if !stays_here(&config) {
             if tls.is_none() {
                 return Err(bad_url("the server is another machine, and there is no TLS to it"));
             }
@@ -91,6 +80,11 @@ impl Server {
             .map_err(Error::internal)?;
         let driver = Arc::new(Driver(Some(driver)));
         Ok(Self { config: Arc::new(config), tls, driver, patience: ANSWER_TIME_MAX })
+    }
+
+    /// Whether what is said to the server of a URL stays on this machine.
+    pub fn is_here(url: &str) -> Result<bool, Error> {
+        parse(url).map(|config| stays_here(&config))
     }
 
     /// Waits so long for each answer in place of [half a minute](Self::at).
@@ -385,6 +379,26 @@ fn type_of(value: &Value) -> Type {
         Value::Integer(_) | Value::Null(NullOf::Integer) => Type::INT8,
         Value::Text(_) | Value::Null(NullOf::Text) => Type::TEXT,
     }
+}
+
+fn parse(url: &str) -> Result<Config, Error> {
+    // The library's message may repeat a part of the URL.
+    let config: Config = url.parse().map_err(|_| bad_url("it is not of this form"))?;
+    if config.get_password().is_some() {
+        return Err(bad_url("it holds a password; give that in a file of its own"));
+    }
+    if config.get_user().is_none() || config.get_dbname().is_none() {
+        return Err(bad_url("user or database is missing"));
+    }
+    if config.get_hosts().is_empty() {
+        return Err(bad_url("the host is missing"));
+    }
+    Ok(config)
+}
+
+fn stays_here(config: &Config) -> bool {
+    let mut addresses = config.get_hostaddrs().iter();
+    config.get_hosts().iter().all(is_here) && addresses.all(|it| it.is_loopback())
 }
 
 /// Whether what is said to it stays on this machine.

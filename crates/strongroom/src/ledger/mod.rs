@@ -143,6 +143,24 @@ impl Log {
         Ok(StateStamp { epoch, changes: state_changes, tag: state_tag })
     }
 
+    /// Keeps other writers out until the transaction ends. Gives whether the log is as it was left here;
+    /// where another has written since, it has to be [loaded](Self::load) again.
+    pub fn take_turn(&self, db: &mut Connection) -> Result<bool, Error> {
+        let known = (self.durable.frontier.size(), &*self.durable.checkpoint);
+        Ok(match store::lock_head(db)? {
+            Some((size, checkpoint)) => (size, checkpoint.as_str()) == known,
+            None => known.0 == 0,
+        })
+    }
+
+    /// Whether the batch under way stands in the log, whatever was appended after it.
+    pub fn is_durable(&self, db: &mut Connection) -> Result<bool, Error> {
+        let Some(head) = &self.tentative else { return Ok(false) };
+        let size = head.frontier.size();
+        let hashes = store::load_hashes(db, &needed_for_root(size))?;
+        Ok(root_of(size, &hashes).is_ok_and(|root| root == head.frontier.root()))
+    }
+
     /// The time of the newest entry.
     pub fn time(&self) -> Time {
         self.tentative.as_ref().unwrap_or(&self.durable).time

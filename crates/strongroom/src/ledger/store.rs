@@ -65,6 +65,18 @@ pub(super) fn read_head(db: &mut Connection) -> Result<Option<Head>, Error> {
     }))
 }
 
+/// Size and checkpoint of the newest durable batch. Whoever else would write waits from here on, until the
+/// transaction ends; before the first batch too.
+pub(super) fn lock_head(db: &mut Connection) -> Result<Option<(u64, String)>, Error> {
+    let read = |row: Row| Ok((unsigned(row.integer(0)?)?, row.text(1)?.to_owned()));
+    if let Some(row) = db.one(LOCK_HEAD, &[])? {
+        return read(row).map(Some);
+    }
+    db.execute(&Statement::new(LOCK_INSTALLATION, Vec::new()))?;
+    // Another may have written the first one while this waited.
+    db.one(LOCK_HEAD, &[])?.map(read).transpose()
+}
+
 pub(super) fn write_head(db: &mut Connection, head: &Head) -> Result<(), Error> {
     db.execute(&Statement::new(
         WRITE_HEAD,
@@ -287,6 +299,11 @@ ON CONFLICT (id) DO UPDATE SET
   size = excluded.size, time_ms = excluded.time_ms, epoch = excluded.epoch,
   state_changes = excluded.state_changes, state_tag = excluded.state_tag,
   frontier = excluded.frontier, checkpoint = excluded.checkpoint";
+
+const LOCK_HEAD: &str =
+    "UPDATE ledger_head SET size = size WHERE id = 1 RETURNING size, checkpoint";
+
+const LOCK_INSTALLATION: &str = "UPDATE installation SET installation = installation WHERE id = 1";
 
 const READ_SIZE: &str = "SELECT size FROM ledger_head WHERE id = 1";
 

@@ -17,9 +17,9 @@ async fn a_budget_changed_by_sql_does_not_matter_while_the_server_runs() {
     for attack in ["UPDATE budget SET used = 0", "DELETE FROM budget", "DELETE FROM budget_seen"] {
         let (shop, id) = frugal().await;
         assert_eq!(reveal(&shop, &id).await.status, 200);
-        intrude(&shop.data_file(), attack);
+        intrude(shop.data(), attack);
         assert_eq!(reveal(&shop, &id).await.status, 200);
-        intrude(&shop.data_file(), attack);
+        intrude(shop.data(), attack);
         assert_code(&reveal(&shop, &id).await, 429, "budget_spent");
     }
 }
@@ -31,14 +31,14 @@ async fn a_budget_lowered_by_sql_counts_as_spent_after_a_restart() {
         "UPDATE budget SET used = 1 WHERE kind = 'reveal'",
         "UPDATE budget SET mac = x'00'",
         "DELETE FROM budget WHERE kind = 'reveal'; UPDATE budget SET kind = 'reveal'",
-        "UPDATE OR REPLACE budget SET (used, mac) = (SELECT used, mac FROM budget WHERE kind = 'find')",
+        "UPDATE budget SET (used, mac) = (SELECT used, mac FROM budget WHERE kind = 'find')",
     ] {
         let (mut shop, id) = frugal().await;
         look_up(&shop, "email", "nobody@mail.example").await;
         assert_eq!(reveal(&shop, &id).await.status, 200);
         assert_eq!(reveal(&shop, &id).await.status, 200);
         shop.stop();
-        intrude(&shop.data_file(), attack);
+        intrude(shop.data(), attack);
         shop.start().await.unwrap();
         assert_code(&reveal(&shop, &id).await, 429, "budget_spent");
     }
@@ -51,7 +51,7 @@ async fn a_budget_deleted_by_sql_is_new_after_a_restart_and_the_ledger_has_every
         assert_eq!(reveal(&shop, &id).await.status, 200);
     }
     shop.stop();
-    intrude(&shop.data_file(), "DELETE FROM budget");
+    intrude(shop.data(), "DELETE FROM budget");
     shop.start().await.unwrap();
     for _ in 0..2 {
         assert_eq!(

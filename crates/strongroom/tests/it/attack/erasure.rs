@@ -109,7 +109,7 @@ async fn the_eleventh_erasure_a_day_needs_a_second_person() {
         }
     }
     let shown = "SELECT count(*) FROM customer WHERE state = 'active'";
-    assert_eq!(one::<i64>(&shop.data_file(), shown), 1, "only the eleventh is still shown");
+    assert_eq!(one::<i64>(shop.data(), shown), 1, "only the eleventh is still shown");
     // Taking one back and asking again is no way round.
     let back = format!("/v1/customers/{}/erasure", ids[0]);
     let taken = shop.call("privacy", "DELETE", &back, None).await;
@@ -158,7 +158,7 @@ async fn an_erasure_job_changed_by_sql_destroys_nothing() {
         let (asked, other) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
         let keys = keys_of(&shop);
         ask(&shop, &asked).await;
-        intrude(&shop.data_file(), attack);
+        intrude(shop.data(), attack);
         jobs::run_once(&shop.desk()).await;
         assert_eq!(keys_of(&shop), keys, "{attack}");
         assert_eq!(read(&shop, &other).await.status, 200, "{attack}");
@@ -183,7 +183,7 @@ async fn a_done_erasure_put_back_as_begun_destroys_nothing_more() {
     let keys = keys_of(&shop);
     shop.stop();
     let old = "DELETE FROM erasure_job; INSERT INTO erasure_job SELECT * FROM old.erasure_job;";
-    intrude(&shop.data_file(), &asked.attached(old));
+    intrude(shop.data(), &asked.attached(old));
     shop.start().await.unwrap();
     jobs::run_once(&shop.desk()).await;
     assert_eq!(keys_of(&shop), keys);
@@ -198,12 +198,12 @@ async fn time_in_the_ledger_never_runs_backwards() {
     for step in [3_600_000, -7_200_000, -5 * DAY_MS, 60_000, -1] {
         shop.clock.step_ms(step);
         assert_eq!(read(&shop, &id).await.status, 200);
-        times.push(one::<i64>(&shop.data_file(), "SELECT time_ms FROM ledger_head"));
+        times.push(one::<i64>(shop.data(), "SELECT time_ms FROM ledger_head"));
     }
     shop.stop();
     shop.start().await.unwrap();
     read(&shop, &id).await;
-    times.push(one::<i64>(&shop.data_file(), "SELECT time_ms FROM ledger_head"));
+    times.push(one::<i64>(shop.data(), "SELECT time_ms FROM ledger_head"));
     assert!(times.is_sorted(), "{times:?}");
     assert_eq!(super::flaws(&shop).await, []);
 }
@@ -218,7 +218,7 @@ async fn a_customer_who_cannot_be_erased_keeps_nobody_else_waiting() {
     ask(&shop, &other).await;
     let damage = "UPDATE customer SET mac = zeroblob(32)
         WHERE key = (SELECT customer FROM erasure_job ORDER BY asked_ms LIMIT 1)";
-    intrude(&shop.data_file(), damage);
+    intrude(shop.data(), damage);
     let keys = keys_of(&shop);
     pass_days(&shop, 8).await;
     assert!(keys_of(&shop) < keys, "the other one is erased");
@@ -238,7 +238,7 @@ async fn a_customer_put_back_to_before_they_asked_to_be_forgotten_is_noticed_whe
     shop.stop();
     let old = "DELETE FROM customer; INSERT INTO customer SELECT * FROM old.customer;
         DELETE FROM sealed_record; INSERT INTO sealed_record SELECT * FROM old.sealed_record;";
-    intrude(&shop.data_file(), &before.attached(old));
+    intrude(shop.data(), &before.attached(old));
     shop.start().await.unwrap();
     assert_eq!(findings(&shop).await, ["key_file_only", "recovery_missing"]);
     pass_days(&shop, 8).await;
@@ -258,7 +258,7 @@ async fn a_value_set_anew_before_an_erasure_is_done_is_still_found_afterwards() 
     let reader = rusqlite::Connection::open(shop.keys_file()).unwrap();
     reader.execute_batch("BEGIN; SELECT COUNT(*) FROM dek").unwrap();
     pass_days(&shop, 8).await;
-    assert_eq!(one::<i64>(&shop.data_file(), BEGUN), 1, "a reader keeps the keys from going");
+    assert_eq!(one::<i64>(shop.data(), BEGUN), 1, "a reader keeps the keys from going");
     let touch = json!({ "name": "enquiry", "act": "touch" });
     let path = format!("/v1/customers/{id}/relations");
     assert_eq!(shop.call("shop", "POST", &path, Some(touch)).await.status, 200);
@@ -274,7 +274,7 @@ async fn a_value_set_anew_before_an_erasure_is_done_is_still_found_afterwards() 
         assert_eq!(found.json["customers"], json!([id]), "{:?}", found.json);
         drop(reader.execute_batch("ROLLBACK"));
         pass_days(&shop, 0).await;
-        assert_eq!(one::<i64>(&shop.data_file(), BEGUN), 0);
+        assert_eq!(one::<i64>(shop.data(), BEGUN), 0);
         let found = look_up(&shop, "phone", &phone).await;
         assert_eq!(found.json["customers"], json!([id]), "{:?}", found.json);
     }
@@ -311,7 +311,7 @@ async fn erased_stays_erased_although_rows_and_keys_are_put_back() {
         INSERT INTO sealed_record SELECT * FROM old.sealed_record;
         INSERT INTO lookup_unique SELECT * FROM old.lookup_unique;
         INSERT INTO subject SELECT * FROM old.subject;";
-    intrude(&shop.data_file(), &before.attached(rows));
+    intrude(shop.data(), &before.attached(rows));
     let keys = format!(
         "ATTACH '{}' AS old; INSERT INTO dek SELECT * FROM old.dek;",
         before.keys().display()

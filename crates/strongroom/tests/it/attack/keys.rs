@@ -51,7 +51,7 @@ async fn a_data_key_bound_to_another_customer_does_not_unwrap_under_the_id_of_th
         UPDATE customer SET id = FIRST WHERE id = SECOND;"
         .replace("FIRST", &blob(&first))
         .replace("SECOND", &blob(&second));
-    intrude(&shop.data_file(), &sql);
+    intrude(shop.data(), &sql);
     shop.start().await.unwrap();
     assert_code(&read(&shop, &first).await, 503, "tampered");
 }
@@ -122,10 +122,10 @@ async fn a_forged_register_line_does_not_turn_a_missing_key_into_an_erasure() {
     let deks = format!("DELETE FROM dek WHERE id = x'{dek}'");
     intrude(&shop.keys_file(), &deks);
     let line = format!("INSERT INTO erasure_register VALUES (x'{dek}', 0, zeroblob(32))");
-    intrude(&shop.data_file(), &line);
+    intrude(shop.data(), &line);
     let job = "INSERT INTO erasure_job
         SELECT randomblob(16), 'begun', key, 0, 0, x'', 1, zeroblob(32) FROM customer";
-    intrude(&shop.data_file(), job);
+    intrude(shop.data(), job);
     assert_code(&read(&shop, &id).await, 503, "key_missing");
     let found = look_up(&shop, "email", "ada.1@mail.example").await;
     assert_code(&found, 503, "key_missing");
@@ -184,7 +184,7 @@ fn contents(shop: &Shop) -> Vec<String> {
             "lookup_exact" => "SELECT group_concat(hex(hash) || customer) FROM lookup_exact",
             _ => "SELECT group_concat(hex(hash) || customer) FROM subject",
         };
-        one::<String>(&shop.data_file(), sql)
+        one::<String>(shop.data(), sql)
     });
     sums.collect()
 }

@@ -21,55 +21,66 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Answer, Shop, intrude, person};
+use crate::support::data::{Answered, Data};
+use crate::support::{Answer, Shop, person};
 
 /// Copies of both databases of an installation.
-pub(crate) struct Kept(TempDir);
+pub(crate) struct Kept {
+    folder: TempDir,
+    data: Data,
+}
 
 impl Kept {
     pub(crate) fn of(shop: &Shop) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for name in DATABASES {
-            settle(&shop.data_folder().join(name));
-            std::fs::copy(shop.data_folder().join(name), folder.path().join(name)).unwrap();
+        settle(&shop.keys_file());
+        if let Data::File(file) = shop.data() {
+            settle(file);
         }
-        Self(folder)
+        Self::of_running(shop)
     }
 
     /// Copies of both databases as they are while it runs: what is left where the power fails, since
     /// a clean end anchors the log once more.
     pub(crate) fn of_running(shop: &Shop) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in DATABASES {
-            let copy = format!("VACUUM INTO '{}'", folder.path().join(name).display());
-            intrude(&shop.data_folder().join(name), &copy);
-        }
-        Self(folder)
+        let data = shop.data().copied_to(&folder.path().join("strongroom.db"));
+        shop.keys().copied_to(&folder.path().join("keys.db"));
+        Self { folder, data }
     }
 
-    pub(crate) fn data(&self) -> PathBuf {
-        self.0.path().join("strongroom.db")
+    pub(crate) fn data(&self) -> &Data {
+        &self.data
     }
 
     pub(crate) fn keys(&self) -> PathBuf {
-        self.0.path().join("keys.db")
+        self.folder.path().join("keys.db")
     }
 
     pub(crate) fn put_back(&self, shop: &Shop) {
-        for name in DATABASES {
-            self.put_back_only(shop, name);
+        self.put_back_data(shop);
+        self.put_back_keys(shop);
+    }
+
+    pub(crate) fn put_back_data(&self, shop: &Shop) {
+        match shop.data() {
+            Data::File(file) => put_back(&self.folder.path().join("strongroom.db"), file),
+            Data::Schema(_) | Data::Server(_) => shop.data().become_like(&self.data),
         }
     }
 
-    pub(crate) fn put_back_only(&self, shop: &Shop, name: &str) {
-        settle(&shop.data_folder().join(name));
-        std::fs::copy(self.0.path().join(name), shop.data_folder().join(name)).unwrap();
+    pub(crate) fn put_back_keys(&self, shop: &Shop) {
+        put_back(&self.keys(), &shop.keys_file());
     }
 
-    /// For SQL that puts old rows back: `old.` names the kept strongroom.db.
+    /// For SQL that puts old rows back: `old.` names the kept data.
     pub(crate) fn attached(&self, sql: &str) -> String {
-        format!("ATTACH '{}' AS old; {sql}", self.data().display())
+        self.data.attached("old", sql)
     }
+}
+
+fn put_back(kept: &Path, file: &Path) {
+    settle(file);
+    std::fs::copy(kept, file).unwrap();
 }
 
 /// Two connections that close at the same moment leave the write-ahead log behind; one more closes it.
@@ -83,9 +94,8 @@ fn settle(file: &Path) {
 }
 
 /// The one value a question brings back.
-pub(crate) fn one<T: rusqlite::types::FromSql>(file: &Path, sql: &str) -> T {
-    let db = rusqlite::Connection::open(file).unwrap();
-    db.query_row(sql, [], |row| row.get(0)).unwrap()
+pub(crate) fn one<T: Answered>(data: impl Into<Data>, sql: &str) -> T {
+    data.into().one(sql)
 }
 
 /// A customer without a legal duty, so that an erasure takes all of it.
@@ -151,5 +161,3 @@ pub(crate) fn assert_no_value(answer: &Answer) {
 }
 
 pub(crate) const POLICY: &str = include_str!("../../../../../examples/shop/policy.toml");
-
-const DATABASES: [&str; 2] = ["strongroom.db", "keys.db"];

@@ -41,10 +41,7 @@ struct Seen(HashMap<Sealing, Vec<u8>>);
 
 impl Seen {
     fn take_all(&mut self, shop: &Shop) {
-        let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-        let mut rows = db.prepare("SELECT data FROM sealed_record").unwrap();
-        let found = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-        for data in found.map(Result::unwrap) {
+        for data in shop.data().column::<Vec<u8>>("SELECT data FROM sealed_record") {
             let sealing = sealing_of(&data);
             let known = self.0.entry(sealing.clone()).or_insert_with(|| data.clone());
             assert_eq!(*known, data, "two texts under one key and nonce: {sealing:?}");
@@ -76,7 +73,8 @@ async fn patch(shop: &Shop, id: &str, version: u64, email: &str) -> Answer {
     let places = Places { data_folder: shop.data_folder(), seal: Seal::KeyFile(shop.key_file()) };
     let clock = Arc::clone(&shop.clock);
     let random = Arc::new(Breaking(AtomicBool::new(false)));
-    let surroundings = Surroundings { places, clock, random: Arc::<Breaking>::clone(&random) };
+    let (server, breaking) = (shop.data().server(), Arc::<Breaking>::clone(&random));
+    let surroundings = Surroundings { places, server, clock, random: breaking };
     let app = App::open(surroundings).await.unwrap();
     random.0.store(true, Ordering::SeqCst);
     let desk = app.desk().unwrap();

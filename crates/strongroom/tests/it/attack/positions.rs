@@ -14,8 +14,7 @@ async fn in_order(
     first: impl Future<Output = Answer>,
     second: impl Future<Output = Answer>,
 ) -> (Answer, Answer) {
-    let disk = rusqlite::Connection::open(shop.data_file()).unwrap();
-    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let disk = shop.data().held();
     let let_go = async {
         for _ in 0..200 {
             tokio::task::yield_now().await;
@@ -56,7 +55,7 @@ async fn a_write_of_a_key_that_was_revoked_below_it_is_not_done() {
     let (revoked, created) = in_order(&shop, revoke, create).await;
     assert_eq!(revoked.status, 204, "{:?}", revoked.json);
     assert_code(&created, 401, "key_ended");
-    let customers: i64 = super::one(&shop.data_file(), "SELECT COUNT(*) FROM customer");
+    let customers: i64 = super::one(shop.data(), "SELECT COUNT(*) FROM customer");
     assert_eq!(customers, 0);
 }
 
@@ -127,7 +126,7 @@ async fn a_unique_value_is_claimed_once() {
     assert_code(&second, 409, "taken");
     assert_code(&create().await, 409, "taken");
     let keys: i64 = super::one(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
-    let records: i64 = super::one(&shop.data_file(), "SELECT COUNT(*) FROM sealed_record");
+    let records: i64 = super::one(shop.data(), "SELECT COUNT(*) FROM sealed_record");
     assert_eq!(keys, records, "no key of a customer who never was");
 }
 

@@ -27,7 +27,7 @@ pub(crate) async fn deep(shop: &Shop) -> Value {
 pub(super) fn key_of(shop: &Shop, id: &str) -> i64 {
     let id = id.parse::<Id<Customer>>().unwrap();
     let hex: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    one(&shop.data_file(), &format!("SELECT key FROM customer WHERE id = x'{hex}'"))
+    one(shop.data(), &format!("SELECT key FROM customer WHERE id = x'{hex}'"))
 }
 
 /// Everything of one customer as it was, and nothing of anyone else.
@@ -39,7 +39,7 @@ fn put_back(shop: &Shop, then: &Kept, id: &str) {
         DELETE FROM shelf_record WHERE customer = @A;
         INSERT INTO shelf_record SELECT * FROM old.shelf_record WHERE customer = @A;";
     let sql = sql.replace("@A", &key_of(shop, id).to_string());
-    intrude(&shop.data_file(), &then.attached(&sql));
+    intrude(shop.data(), &then.attached(&sql));
 }
 
 pub(super) async fn must(

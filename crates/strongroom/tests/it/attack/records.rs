@@ -52,10 +52,10 @@ impl Pair {
         self.now.put_back(&self.shop);
         let key = |greater: &str| {
             let sql = format!("SELECT key FROM customer ORDER BY version {greater} LIMIT 1");
-            one::<i64>(&self.now.data(), &sql).to_string()
+            one::<i64>(self.now.data(), &sql).to_string()
         };
         let attack = attack.replace("@A", &key("DESC")).replace("@B", &key("ASC"));
-        intrude(&self.shop.data_file(), &self.before.attached(&attack));
+        intrude(self.shop.data(), &self.before.attached(&attack));
         self.shop.start().await.unwrap();
     }
 }
@@ -125,7 +125,7 @@ async fn erased_stays_erased_though_records_and_their_key_return() {
     let rows = "DELETE FROM customer; INSERT INTO customer SELECT * FROM old.customer;
         DELETE FROM sealed_record; INSERT INTO sealed_record SELECT * FROM old.sealed_record;
         DELETE FROM shelf_record; INSERT INTO shelf_record SELECT * FROM old.shelf_record;";
-    intrude(&shop.data_file(), &before.attached(rows));
+    intrude(shop.data(), &before.attached(rows));
     let keys = format!(
         "ATTACH '{}' AS old; INSERT OR IGNORE INTO dek SELECT * FROM old.dek;",
         before.keys().display()

@@ -94,10 +94,10 @@ async fn an_erasure_is_not_done_while_a_reader_keeps_the_old_page() {
     assert!(seen > 0);
     jobs::run_once(&shop.desk()).await;
     let states = "SELECT group_concat(state) FROM erasure_job";
-    assert_eq!(one::<String>(&shop.data_file(), states), "begun");
+    assert_eq!(one::<String>(shop.data(), states), "begun");
     assert!(gone.iter().any(|trace| trace.is_in(&bytes_of(&shop.keys_file()))));
     drop(reader);
     jobs::run_once(&shop.desk()).await;
-    assert_eq!(one::<String>(&shop.data_file(), states), "done");
+    assert_eq!(one::<String>(shop.data(), states), "done");
     assert!(!gone.iter().any(|trace| trace.is_in(&bytes_of(&shop.keys_file()))));
 }

@@ -51,14 +51,14 @@ impl House {
     /// this start and the next one; with the rows back everyone has.
     async fn check_refused(&mut self, attack: &str, sql: &str) {
         self.now.put_back(&self.shop);
-        intrude(&self.shop.data_file(), &self.before.attached(sql));
+        intrude(self.shop.data(), &self.before.attached(sql));
         for start in 1..=3 {
             self.shop.start().await.unwrap_or_else(|error| panic!("{attack}, {start}: {error:?}"));
             self.assert_nobody_may(attack, start).await;
             self.shop.stop();
         }
         let rights = rows_of_rights();
-        intrude(&self.shop.data_file(), &self.now.attached(&rights));
+        intrude(self.shop.data(), &self.now.attached(&rights));
         self.shop.start().await.unwrap();
         assert_eq!(read(&self.shop, &self.customer).await.status, 200, "{attack}, mended");
         self.shop.stop();
@@ -82,7 +82,7 @@ impl House {
         }
         jobs::run_once(&self.shop.desk()).await;
         let jobs: i64 = super::one(
-            &self.shop.data_file(),
+            self.shop.data(),
             "SELECT COUNT(*) FROM finding WHERE kind = 'rights_altered' AND state = 'open'",
         );
         assert_eq!(jobs, 1, "{attack}");
@@ -115,7 +115,7 @@ async fn an_api_key_inserted_by_sql_opens_nothing_and_is_noticed_at_the_next_sta
     house.check_refused("key inserted", INSERT_KEY).await;
     // While it runs the rights are those in memory: the forged key is nobody's.
     house.shop.start().await.unwrap();
-    intrude(&house.shop.data_file(), INSERT_KEY);
+    intrude(house.shop.data(), INSERT_KEY);
     let path = format!("/v1/customers/{}?fields=name", house.customer);
     let answer = house.shop.call("forged", "GET", &path, None).await;
     assert_code(&answer, 401, "unauthenticated");
@@ -129,19 +129,19 @@ async fn an_older_ledger_head_beside_older_rights_is_refused_at_the_next_start()
     let rights = rows_of_rights();
     for sql in [head.to_owned(), format!("{head} {rights}")] {
         house.now.put_back(&house.shop);
-        intrude(&house.shop.data_file(), &house.before.attached(&sql));
+        intrude(house.shop.data(), &house.before.attached(&sql));
         assert_eq!(house.shop.start().await.unwrap_err().code, "ledger_altered");
     }
     // Only the state of rights in the head, so that it fits the older rows: the newest entry differs.
     house.now.put_back(&house.shop);
     let state = "UPDATE ledger_head SET (epoch, state_changes, state_tag) =
         (SELECT epoch, state_changes, state_tag FROM old.ledger_head);";
-    intrude(&house.shop.data_file(), &house.before.attached(&format!("{state} {rights}")));
+    intrude(house.shop.data(), &house.before.attached(&format!("{state} {rights}")));
     assert_eq!(house.shop.start().await.unwrap_err().code, "ledger_altered");
     // Only the keyed hash: it is not the one of this number of changes.
     house.now.put_back(&house.shop);
     let tag = "UPDATE ledger_head SET state_tag = (SELECT state_tag FROM old.ledger_head);";
-    intrude(&house.shop.data_file(), &house.before.attached(&format!("{tag} {rights}")));
+    intrude(house.shop.data(), &house.before.attached(&format!("{tag} {rights}")));
     house.shop.start().await.unwrap();
     house.assert_nobody_may("older tag and rows", 1).await;
 }

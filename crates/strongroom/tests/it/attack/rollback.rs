@@ -16,8 +16,8 @@ async fn strongroom_db_put_back_to_just_before_a_revocation_is_refused() {
     assert_eq!(shop.call("desk", "DELETE", "/v1/keys/own", None).await.status, 204);
     let cut_off = Kept::of_running(&shop);
     shop.stop();
-    cut_off.put_back_only(&shop, "keys.db");
-    before.put_back_only(&shop, "strongroom.db");
+    cut_off.put_back_keys(&shop);
+    before.put_back_data(&shop);
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
 
@@ -34,8 +34,8 @@ async fn strongroom_db_put_back_alone_is_refused_once_the_anchor_has_moved() {
     }
     let cut_off = Kept::of_running(&shop);
     shop.stop();
-    cut_off.put_back_only(&shop, "keys.db");
-    before.put_back_only(&shop, "strongroom.db");
+    cut_off.put_back_keys(&shop);
+    before.put_back_data(&shop);
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
 
@@ -48,7 +48,7 @@ async fn strongroom_db_put_back_alone_within_the_minute_is_refused_after_a_clean
     shop.start().await.unwrap();
     assert_eq!(read(&shop, &id).await.status, 200);
     shop.stop();
-    before.put_back_only(&shop, "strongroom.db");
+    before.put_back_data(&shop);
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
 
@@ -72,7 +72,7 @@ async fn a_strongroom_db_with_another_history_is_refused_by_the_anchor() {
         look_up(&shop, "email", "nobody@mail.example").await;
     }
     shop.stop();
-    one_way.put_back_only(&shop, "keys.db");
+    one_way.put_back_keys(&shop);
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
 
@@ -87,14 +87,14 @@ async fn keys_db_put_back_alone_is_refused_once_it_is_a_minute_older_than_the_lo
     assert_eq!(read(&shop, &id).await.status, 200);
     shop.stop();
     let now = Kept::of(&shop);
-    before.put_back_only(&shop, "keys.db");
+    before.put_back_keys(&shop);
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
     // With the head made to look older it is the ledger that is refused.
     let time = format!(
         "UPDATE ledger_head SET time_ms = {}",
-        one::<i64>(&before.data(), "SELECT time_ms FROM ledger_head")
+        one::<i64>(before.data(), "SELECT time_ms FROM ledger_head")
     );
-    intrude(&shop.data_file(), &time);
+    intrude(shop.data(), &time);
     assert_eq!(shop.start().await.unwrap_err().code, "ledger_altered");
     // And without any anchor the key store is no pair for a log that has entries.
     now.put_back(&shop);
@@ -116,7 +116,7 @@ async fn erased_stays_erased_keys_db_put_back_within_the_minute_is_refused() {
     jobs::run_once(&shop.desk()).await;
     shop.stop();
     let now = Kept::of(&shop);
-    before.put_back_only(&shop, "keys.db");
+    before.put_back_keys(&shop);
     let refused = shop.start().await.unwrap_err();
     assert_eq!(refused.code, "store_rolled_back", "{refused:?}");
     // With an anchor as young as the log it is the register of erasures that refuses.
@@ -141,12 +141,12 @@ async fn keys_db_put_back_within_the_minute_misses_keys_and_deletes_nothing() {
     shop.start().await.unwrap();
     let new = shop.customer(2).await;
     shop.stop();
-    before.put_back_only(&shop, "keys.db");
+    before.put_back_keys(&shop);
     shop.start().await.unwrap();
     assert_eq!(read(&shop, &old).await.status, 200);
     assert_code(&read(&shop, &new).await, 503, "key_missing");
     assert_eq!(super::findings(&shop).await, ["key_file_only", "key_missing", "recovery_missing"]);
-    assert_eq!(one::<i64>(&shop.data_file(), "SELECT COUNT(*) FROM customer"), 2);
+    assert_eq!(one::<i64>(shop.data(), "SELECT COUNT(*) FROM customer"), 2);
 }
 
 /// The limit of it: both stores put back together are a restore, which only a receipt somebody holds,
@@ -177,19 +177,15 @@ async fn stores_of_another_installation_are_refused() {
     shop.stop();
     other.stop();
     let (ours, theirs) = (Kept::of(&shop), Kept::of(&other));
-    theirs.put_back_only(&shop, "keys.db");
+    theirs.put_back_keys(&shop);
     assert_eq!(shop.start().await.unwrap_err().code, "wrong_key_file");
     // With their key file too, the data is not theirs.
     let own_key = std::fs::read(shop.key_file()).unwrap();
     replace_key_file(&shop, &std::fs::read(other.key_file()).unwrap());
     assert_eq!(shop.start().await.unwrap_err().code, "mismatched_pair");
     // And said by SQL to be theirs, its log is signed by another.
-    let claim = format!(
-        "ATTACH '{}' AS theirs; DELETE FROM installation;
-         INSERT INTO installation SELECT * FROM theirs.installation;",
-        theirs.data().display()
-    );
-    intrude(&shop.data_file(), &claim);
+    let claim = "DELETE FROM installation; INSERT INTO installation SELECT * FROM old.installation";
+    intrude(shop.data(), &theirs.attached(claim));
     assert_eq!(shop.start().await.unwrap_err().code, "ledger_altered");
     replace_key_file(&shop, &own_key);
     ours.put_back(&shop);

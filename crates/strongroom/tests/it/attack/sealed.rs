@@ -50,13 +50,13 @@ impl Pair {
     fn intrude(&self, attack: &str) {
         self.now.put_back(&self.shop);
         let sql = self.before.attached(&self.with_keys(attack));
-        intrude(&self.shop.data_file(), &sql);
+        intrude(self.shop.data(), &sql);
     }
 
     fn with_keys(&self, attack: &str) -> String {
         let key = |version: &str| {
             let sql = format!("SELECT key FROM customer WHERE version = {version}");
-            one::<i64>(&self.now.data(), &sql).to_string()
+            one::<i64>(self.now.data(), &sql).to_string()
         };
         attack.replace("@A", &key("2")).replace("@B", &key("1"))
     }
@@ -102,7 +102,7 @@ async fn a_restricted_customer_made_active_by_sql_is_not_shown() {
     let path = format!("/v1/customers/{}", pair.first);
     assert_eq!(pair.shop.call("privacy", "DELETE", &path, None).await.status, 202);
     assert_code(&read(&pair.shop, &pair.first).await, 404, "not_found");
-    intrude(&pair.shop.data_file(), "UPDATE customer SET state = 'active'");
+    intrude(pair.shop.data(), "UPDATE customer SET state = 'active'");
     assert_code(&read(&pair.shop, &pair.first).await, 503, "tampered");
     assert_code(&reveal(&pair.shop, &pair.first).await, 503, "tampered");
     let found = look_up(&pair.shop, "email", "ada.9@mail.example").await;
@@ -125,7 +125,7 @@ async fn an_ended_relation_is_not_revived_by_the_older_core() {
     let core = "UPDATE sealed_record AS new SET data = (SELECT data FROM old.sealed_record AS it
         WHERE it.customer = new.customer AND it.compartment = new.compartment)
         WHERE compartment = zeroblob(16)";
-    intrude(&shop.data_file(), &before.attached(core));
+    intrude(shop.data(), &before.attached(core));
     assert_code(&read(&shop, &id).await, 503, "tampered");
 }
 
@@ -192,7 +192,7 @@ async fn a_subject_row_pointed_at_another_customer_names_nobody() {
     assert_eq!(scope.status, 200, "{:?}", scope.json);
     assert!(scope.json.to_string().contains(&pair.first), "{:?}", scope.json);
     let moved = pair.with_keys("UPDATE subject SET customer = @B WHERE customer = @A");
-    intrude(&pair.shop.data_file(), &moved);
+    intrude(pair.shop.data(), &moved);
     let scope = pair.shop.as_operator("POST", "/v1/ledger/scope", Some(ask)).await;
     assert_eq!(scope.status, 200, "{:?}", scope.json);
     assert!(!scope.json.to_string().contains("cus_"), "{:?}", scope.json);

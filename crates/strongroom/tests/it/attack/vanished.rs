@@ -26,13 +26,13 @@ fn delete(shop: &Shop, id: &str) {
     let key = key_of(shop, id);
     for table in TABLES {
         let column = if table == "customer" { "key" } else { "customer" };
-        intrude(&shop.data_file(), &format!("DELETE FROM {table} WHERE {column} = {key}"));
+        intrude(shop.data(), &format!("DELETE FROM {table} WHERE {column} = {key}"));
     }
 }
 
 fn put_back(shop: &Shop, then: &Kept) {
     let sql = TABLES.map(|it| format!("INSERT OR IGNORE INTO {it} SELECT * FROM old.{it};"));
-    intrude(&shop.data_file(), &then.attached(&sql.concat()));
+    intrude(shop.data(), &then.attached(&sql.concat()));
 }
 
 #[tokio::test]
@@ -68,9 +68,9 @@ async fn who_was_deleted_by_sql_is_missed_and_nobody_who_was_erased() {
             "INSERT INTO subject SELECT * FROM old.subject WHERE customer = {key};
             UPDATE subject SET customer = (SELECT min(key) FROM customer) WHERE customer = {key}"
         );
-        intrude(&shop.data_file(), &now.attached(&astray));
+        intrude(shop.data(), &now.attached(&astray));
         assert_eq!(deep(&shop).await["missing"], missing);
-        intrude(&shop.data_file(), "DELETE FROM subject");
+        intrude(shop.data(), "DELETE FROM subject");
         put_back(&shop, &now);
         assert_eq!(deep(&shop).await["missing"], 0);
         assert!(!findings(&shop).await.contains(&"customer_missing".to_owned()));
@@ -83,7 +83,7 @@ async fn a_row_that_is_none_stops_no_deep_verification() {
     let shop = Shop::open().await;
     let (odd, gone) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
     let sql = format!("INSERT INTO sealed_record VALUES ({}, x'00', x'00')", key_of(&shop, &odd));
-    intrude(&shop.data_file(), &sql);
+    intrude(shop.data(), &sql);
     delete(&shop, &gone);
     let seen = deep(&shop).await;
     assert_eq!((&seen["broken"], &seen["missing"]), (&json!(1), &json!(1)), "{seen}");
@@ -101,7 +101,7 @@ async fn a_log_that_was_altered_takes_no_finding_back() {
     let seen = deep(&shop).await;
     assert_eq!(seen["missing"], 1, "{seen}");
     let entry = seen["flaws"][0]["entry"].as_u64().unwrap();
-    intrude(&shop.data_file(), &format!("DELETE FROM ledger_entry WHERE idx = {entry}"));
+    intrude(shop.data(), &format!("DELETE FROM ledger_entry WHERE idx = {entry}"));
     let seen = deep(&shop).await;
     assert_eq!(seen["missing"], 0, "{seen}");
     assert_ne!(flaws(&shop).await, []);

@@ -49,9 +49,9 @@ async fn check_gone(again: &Shop, gone: &str, stays: &str) {
     assert_eq!(found(again, "eve.1@mail.example").await, 0);
     assert_eq!(read(again, stays).await.status, 200);
     assert_eq!(found(again, "eve.2@mail.example").await, 1);
-    assert_eq!(count(&again.data_file(), "SELECT COUNT(*) FROM customer"), 1);
-    assert_eq!(count(&again.data_file(), "SELECT COUNT(*) FROM sealed_record"), 2);
-    assert_eq!(count(&again.data_file(), "SELECT COUNT(*) FROM erasure_register"), 2);
+    assert_eq!(count(again.data(), "SELECT COUNT(*) FROM customer"), 1);
+    assert_eq!(count(again.data(), "SELECT COUNT(*) FROM sealed_record"), 2);
+    assert_eq!(count(again.data(), "SELECT COUNT(*) FROM erasure_register"), 2);
 }
 
 /// Neither key nor sealed record of the erased lies anywhere on the new disk, not even deleted.
@@ -91,19 +91,9 @@ async fn a_restore_leaves_no_residue_of_the_erased() {
 
 /// The end of every wrapped data key and of every sealed record: long enough to be nobody else's.
 fn blobs(shop: &Shop) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
-    let asked = [
-        (shop.keys_file(), "SELECT substr(wrapped, -24) FROM dek"),
-        (shop.data_file(), "SELECT substr(data, -24) FROM sealed_record"),
-    ];
-    for (file, sql) in asked {
-        let db = rusqlite::Connection::open(file).unwrap();
-        let mut rows = db.prepare(sql).unwrap();
-        found.extend(
-            rows.query_map([], |row| row.get(0)).unwrap().map(Result::<Vec<u8>, _>::unwrap),
-        );
-    }
-    found
+    let mut found: Vec<Vec<u8>> = shop.keys().column("SELECT wrapped FROM dek");
+    found.extend(shop.data().column::<Vec<u8>>("SELECT data FROM sealed_record"));
+    found.iter().map(|whole| whole[whole.len() - 24..].to_vec()).collect()
 }
 
 /// The legal duty keeps a part; what was forgotten stays forgotten, the rest is read.
@@ -159,7 +149,7 @@ async fn a_shelf_that_was_destroyed_stays_destroyed_and_the_others_are_read() {
     assert_eq!((seen.rebuilt.missing, seen.rebuilt.tampered), (0, 0), "{:?}", seen.rebuilt);
     let listed = again.call("shop", "GET", &listed, None).await;
     assert_eq!(listed.json["items"], after, "{:?}", listed.json);
-    assert_eq!(count(&again.data_file(), "SELECT COUNT(*) FROM shelf_record"), 1);
+    assert_eq!(count(again.data(), "SELECT COUNT(*) FROM shelf_record"), 1);
 }
 
 #[tokio::test]
@@ -178,7 +168,7 @@ async fn an_erasure_asked_for_since_hides_the_customer_again_and_goes_on() {
     assert_eq!(read(&again, &taken_back).await.status, 200, "taken back since: shown");
     again.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&again.desk()).await;
-    assert_eq!(count(&again.data_file(), "SELECT COUNT(*) FROM customer"), 1, "and then erased");
+    assert_eq!(count(again.data(), "SELECT COUNT(*) FROM customer"), 1, "and then erased");
     assert_eq!(read(&again, &taken_back).await.status, 200);
 }
 
@@ -195,7 +185,7 @@ async fn an_erasure_begun_before_the_machine_died_is_finished() {
     reader.execute_batch("BEGIN; SELECT COUNT(*) FROM dek;").unwrap();
     jobs::run_once(&shop.desk()).await;
     let begun = "SELECT COUNT(*) FROM erasure_job WHERE state = 'begun'";
-    assert_eq!(count(&shop.data_file(), begun), 1);
+    assert_eq!(count(shop.data(), begun), 1);
     let new = back_up(&shop).await;
     drop(reader);
     shop.stop();
@@ -207,7 +197,7 @@ async fn an_erasure_begun_before_the_machine_died_is_finished() {
     empty.start().await.unwrap();
     super::enable_all(&empty).await;
     check_gone(&empty, &gone, &stays).await;
-    assert_eq!(count(&empty.data_file(), begun), 0);
+    assert_eq!(count(empty.data(), begun), 0);
     let done = empty.entries().await;
     assert!(done.iter().any(|leaf| leaf.verb == "erase.done"));
 }
@@ -242,7 +232,7 @@ async fn absence_is_not_erasure_where_the_keys_are_older_than_the_data() {
     assert_eq!(read(&empty, &first).await.status, 200);
     let missing = read(&empty, &second).await;
     assert_eq!((missing.status.as_u16(), missing.code()), (503, "key_missing"));
-    assert_eq!(count(&empty.data_file(), "SELECT COUNT(*) FROM customer"), 2, "nothing is deleted");
+    assert_eq!(count(empty.data(), "SELECT COUNT(*) FROM customer"), 2, "nothing is deleted");
 }
 
 #[tokio::test]
@@ -316,10 +306,7 @@ async fn rows_of_the_register_that_are_not_ours_end_the_restore() {
     enquirer(&shop, 1).await;
     let old = back_up(&shop).await;
     shop.stop();
-    intrude(
-        &shop.data_file(),
-        "INSERT INTO erasure_register VALUES (zeroblob(16), 1, zeroblob(32))",
-    );
+    intrude(shop.data(), "INSERT INTO erasure_register VALUES (zeroblob(16), 1, zeroblob(32))");
     shop.start().await.unwrap();
     let new = back_up_by_job(&shop).await;
     shop.stop();

@@ -21,6 +21,7 @@ use strongroom::jobs;
 use strongroom::keys::{Places, Seal};
 use strongroom_crypto::{Random, SystemRandom};
 
+use crate::support::data::Data;
 use crate::support::{Answer, Shop};
 
 /// A pair of backups.
@@ -147,10 +148,8 @@ pub(crate) async fn findings(shop: &Shop) -> Vec<String> {
     kinds.map(|it| it["kind"].as_str().unwrap().to_owned()).collect()
 }
 
-pub(crate) fn count(file: &Path, sql: &str) -> i64 {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let db = rusqlite::Connection::open_with_flags(file, flags).unwrap();
-    db.query_row(sql, [], |row| row.get(0)).unwrap()
+pub(crate) fn count(data: impl Into<Data>, sql: &str) -> i64 {
+    data.into().one(sql)
 }
 
 pub(crate) const DAY_MS: i64 = 86_400_000;

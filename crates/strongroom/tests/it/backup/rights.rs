@@ -43,7 +43,7 @@ async fn a_key_switched_on_by_sql_stays_off() {
     shop.stop();
     let mut empty = shop.empty_beside();
     restore(&empty, &input(&empty, &pair.data, &pair.keys)).unwrap();
-    crate::support::intrude(&empty.data_file(), "UPDATE api_key SET disabled_ms = NULL");
+    crate::support::intrude(empty.data(), "UPDATE api_key SET disabled_ms = NULL");
     empty.start().await.unwrap();
     let answer = empty.call("desk", "GET", "/v1/policy", None).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (503, "rights_altered"));
@@ -294,7 +294,7 @@ async fn restored_consents_that_were_let_count_by_sql_give_nobody_any_right() {
     shop.stop();
     let (mut again, _) = restored(&shop, &pair.data, &pair.keys).await;
     again.stop();
-    crate::support::intrude(&again.data_file(), "DELETE FROM legal_hold");
+    crate::support::intrude(again.data(), "DELETE FROM legal_hold");
     again.start().await.unwrap();
     let answer = again.call("desk", "GET", "/v1/policy", None).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (503, "rights_altered"), "{answer:?}");

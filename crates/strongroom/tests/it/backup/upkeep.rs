@@ -10,6 +10,7 @@ use super::{
     vault_of,
 };
 use crate::support::Shop;
+use crate::support::server::configure;
 
 fn folders(shop: &Shop, kind: &str) -> usize {
     let Ok(found) = std::fs::read_dir(vault_of(shop)) else { return 0 };
@@ -306,9 +307,7 @@ async fn kill_in_mid_backup_leaves_nothing_that_is_taken_for_one() {
         shop.customer(number).await;
     }
     shop.stop();
-    let config = shop.folder.path().join("strongroom.toml");
-    let text = "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n";
-    std::fs::write(&config, text).unwrap();
+    let config = configure(shop.folder.path(), "strongroom.toml", "");
     let mut killed_early = 0;
     for round in 0..12_u64 {
         let mut child = Command::new(env!("CARGO_BIN_EXE_strongroom"))

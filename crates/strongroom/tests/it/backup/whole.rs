@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use strongroom::backup::{MIRRORED_TABLES, Outcome, REBUILT_TABLES, contents};
-use strongroom::db::{Connection, Durability, list_tables};
+use strongroom::db::list_tables;
 use strongroom_tlog::{Hash, VerifierKey, leaf_hash, open_checkpoint, verify_inclusion};
 
 use super::{back_up, count, enquirer, found, input, read, restore, restored, vault_of};
@@ -276,7 +276,7 @@ async fn records_and_tokens_come_back_as_they_were() {
 #[tokio::test]
 async fn somebody_decided_about_every_table() {
     let shop = Shop::open().await;
-    let mut db = Connection::open(&shop.data_file(), Durability::ReadOnly).unwrap();
+    let mut db = shop.data().connect();
     for table in list_tables(&mut db).unwrap() {
         let carried = CARRIED_TABLES.contains(&table.name.as_str());
         let rebuilt = REBUILT_TABLES.contains(&table.name.as_str());

@@ -237,7 +237,8 @@ fn assert_each_row_once(installation: &Installation, list: &List) {
     let clock = Arc::new(SystemClock::new());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let surroundings = Surroundings { places, clock, random: Arc::new(SystemRandom) };
+        let surroundings =
+            Surroundings { places, server: None, clock, random: Arc::new(SystemRandom) };
         let app = App::open(surroundings).await.unwrap();
         let router = router(&app.desk().unwrap());
         let mut seen = HashSet::new();

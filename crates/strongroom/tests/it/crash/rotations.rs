@@ -9,6 +9,7 @@ use strongroom::vault;
 
 use super::disk::die_in;
 use super::steps::Served;
+use crate::support::data::Data;
 use crate::support::server::Client;
 use crate::support::{Shop, person};
 
@@ -117,7 +118,8 @@ async fn see_all(served: &Served, people: &[(usize, String, String)], at: (&str,
 
 /// Data keys that nothing is sealed under, and nothing ever was.
 fn orphans_under_older_keys(shop: &Shop) -> i64 {
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
+    let Data::File(file) = shop.data() else { panic!("kills of a rotation are on a file") };
+    let db = rusqlite::Connection::open(file).unwrap();
     db.execute_batch(&format!("ATTACH '{}' AS keys", shop.keys_file().display())).unwrap();
     let newest = "(SELECT max(CAST(substr(name, 5) AS INTEGER)) FROM keys.named_key WHERE name LIKE 'kek/%')";
     let sql = format!(

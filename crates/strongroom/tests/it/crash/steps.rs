@@ -214,10 +214,7 @@ async fn destroy_at_every_step(served: &mut Served) {
 }
 
 fn jobs(shop: &Shop, which: &str) -> i64 {
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-    let sql = format!("SELECT COUNT(*) FROM erasure_job WHERE {which}");
-    // While the server writes it may be busy: then it is asked again.
-    db.query_row(&sql, [], |row| row.get(0)).unwrap_or(1)
+    shop.data().one(&format!("SELECT COUNT(*) FROM erasure_job WHERE {which}"))
 }
 
 /// Far more than any act takes.

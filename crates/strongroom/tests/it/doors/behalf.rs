@@ -124,7 +124,7 @@ async fn a_key_of_people_made_a_program_s_by_sql_gives_nobody_a_right() {
     let client = people_key(&shop, "desk").await;
     drop(client);
     shop.stop();
-    intrude(&shop.data_file(), "UPDATE api_key SET people = 0");
+    intrude(shop.data(), "UPDATE api_key SET people = 0");
     shop.start().await.unwrap();
     let path = format!("/v1/customers/{id}?fields=name");
     assert_code(&shop.call("desk", "GET", &path, None).await, 503, "rights_altered");

@@ -52,7 +52,7 @@ async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
     // Every record altered: what is said about damage must not say what was damaged.
     let last_byte = "UPDATE sealed_record
         SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB)";
-    intrude(&aviary.shop.data_file(), last_byte);
+    intrude(aviary.shop.data(), last_byte);
     aviary.shop.start().await.unwrap();
     let read = format!("{path}?fields=name,email,address");
     aviary.send(Probe::new("shop", "GET", &read), 503).await;

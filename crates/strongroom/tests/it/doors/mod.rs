@@ -7,4 +7,4 @@ mod keys;
 mod matrix;
 mod openapi;
 mod overtaking;
-mod races;
+pub(crate) mod races;

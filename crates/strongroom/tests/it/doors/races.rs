@@ -53,7 +53,7 @@ async fn a_budget_of_thirty_holds_across_a_restart() {
 }
 
 /// Exactly thirty were shown; each of the others was told when to come back and is in the ledger.
-async fn check_thirty(shop: &Shop, answers: &[Answer]) {
+pub(crate) async fn check_thirty(shop: &Shop, answers: &[Answer]) {
     let (shown, refused): (Vec<&Answer>, Vec<&Answer>) =
         answers.iter().partition(|answer| answer.status == 200);
     assert_eq!((shown.len(), refused.len()), (30, 34));
@@ -194,7 +194,7 @@ async fn of_parallel_chunks_of_one_import_one_is_taken() {
     }
 }
 
-async fn customers(shop: &Shop, number: usize) -> Vec<String> {
+pub(crate) async fn customers(shop: &Shop, number: usize) -> Vec<String> {
     let mut ids = Vec::with_capacity(number);
     for number in 0..number {
         ids.push(shop.customer(number).await);
@@ -202,7 +202,7 @@ async fn customers(shop: &Shop, number: usize) -> Vec<String> {
     ids
 }
 
-async fn reveal_all(client: &Client, customers: &[String]) -> Vec<Answer> {
+pub(crate) async fn reveal_all(client: &Client, customers: &[String]) -> Vec<Answer> {
     let reveals = customers.iter().map(|id| {
         let (client, path) = (client.clone(), format!("/v1/customers/{id}/reveal"));
         let why = json!({ "fields": ["email"], "reason": "customer called" });

@@ -1,6 +1,9 @@
 //! One seam, two engines: what holds on SQLite holds on PostgreSQL.
 
+mod cut;
+mod nodes;
 mod statements;
+mod unknown;
 mod values;
 
 use strongroom::db::{Connection, DATA, Durability, migrate};

@@ -8,14 +8,16 @@ use strongroom_verify::{Asked, Key, Report, Wrong, verify_log};
 
 use crate::attack::{Kept, read};
 use crate::support::Shop;
+use crate::support::data::section_of;
 
 /// Exports the log of a shop that is stopped; what it said, where it was refused.
 pub(crate) fn export(shop: &Shop, folder: &Path) -> Result<String, String> {
     let config = shop.folder.path().join("strongroom.toml");
     let text = format!(
-        "data_dir = {:?}\nkey_file = {:?}\npolicy = \"policy.toml\"\n",
+        "data_dir = {:?}\nkey_file = {:?}\npolicy = \"policy.toml\"\n{}",
         shop.data_folder(),
-        shop.key_file()
+        shop.key_file(),
+        section_of(shop.folder.path())
     );
     std::fs::write(&config, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));
@@ -136,7 +138,7 @@ async fn a_server_that_sends_another_log_than_it_signed_spoils_no_folder() {
     shop.stop();
     let folder = shop.folder.path().join("log");
     let sql = "UPDATE ledger_entry SET leaf = leaf || x'00' WHERE idx = 9";
-    crate::support::intrude(&shop.data_file(), sql);
+    crate::support::intrude(shop.data(), sql);
     let refused = export(&shop, &folder).unwrap_err();
     assert!(refused.contains("tile/0/000 is not the one under the signed root"), "{refused}");
     assert!(!folder.join("checkpoint").exists());

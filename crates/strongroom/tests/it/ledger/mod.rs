@@ -39,9 +39,7 @@ impl Held {
 
 /// Every entry as it stands in the database.
 pub(crate) fn leaves(shop: &Shop) -> Vec<Vec<u8>> {
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-    let mut rows = db.prepare("SELECT leaf FROM ledger_entry ORDER BY idx").unwrap();
-    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    shop.data().column("SELECT leaf FROM ledger_entry ORDER BY idx")
 }
 
 /// The roots at every size, worked out from the entries alone: the one at size n stands at n - 1.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::attack::{assert_code, flaws, read, reveal};
 use crate::ledger::{Held, roots};
-use crate::support::{Answer, Shop, intrude, person};
+use crate::support::{Answer, Shop, person};
 
 /// What a client that keeps everything knows.
 #[derive(Default)]
@@ -38,17 +38,17 @@ async fn one_history_every_receipt_stays_true_through_failed_batches_and_restart
     let mut client = Client::default();
     for (number, failing) in (10..).zip(FAILURES) {
         client.keep(&read(&shop, &id).await);
-        let (file, break_it, mend_it) = match failing {
-            Failing::Data(table) => (shop.data_file(), trigger(table), UNTRIGGER),
-            Failing::Keys(table) => (shop.keys_file(), trigger(table), UNTRIGGER),
+        let (data, table) = match failing {
+            Failing::Data(table) => (shop.data().clone(), table),
+            Failing::Keys(table) => (shop.keys(), table),
         };
-        intrude(&file, &break_it);
+        data.refuse_rows_of(table);
         for _ in 0..2 {
             let refused = shop.call("shop", "POST", "/v1/customers", Some(person(number))).await;
             assert_code(&refused, 503, "ledger_stalled");
             assert!(!refused.headers.contains_key("strongroom-receipt"), "no receipt for nothing");
         }
-        intrude(&file, mend_it);
+        data.take_rows_of(table);
         let made = shop.call("shop", "POST", "/v1/customers", Some(person(number))).await;
         assert_eq!(made.status, 201, "{:?}", made.json);
         client.keep(&made);
@@ -66,7 +66,7 @@ async fn one_history_every_receipt_stays_true_through_failed_batches_and_restart
 async fn entry_first_nothing_is_shown_while_the_ledger_cannot_be_written() {
     let shop = Shop::open().await;
     let id = shop.customer(1).await;
-    intrude(&shop.data_file(), &trigger("ledger_head"));
+    shop.data().refuse_rows_of("ledger_head");
     assert_code(&read(&shop, &id).await, 503, "ledger_stalled");
     assert_code(&reveal(&shop, &id).await, 503, "ledger_stalled");
     let path = format!("/v1/customers/{id}?fields=name,address");
@@ -79,7 +79,7 @@ async fn entry_first_nothing_is_shown_while_the_ledger_cannot_be_written() {
     // Not even a refusal leaves without its entry.
     let refused = shop.call("desk", "DELETE", &format!("/v1/customers/{id}"), None).await;
     assert_code(&refused, 503, "ledger_stalled");
-    intrude(&shop.data_file(), UNTRIGGER);
+    shop.data().take_rows_of("ledger_head");
     assert_eq!(read(&shop, &id).await.status, 200, "service returns by itself");
 }
 
@@ -88,7 +88,7 @@ async fn the_checkpoint_anyone_may_ask_for_is_one_that_is_durable() {
     let shop = Shop::open().await;
     let id = shop.customer(1).await;
     let before = shop.call("desk", "GET", "/v1/ledger/checkpoint", None).await;
-    intrude(&shop.data_file(), &trigger("ledger_head"));
+    shop.data().refuse_rows_of("ledger_head");
     assert_code(&read(&shop, &id).await, 503, "ledger_stalled");
     let after = shop.call("desk", "GET", "/v1/ledger/checkpoint", None).await;
     assert_eq!(before.json, after.json, "a checkpoint that was signed and lost was let out");
@@ -107,13 +107,3 @@ const FAILURES: [Failing; 5] = [
     Failing::Data("ledger_subject"),
     Failing::Data("ledger_actor"),
 ];
-
-/// Stands in for a disk that does not take one table.
-fn trigger(table: &str) -> String {
-    format!(
-        "CREATE TRIGGER broken BEFORE INSERT ON {table}
-         BEGIN SELECT RAISE(ABORT, 'broken'); END"
-    )
-}
-
-const UNTRIGGER: &str = "DROP TRIGGER broken";

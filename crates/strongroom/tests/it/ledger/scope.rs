@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 use strongroom::id::{Customer, Id};
 use strongroom::jobs;
+use strongroom_crypto::peek_binding;
 
 use crate::attack::{assert_code, findings};
+use crate::support::data::blob;
 use crate::support::{Answer, Shop, intrude};
 
 async fn ask(shop: &Shop, more: &[(&str, Value)]) -> Answer {
@@ -81,15 +83,16 @@ async fn customers_who_cannot_be_opened_are_named_and_hide_nobody_else() {
          WHERE customer = (SELECT key FROM customer WHERE id = x'{}')",
         hex(&ids[0])
     );
-    intrude(&shop.data_file(), &damage);
-    let keep = format!(
-        "ATTACH '{}' AS data; DELETE FROM dek WHERE id IN (SELECT dek.id FROM dek,
-         data.sealed_record AS record WHERE instr(record.data, dek.id) > 0 AND record.customer =
-         (SELECT key FROM data.customer WHERE id = x'{}'))",
-        shop.data_file().display(),
+    intrude(shop.data(), &damage);
+    let sealed = format!(
+        "SELECT data FROM sealed_record
+         WHERE customer = (SELECT key FROM customer WHERE id = x'{}')",
         hex(&ids[1])
     );
-    intrude(&shop.keys_file(), &keep);
+    for record in shop.data().column::<Vec<u8>>(&sealed) {
+        let dek = blob(&peek_binding(&record).unwrap().dek);
+        shop.keys().intrude(&format!("DELETE FROM dek WHERE id = {dek}"));
+    }
     let path = format!("/v1/customers/{}", ids[2]);
     assert_eq!(shop.call("privacy", "DELETE", &path, None).await.status, 202);
     shop.clock.pass_ms(31 * 86_400_000);

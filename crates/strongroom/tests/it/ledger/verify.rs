@@ -24,7 +24,7 @@ impl Long {
         shop.customer(10_001).await; // The same telephone number.
         let found = look_up(&shop, "phone", "+44 20 7946 0001").await;
         assert_eq!(found.json["customers"].as_array().unwrap().len(), 2, "{:?}", found.json);
-        while one::<i64>(&shop.data_file(), "SELECT size FROM ledger_head") < 270 {
+        while one::<i64>(shop.data(), "SELECT size FROM ledger_head") < 270 {
             read(&shop, &id).await;
         }
         assert_eq!(flaws(&shop).await, []);
@@ -39,7 +39,7 @@ impl Long {
     async fn check_named(&mut self, sql: &str, entry: Option<u64>, words: &str) {
         self.kept.put_back(&self.shop);
         self.shop.start().await.unwrap();
-        intrude(&self.shop.data_file(), sql);
+        intrude(self.shop.data(), sql);
         let flaws = flaws(&self.shop).await;
         let named = flaws.iter().any(|(at, what)| *at == entry && what.contains(words));
         assert!(named, "{sql}: {flaws:?}");
@@ -50,7 +50,7 @@ impl Long {
 
     async fn check_refused(&mut self, sql: &str) {
         self.kept.put_back(&self.shop);
-        intrude(&self.shop.data_file(), sql);
+        intrude(self.shop.data(), sql);
         let refused = self.shop.start().await.map(|()| "started").unwrap_or_else(|it| it.code);
         assert!(["ledger_altered", "store_rolled_back"].contains(&refused), "{sql}: {refused}");
     }
@@ -65,7 +65,7 @@ async fn an_entry_or_index_row_edited_deleted_inserted_or_reordered_is_named() {
     let mut long = long;
     // What lies below the newest tile is not read at start: it starts, and `verify` names it.
     long.kept.put_back(&long.shop);
-    intrude(&long.shop.data_file(), "UPDATE ledger_entry SET leaf = leaf || x'00' WHERE idx = 9");
+    intrude(long.shop.data(), "UPDATE ledger_entry SET leaf = leaf || x'00' WHERE idx = 9");
     long.shop.start().await.unwrap();
     assert!(flaws(&long.shop).await.contains(&(Some(9), "the entry was changed".to_owned())));
 }
@@ -97,7 +97,7 @@ async fn a_tail_cut_off_together_with_its_head_is_refused_by_the_anchor() {
         DELETE FROM ledger_entry WHERE idx >= (SELECT size FROM ledger_head);
         DELETE FROM ledger_subject WHERE idx >= (SELECT size FROM ledger_head);
         DELETE FROM ledger_actor WHERE idx >= (SELECT size FROM ledger_head);";
-    intrude(&shop.data_file(), &then.attached(cut));
+    intrude(shop.data(), &then.attached(cut));
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::crash::disk::{build_shim, set};
+use crate::support::data::section_of;
 use crate::support::numbers::Numbers;
 use crate::support::server::{Client, Server};
 use crate::support::{Shop, free_port, person};
@@ -155,7 +156,8 @@ fn refused(folder: &Path, more: &str) -> String {
     let config = folder.join("refused.toml");
     let text = format!(
         "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
-         listen = \"127.0.0.1:0\"\n{more}"
+         listen = \"127.0.0.1:0\"\n{more}\n{}",
+        section_of(folder)
     );
     std::fs::write(&config, text).unwrap();
     let port_file = folder.join("refused.port");

@@ -10,11 +10,8 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Sends, recipients and shares there are rows of.
 fn rows(shop: &Shop) -> [i64; 3] {
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-    ["send", "send_recipient", "share"].map(|table| {
-        let sql = format!("SELECT count(*) FROM {table}");
-        db.query_row(&sql, [], |row| row.get(0)).unwrap()
-    })
+    let count = |table| shop.data().one(&format!("SELECT count(*) FROM {table}"));
+    ["send", "send_recipient", "share"].map(count)
 }
 
 async fn stop(shop: &Shop, send: &str) {
@@ -69,7 +66,7 @@ async fn a_send_to_many_is_forgotten_in_steps_that_nobody_waits_for() {
     let more = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 4499)
         INSERT INTO send_recipient SELECT send, x, subject, state, attempts, doubts, next_ms, code, mac
         FROM send_recipient, n WHERE number = 0";
-    intrude(&shop.data_file(), more);
+    intrude(shop.data(), more);
     shop.clock.pass_ms(91 * DAY_MS);
     jobs::run_daily(&shop.desk()).await;
     assert_eq!(rows(&shop), [0, 0, 0]);
@@ -87,7 +84,7 @@ async fn what_other_hands_ended_is_told_and_what_a_wrong_clock_ended_stays() {
     assert_eq!(shop.call("shop", "POST", SEND, Some(body)).await.status, 202);
     let path = format!("/v1/outlets/parcel-news/sends/{send}");
     assert_eq!(progress(&shop, &path).await.json["state"], "sending");
-    intrude(&shop.data_file(), "UPDATE send SET state = 'done', next_ms = 0");
+    intrude(shop.data(), "UPDATE send SET state = 'done', next_ms = 0");
     jobs::run_daily(&shop.desk()).await;
     assert_eq!(rows(&shop), [2, 2, 0], "nobody is passed over unseen");
     let seen = shop.as_operator("GET", "/v1/findings", None).await.json;

@@ -284,7 +284,7 @@ async fn bound_a_send_put_into_the_database_or_changed_there_sends_nothing() {
     shop.stop();
     // The recipient of one send is made that of the other; and a template is exchanged.
     intrude(
-        &shop.data_file(),
+        shop.data(),
         "CREATE TEMP TABLE was AS SELECT send, subject FROM send_recipient;
          UPDATE send_recipient SET subject =
            (SELECT subject FROM was WHERE was.send <> send_recipient.send);

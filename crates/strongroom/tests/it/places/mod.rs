@@ -105,7 +105,7 @@ async fn a_holding_altered_by_sql_is_told_and_never_passed_over() {
         let mut shop = Shop::open().await;
         import(&shop, 1, 2).await;
         shop.stop();
-        intrude(&shop.data_file(), sql);
+        intrude(shop.data(), sql);
         shop.start().await.unwrap();
         let place = if sql.contains("elsewhere") { "elsewhere" } else { "import-sources" };
         let body = json!({ "place": place, "from": FROM, "to": TO });
@@ -152,7 +152,7 @@ async fn places_are_bounded_and_known_ones_still_change() {
     shop.stop();
     let many = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 4998)
         INSERT INTO place SELECT 'box-' || x, 'paper_box', 'it', 0, NULL FROM n";
-    intrude(&shop.data_file(), many);
+    intrude(shop.data(), many);
     shop.start().await.unwrap();
     assert_eq!(shop.call("admin", "PUT", "/v1/places/last", body()).await.status, 204);
     let refused = shop.call("admin", "PUT", "/v1/places/attic", body()).await;

@@ -3,6 +3,7 @@
 use super::renewal::{Whole, blobs, destroy_retired, no_record_names, rehearse};
 use super::rotation::{go_on, newest, rotate};
 use crate::backup::{back_up, count, enquirer, erase, input, read, restore, restored};
+use crate::support::data::blob;
 use crate::support::{Shop, intrude, person};
 
 /// The keys of before open the customer in the backup of before: an erasure names them too.
@@ -18,8 +19,8 @@ async fn who_is_erased_after_a_renewal_stays_erased_in_backups_of_before() {
     rehearse(&shop).await;
     assert!(destroy_retired(&shop).await > 0);
     erase(&shop, &gone).await;
-    assert_eq!(count(&shop.data_file(), "SELECT count(*) FROM erasure_register"), 4);
-    assert_eq!(count(&shop.data_file(), "SELECT count(*) FROM retired_key"), 2, "of who stays");
+    assert_eq!(count(shop.data(), "SELECT count(*) FROM erasure_register"), 4);
+    assert_eq!(count(shop.data(), "SELECT count(*) FROM retired_key"), 2, "of who stays");
     // The sum over rows of rights and the register still holds.
     shop.stop();
     shop.start().await.unwrap();
@@ -67,23 +68,23 @@ async fn rows_of_retired_keys_put_there_or_taken_away_change_no_erasure() {
     rotate(&shop, "data_keys").await;
     go_on(&shop).await;
     // Every key of everybody is called a retired one of the first, and their own are not.
-    intrude(
-        &shop.data_file(),
-        &format!(
-            "DELETE FROM retired_key;
-            ATTACH '{}' AS keys;
-            INSERT INTO retired_key (dek, customer, id, compartment, retired_ms, mac)
-            SELECT d.id, c.key, c.id, zeroblob(16), 0, zeroblob(32) FROM keys.dek d, customer c
-            WHERE c.key = (SELECT min(key) FROM customer);",
-            shop.keys_file().display()
-        ),
-    );
+    intrude(shop.data(), "DELETE FROM retired_key");
+    let nought = blob(&[0; 16]);
+    for dek in shop.keys().column::<Vec<u8>>("SELECT id FROM dek") {
+        let called = format!(
+            "INSERT INTO retired_key (dek, customer, id, compartment, retired_ms, mac)
+            SELECT {}, key, id, {nought}, 0, {nought} FROM customer
+            WHERE key = (SELECT min(key) FROM customer)",
+            blob(&dek)
+        );
+        intrude(shop.data(), &called);
+    }
     for id in [&gone, &stays] {
         assert_eq!(read(&shop, id).await.status, 200);
     }
     erase(&shop, &gone).await;
     assert_eq!(read(&shop, &stays).await.status, 200, "keys of another went with them");
-    assert_eq!(count(&shop.data_file(), "SELECT count(*) FROM erasure_register"), 4);
+    assert_eq!(count(shop.data(), "SELECT count(*) FROM erasure_register"), 4);
     assert_eq!(shop.count_data_keys(), 4, "those of who stays, and what they had before");
     let new = back_up(&shop).await;
     shop.stop();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::Shop;
+use crate::support::server::configure;
 
 /// Somebody without rights: who may do everything may read everything, and that is not what is tested.
 const NOBODY: &str = "65534";
@@ -61,10 +62,7 @@ fn start(command: &mut Command, first: &str) -> Ending {
 fn serve(folder: &Path) -> Ending {
     let program = folder.join("strongroom");
     std::fs::copy(env!("CARGO_BIN_EXE_strongroom"), &program).unwrap();
-    let config = folder.join("strongroom.toml");
-    let text = "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
-                listen = \"127.0.0.1:0\"\n";
-    std::fs::write(&config, text).unwrap();
+    let config = configure(folder, "strongroom.toml", "");
     if is_root() {
         let owner = format!("{NOBODY}:{NOBODY}");
         assert!(Command::new("chown").arg("-R").arg(owner).arg(folder).status().unwrap().success());

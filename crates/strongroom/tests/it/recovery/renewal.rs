@@ -12,10 +12,12 @@ use strongroom::vault;
 
 use super::hand_out;
 use super::rotation::{counted, go_on, newest, rotate};
+use crate::attack::Kept;
 use crate::attack::put_back::deep;
 use crate::backup::{
     DAY_MS, back_up, count, enquirer, findings, found, operator, read, restored, settings,
 };
+use crate::support::data::Data;
 use crate::support::{Shop, intrude, person};
 
 /// A customer with everything there is, and how to ask for each of it.
@@ -89,10 +91,8 @@ async fn token(shop: &Shop, customer: &str, field: &str, pinned: bool) -> String
     made.json["tokens"][0].as_str().unwrap().to_owned()
 }
 
-pub(super) fn blobs(file: &std::path::Path, sql: &str) -> Vec<Vec<u8>> {
-    let db = rusqlite::Connection::open(file).unwrap();
-    let mut rows = db.prepare(sql).unwrap();
-    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+pub(super) fn blobs(data: impl Into<Data>, sql: &str) -> Vec<Vec<u8>> {
+    data.into().column(sql)
 }
 
 pub(super) async fn destroy_retired(shop: &Shop) -> u64 {
@@ -119,18 +119,18 @@ async fn every_value_is_sealed_anew_under_keys_nobody_had() {
     let sealed = "SELECT data FROM sealed_record UNION ALL SELECT data FROM shelf_record
         UNION ALL SELECT data FROM token";
     let (before, keys) =
-        (blobs(&shop.data_file(), sealed), blobs(&shop.keys_file(), "SELECT id FROM dek"));
+        (blobs(shop.data(), sealed), blobs(&shop.keys_file(), "SELECT id FROM dek"));
 
     rotate(&shop, "data_keys").await;
     go_on(&shop).await;
     let told = newest(&shop).await;
     assert_eq!((&told["what"], &told["state"]), (&json!("data_keys"), &json!("done")), "{told}");
     assert_eq!(told["rewrapped"], keys.len(), "each key was replaced: {told}");
-    let after = blobs(&shop.data_file(), sealed);
+    let after = blobs(shop.data(), sealed);
     assert_eq!(after.len(), before.len());
     assert!(after.iter().all(|blob| !before.contains(blob)), "a value is sealed as it was");
     // The keys of before wait for a backup, under the new wrapping key; the old one is gone.
-    let retired = blobs(&shop.data_file(), "SELECT dek FROM retired_key ORDER BY dek");
+    let retired = blobs(shop.data(), "SELECT dek FROM retired_key ORDER BY dek");
     let mut keys = keys;
     keys.sort();
     assert_eq!(retired, keys);
@@ -154,7 +154,7 @@ async fn every_value_is_sealed_anew_under_keys_nobody_had() {
 async fn everything_is_found_by_new_hashes_and_the_old_key_is_gone() {
     let mut shop = Shop::open_today().await;
     let all = [Whole::make(&shop, 1).await, Whole::make(&shop, 2).await];
-    let before = blobs(&shop.data_file(), HASHES);
+    let before = blobs(shop.data(), HASHES);
     rotate(&shop, "look_up_keys").await;
     // Before the job has come by, everybody is found, and nobody twice.
     for whole in &all {
@@ -165,7 +165,7 @@ async fn everything_is_found_by_new_hashes_and_the_old_key_is_gone() {
     }
     let told = newest(&shop).await;
     assert_eq!((&told["state"], &told["left"]), (&json!("done"), &json!(0)), "{told}");
-    let after = blobs(&shop.data_file(), HASHES);
+    let after = blobs(shop.data(), HASHES);
     assert_eq!(after.len(), before.len());
     assert!(after.iter().all(|hash| !before.contains(hash)), "a hash is as it was");
     assert_eq!(counted(&shop, "SELECT count(*) FROM named_key WHERE name LIKE '%/other'"), 0);
@@ -220,7 +220,7 @@ async fn a_unique_value_stays_unique_while_look_up_keys_are_rotated() {
     }
     assert_eq!(newest(&shop).await["state"], "done");
     check().await;
-    assert_eq!(count(&shop.data_file(), "SELECT count(*) FROM lookup_unique"), 2);
+    assert_eq!(count(shop.data(), "SELECT count(*) FROM lookup_unique"), 2);
 }
 
 /// What was decided before the coming key was known claims nothing any more.
@@ -280,7 +280,7 @@ async fn retired_keys_stay_until_a_newer_backup_was_rehearsed_and_no_longer() {
     rehearse(&shop).await;
     // By other hands: a key in use is called retired, and one that is retired is not.
     intrude(
-        &shop.data_file(),
+        shop.data(),
         "UPDATE retired_key SET retired_ms = 0 WHERE dek = (SELECT min(dek) FROM retired_key)",
     );
     assert_eq!(destroy_retired(&shop).await, keys - 1);
@@ -303,25 +303,16 @@ async fn a_key_in_use_is_not_destroyed_though_a_row_calls_it_retired() {
     let mut shop = Shop::open_today().await;
     let whole = Whole::make(&shop, 1).await;
     shop.stop();
-    let then = std::fs::read(shop.data_file()).unwrap();
+    let then = Kept::of(&shop);
     shop.start().await.unwrap();
     rotate(&shop, "data_keys").await;
     go_on(&shop).await;
     shop.stop();
     // The customer as before the rotation, beside the rows that it retired keys by.
-    let file = shop.folder.path().join("then.db");
-    std::fs::write(&file, then).unwrap();
-    intrude(
-        &shop.data_file(),
-        &format!(
-            "ATTACH '{}' AS old;
-            DELETE FROM customer; INSERT INTO customer SELECT * FROM old.customer;
-            DELETE FROM sealed_record; INSERT INTO sealed_record SELECT * FROM old.sealed_record;
-            DELETE FROM shelf_record; INSERT INTO shelf_record SELECT * FROM old.shelf_record;
-            DELETE FROM token; INSERT INTO token SELECT * FROM old.token;",
-            file.display()
-        ),
-    );
+    let rows = ["customer", "sealed_record", "shelf_record", "token"].map(|table| {
+        format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM old.{table};")
+    });
+    intrude(shop.data(), &then.attached(&rows.concat()));
     shop.start().await.unwrap();
     whole.check(&shop).await;
     let desk = shop.desk();
@@ -343,7 +334,7 @@ async fn after_a_leak_no_key_that_opens_or_finds_stays_and_what_is_exposed_is_na
     let before = blobs(&shop.keys_file(), root);
     assert_eq!((count(&shop.keys_file(), older), before.len()), (1, 1));
     let deks = blobs(&shop.keys_file(), "SELECT id FROM dek");
-    let hashes = blobs(&shop.data_file(), HASHES);
+    let hashes = blobs(shop.data(), HASHES);
     rotate(&shop, "after_leak").await;
     assert!(findings(&shop).await.contains(&"keys_leaked".to_owned()));
     for _ in 0..4 {
@@ -353,7 +344,7 @@ async fn after_a_leak_no_key_that_opens_or_finds_stays_and_what_is_exposed_is_na
     assert_eq!((&told["what"], &told["state"]), (&json!("after_leak"), &json!("done")), "{told}");
     assert_eq!(count(&shop.keys_file(), older), 0);
     assert_ne!(blobs(&shop.keys_file(), root), before);
-    let after = blobs(&shop.data_file(), HASHES);
+    let after = blobs(shop.data(), HASHES);
     assert!(after.iter().all(|hash| !hashes.contains(hash)), "a hash is as it was");
     no_record_names(&shop, &deks);
     for whole in &all {
@@ -453,14 +444,14 @@ async fn one_who_cannot_be_renewed_keeps_nobody_else_waiting() {
     }
     // A token of the first in the order of the walk was altered.
     intrude(
-        &shop.data_file(),
+        shop.data(),
         "UPDATE token SET data = zeroblob(length(data)) WHERE customer = (SELECT min(key) FROM customer)",
     );
     rotate(&shop, "data_keys").await;
     go_on(&shop).await;
     let told = newest(&shop).await;
     assert_eq!(told["state"], "running", "{told}");
-    assert_eq!(count(&shop.data_file(), "SELECT count(DISTINCT customer) FROM retired_key"), 2);
+    assert_eq!(count(shop.data(), "SELECT count(DISTINCT customer) FROM retired_key"), 2);
     assert!(findings(&shop).await.contains(&"tampered".to_owned()));
 }
 
@@ -488,7 +479,7 @@ pub(super) fn no_record_names(shop: &Shop, deks: &[Vec<u8>]) {
         let naming = |dek: &Vec<u8>| {
             let hex = data_encoding::HEXLOWER.encode(dek);
             let sql = format!("SELECT count(*) FROM {table} WHERE instr(data, x'{hex}') > 0");
-            count(&shop.data_file(), &sql)
+            count(shop.data(), &sql)
         };
         assert!(today.iter().map(naming).sum::<i64>() > 0, "{table}");
         assert_eq!(deks.iter().map(naming).sum::<i64>(), 0, "{table} names a key of before");

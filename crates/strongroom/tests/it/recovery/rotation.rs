@@ -38,8 +38,7 @@ async fn name_of(shop: &Shop, id: &str) -> u16 {
 }
 
 pub(super) fn counted(shop: &Shop, sql: &str) -> i64 {
-    let db = rusqlite::Connection::open(shop.keys_file()).unwrap();
-    db.query_row(sql, [], |row| row.get(0)).unwrap()
+    shop.keys().one(sql)
 }
 
 #[tokio::test]
@@ -124,7 +123,7 @@ async fn the_old_wrapping_key_stays_while_anything_is_under_it() {
     let (broken, whole) = (shop.customer(1).await, shop.customer(2).await);
     shop.stop();
     intrude(
-        &shop.data_file(),
+        shop.data(),
         "UPDATE customer SET due_day = due_day + 1
         WHERE key = (SELECT min(key) FROM customer)",
     );
@@ -138,7 +137,7 @@ async fn the_old_wrapping_key_stays_while_anything_is_under_it() {
     // Mended, the customer opens again, and then it is done.
     shop.stop();
     intrude(
-        &shop.data_file(),
+        shop.data(),
         "UPDATE customer SET due_day = due_day - 1
         WHERE key = (SELECT min(key) FROM customer)",
     );
@@ -237,7 +236,5 @@ fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
 
 /// A key as the root wraps it.
 fn wrapped_row(shop: &Shop) -> Vec<u8> {
-    let db = rusqlite::Connection::open(shop.keys_file()).unwrap();
-    let sql = "SELECT wrapped FROM named_key WHERE name = 'row'";
-    db.query_row(sql, [], |row| row.get(0)).unwrap()
+    shop.keys().one("SELECT wrapped FROM named_key WHERE name = 'row'")
 }

@@ -162,7 +162,7 @@ async fn a_handover_that_a_crash_broke_off_goes_on() {
     assert_eq!((key(&shop), state(&shop).await), (expected.clone(), json!("settled")));
     shop.stop();
     // Killed between the entry that ends it and the keys: they are brought to what the ledger says.
-    waiting.put_back_only(&shop, "keys.db");
+    waiting.put_back_keys(&shop);
     assert_eq!(names(&shop), "signing,signing/next");
     shop.start().await.unwrap();
     assert_eq!((key(&shop), names(&shop).as_str()), (expected.clone(), "signer/0000,signing"));
@@ -181,7 +181,7 @@ async fn no_row_alone_hands_the_ledger_over() {
     for (note, vkey) in [("", coming.to_string()), ("x", coming.to_string()), ("", "x".to_owned())]
     {
         let sql = format!("INSERT INTO ledger_handover VALUES (1, '{vkey}', '{note}')");
-        intrude(&shop.data_file(), &sql);
+        intrude(shop.data(), &sql);
         assert_eq!(shop.start().await.unwrap_err().code, "ledger_altered");
         kept.put_back(&shop);
     }
@@ -191,16 +191,16 @@ async fn no_row_alone_hands_the_ledger_over() {
     shop.stop();
     let kept = Kept::of(&shop);
     for sql in ["UPDATE ledger_handover SET idx = 0", "DELETE FROM ledger_handover"] {
-        intrude(&shop.data_file(), sql);
+        intrude(shop.data(), sql);
         assert_eq!(shop.start().await.unwrap_err().code, "ledger_altered");
         kept.put_back(&shop);
     }
     // Without the line of the new key too it is opened, and whoever verifies the ledger is told.
-    let note: String = one(&shop.data_file(), "SELECT checkpoint FROM ledger_head");
+    let note: String = one(shop.data(), "SELECT checkpoint FROM ledger_head");
     let (text, lines) = note.split_once("\n\n").unwrap();
     let old = lines.lines().last().unwrap();
     intrude(
-        &shop.data_file(),
+        shop.data(),
         &format!(
             "DELETE FROM ledger_handover; UPDATE ledger_head SET checkpoint = '{text}\n\n{old}\n'"
         ),
@@ -221,7 +221,7 @@ async fn what_the_old_key_signs_later_is_not_opened() {
     shop.start().await.unwrap();
     rotate(&shop).await;
     shop.stop();
-    kept.put_back_only(&shop, "strongroom.db");
+    kept.put_back_data(&shop);
     let refused = shop.start().await.unwrap_err();
     assert!(["store_rolled_back", "ledger_altered"].contains(&refused.code), "{}", refused.code);
 }

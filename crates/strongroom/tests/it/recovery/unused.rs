@@ -104,7 +104,7 @@ async fn a_key_that_only_a_core_names_stays() {
     let before = shop.count_data_keys();
     let key = left_over(&shop);
     shop.stop();
-    intrude(&shop.data_file(), "DELETE FROM shelf_record");
+    intrude(shop.data(), "DELETE FROM shelf_record");
     shop.start().await.unwrap();
     shop.clock.pass_ms(8 * DAY_MS);
     let swept = sweep(&shop).await;
@@ -119,13 +119,13 @@ async fn no_key_goes_while_a_customer_does_not_open() {
     shop.customer(1).await;
     let key = left_over(&shop);
     shop.stop();
-    intrude(&shop.data_file(), "UPDATE customer SET due_day = due_day + 1");
+    intrude(shop.data(), "UPDATE customer SET due_day = due_day + 1");
     shop.start().await.unwrap();
     shop.clock.pass_ms(8 * DAY_MS);
     assert_eq!(sweep(&shop).await.removed, 0);
     assert!(exists(&shop, &key) && removals(&shop).await.is_empty());
     shop.stop();
-    intrude(&shop.data_file(), "UPDATE customer SET due_day = due_day - 1");
+    intrude(shop.data(), "UPDATE customer SET due_day = due_day - 1");
     shop.start().await.unwrap();
     assert_eq!(sweep(&shop).await.removed, 1);
 }

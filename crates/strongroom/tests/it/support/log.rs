@@ -1,5 +1,6 @@
 //! The ledger as a test reads it: entry by entry, decoded, past every right.
 
+use crate::support::Data;
 use strongroom::ctx::Outcome;
 use strongroom::ledger::{self, Leaf};
 
@@ -30,12 +31,12 @@ impl Shop {
 
     /// Customers there are rows of.
     pub(crate) fn count_customers(&self) -> u64 {
-        count(&self.data_file(), "SELECT count(*) FROM customer")
+        self.data.one::<i64>("SELECT count(*) FROM customer").try_into().unwrap()
     }
 
     /// Data keys there are rows of.
     pub(crate) fn count_data_keys(&self) -> u64 {
-        count(&self.keys_file(), "SELECT count(*) FROM dek")
+        Data::from(&self.keys_file()).one::<i64>("SELECT count(*) FROM dek").try_into().unwrap()
     }
 }
 
@@ -59,11 +60,4 @@ pub(crate) fn refusals(entries: &[Leaf], verb: &str, reason: &str) -> usize {
         leaf.outcome == Outcome::Refused && leaf.verb == verb && leaf.reason == reason
     };
     entries.iter().filter(is_one).count()
-}
-
-/// Reads beside the running installation, as another process would.
-fn count(file: &std::path::Path, sql: &str) -> u64 {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let db = rusqlite::Connection::open_with_flags(file, flags).unwrap();
-    db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().try_into().unwrap()
 }

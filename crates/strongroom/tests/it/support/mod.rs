@@ -3,6 +3,7 @@
 
 pub(crate) mod canary;
 mod client;
+pub(crate) mod data;
 mod log;
 pub(crate) mod mail;
 pub(crate) mod numbers;
@@ -12,7 +13,7 @@ pub(crate) mod server;
 
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -31,6 +32,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 pub(crate) use client::{Client, Readers, together};
+pub(crate) use data::Data;
 pub(crate) use log::refusals;
 
 /// One installation, open, with the shop's policy and a key of each role.
@@ -38,6 +40,7 @@ pub(crate) struct Shop {
     pub(crate) folder: TempDir,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) keys: HashMap<&'static str, String>,
+    data: Data,
     app: Option<App>,
     router: Option<Router>,
 }
@@ -98,6 +101,21 @@ impl Shop {
         shop
     }
 
+    /// With its data at a server of the test's own.
+    pub(crate) async fn open_at(server: strongroom::db::Server) -> Self {
+        let mut shop = Self::bare();
+        shop.data = Data::Server(server);
+        Self::with(shop, POLICY).await
+    }
+
+    /// Another node on the same database, with a copy of the keys; both are closed.
+    pub(crate) fn node_beside(&self) -> Self {
+        let node = Self { data: self.data.clone(), ..self.empty_beside() };
+        std::fs::create_dir(node.data_folder()).unwrap();
+        std::fs::copy(self.keys_file(), node.keys_file()).unwrap();
+        node
+    }
+
     /// Initialised, not open.
     pub(crate) fn bare() -> Self {
         Self::bare_at(Time::from_ms(START_MS))
@@ -106,7 +124,8 @@ impl Shop {
     fn bare_at(start: Time) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::at(start));
-        let shop = Self { folder, clock, keys: HashMap::new(), app: None, router: None };
+        let data = Data::fresh(folder.path());
+        let shop = Self { folder, clock, keys: HashMap::new(), data, app: None, router: None };
         initialise(&shop.surroundings()).unwrap();
         shop
     }
@@ -117,7 +136,9 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::at(self.clock.now()));
         let keys = self.keys.clone();
-        let shop = Self { folder, clock, keys, app: None, router: None };
+        // A restore fills a folder.
+        let data = Data::File(folder.path().join("data/strongroom.db"));
+        let shop = Self { folder, clock, keys, data, app: None, router: None };
         std::fs::copy(self.key_file(), shop.key_file()).unwrap();
         shop
     }
@@ -157,8 +178,21 @@ impl Shop {
         self.folder.path().join("seal.key")
     }
 
+    /// Of a shop whose data is in a file.
     pub(crate) fn data_file(&self) -> PathBuf {
-        self.data_folder().join("strongroom.db")
+        match &self.data {
+            Data::File(file) => file.clone(),
+            Data::Schema(_) | Data::Server(_) => panic!("the data of this shop is on a server"),
+        }
+    }
+
+    pub(crate) fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// The key store, as a place to ask.
+    pub(crate) fn keys(&self) -> Data {
+        Data::File(self.keys_file())
     }
 
     pub(crate) fn keys_file(&self) -> PathBuf {
@@ -256,7 +290,8 @@ impl Shop {
         let places =
             Places { data_folder: self.data_folder(), seal: Seal::KeyFile(self.key_file()) };
         let clock = Arc::clone(&self.clock);
-        Surroundings { places, clock, random: Arc::new(SystemRandom) }
+        let server = self.data.server();
+        Surroundings { places, server, clock, random: Arc::new(SystemRandom) }
     }
 }
 
@@ -324,7 +359,7 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
-/// Runs SQL on a database file of a closed installation, as an intruder with the database would.
-pub(crate) fn intrude(file: &Path, sql: &str) {
-    rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap();
+/// Runs SQL on a database of a closed installation, as an intruder with the database would.
+pub(crate) fn intrude(data: impl Into<Data>, sql: &str) {
+    data.into().intrude(sql);
 }

@@ -26,7 +26,7 @@ impl Cluster {
     /// The one that the tests of this program share; `None`, said aloud, where PostgreSQL is not installed.
     pub(crate) fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(&[], &[])).as_ref()
+        SHARED.get_or_init(|| Self::start(&["max_connections=400"], &[])).as_ref()
     }
 
     /// Another one, with settings of its own and files beside its data.

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::data::section_of;
+
 /// A running server. Killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -95,7 +97,8 @@ pub(crate) fn configure(folder: &Path, name: &str, more: &str) -> PathBuf {
     let config = folder.join(name);
     let text = format!(
         "data_dir = \"data\"\nkey_file = \"seal.key\"\npolicy = \"policy.toml\"\n\
-         listen = \"127.0.0.1:0\"\n{more}"
+         listen = \"127.0.0.1:0\"\n{more}\n{}",
+        section_of(folder)
     );
     std::fs::write(&config, text).unwrap();
     config

@@ -218,7 +218,7 @@ async fn a_kept_map_changed_by_sql_is_told_not_used() {
     assert_eq!(kept.json["columns"], json!([{ "field": "email", "column": "E-Mail" }]));
     shop.stop();
     let sql = "UPDATE import_map SET map = replace(map, 'email', 'note')";
-    crate::support::intrude(&shop.data_file(), sql);
+    crate::support::intrude(shop.data(), sql);
     shop.start().await.unwrap();
     let changed = shop.call("importer", "GET", path, None).await;
     assert_eq!((changed.status.as_u16(), changed.code()), (503, "tampered"));

@@ -213,7 +213,7 @@ async fn nothing_is_left_of_either_once_the_one_who_stayed_is_erased() {
         "lookup_exact",
     ] {
         let count = format!("SELECT COUNT(*) FROM {table}");
-        assert_eq!(one::<i64>(&shop.data_file(), &count), 0, "{table}");
+        assert_eq!(one::<i64>(shop.data(), &count), 0, "{table}");
     }
 }
 
@@ -346,7 +346,7 @@ async fn of_two_merges_into_each_other_one_is_done() {
     let done = answers.iter().filter(|it| it.status == 200).count();
     assert_eq!(done, 1, "{answers:?}");
     let active = "SELECT COUNT(*) FROM customer WHERE state = 'active'";
-    assert_eq!(self::one::<i64>(&shop.data_file(), active), 1);
+    assert_eq!(self::one::<i64>(shop.data(), active), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -433,7 +433,7 @@ async fn erased_stays_erased_after_a_merge() {
     pass_days(&shop, 8).await;
     let rows = "INSERT OR IGNORE INTO customer SELECT * FROM old.customer;
         INSERT OR IGNORE INTO sealed_record SELECT * FROM old.sealed_record;";
-    intrude(&shop.data_file(), &before.attached(rows));
+    intrude(shop.data(), &before.attached(rows));
     let keys = format!(
         "ATTACH '{}' AS old; INSERT OR IGNORE INTO dek SELECT * FROM old.dek;",
         before.keys().display()

@@ -130,9 +130,7 @@ async fn after_a_day_a_key_is_forgotten_and_its_row_is_gone() {
     shop.clock.pass_ms(86_400_000);
     jobs::run_once(&shop.desk()).await;
     shop.stop();
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-    let rows: i64 = db.query_row("SELECT COUNT(*) FROM repeat", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 0);
+    assert_eq!(shop.data().one::<i64>("SELECT COUNT(*) FROM repeat"), 0);
 }
 
 #[tokio::test]
@@ -142,7 +140,7 @@ async fn a_remembered_call_changed_by_sql_is_told_not_believed() {
     once(&shop, "shop", create, Some(person(1)), "k").await;
     let other = shop.customer(2).await;
     shop.stop();
-    intrude(&shop.data_file(), &format!("UPDATE repeat SET resource = '{other}'"));
+    intrude(shop.data(), &format!("UPDATE repeat SET resource = '{other}'"));
     shop.start().await.unwrap();
     let answer = once(&shop, "shop", create, Some(person(1)), "k").await;
     assert_eq!((answer.status.as_u16(), answer.code()), (503, "tampered"));

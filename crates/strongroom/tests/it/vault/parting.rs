@@ -79,7 +79,7 @@ async fn without_a_live_duty_everything_goes() {
     assert_eq!(asked.json["ends"], json!(["purchase"]));
     shop.clock.pass_ms(8 * 86_400_000);
     jobs::run_once(&shop.desk()).await;
-    let rows: i64 = one(&shop.data_file(), "SELECT COUNT(*) FROM customer");
+    let rows: i64 = one(shop.data(), "SELECT COUNT(*) FROM customer");
     assert_eq!(rows, 0);
 }
 

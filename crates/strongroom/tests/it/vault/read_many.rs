@@ -83,7 +83,7 @@ async fn one_customer_that_does_not_open_keeps_no_other_and_is_not_hidden() {
         let shop = Shop::open().await;
         let ids = customers(&shop, 3).await;
         let key = key_of(&shop, &ids[1]);
-        intrude(&shop.data_file(), &attack.replace("@A", &key.to_string()));
+        intrude(shop.data(), &attack.replace("@A", &key.to_string()));
         let answer = page(&shop, &[&ids[0], &ids[1], &ids[2]], &["name", "email", "note"]).await;
         assert_eq!(shown(&answer), [&ids[0], &ids[2]], "{attack}");
         assert_eq!(answer.json["unavailable"], json!([ids[1]]), "{attack}");
@@ -186,5 +186,5 @@ async fn full_pages_are_shown_to_many_at_once() {
 fn key_of(shop: &Shop, id: &str) -> i64 {
     let id: strongroom::id::Id<strongroom::id::Customer> = id.parse().unwrap();
     let hex: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    one(&shop.data_file(), &format!("SELECT key FROM customer WHERE id = x'{hex}'"))
+    one(shop.data(), &format!("SELECT key FROM customer WHERE id = x'{hex}'"))
 }

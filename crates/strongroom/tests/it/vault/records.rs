@@ -276,7 +276,7 @@ async fn an_erasure_leaves_invoices_to_the_end_of_their_year_and_destroys_messag
     let gone = list(&shop, "shop", &id, "fields=message.body").await;
     assert_eq!(gone.json["items"], json!([]), "{gone:?}");
     let count = "SELECT COUNT(*) FROM shelf_record";
-    assert_eq!(crate::attack::one::<i64>(&shop.data_file(), count), 1);
+    assert_eq!(crate::attack::one::<i64>(shop.data(), count), 1);
     shop.stop();
     shop.start().await.unwrap();
     assert_eq!(reveal(&shop, &id, &old).await.status, 200, "what stays survives a restart");
@@ -289,7 +289,7 @@ async fn an_erasure_leaves_invoices_to_the_end_of_their_year_and_destroys_messag
     assert_eq!(asked.json["kept"], json!([]), "{asked:?}");
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&shop.desk()).await;
-    assert_eq!(crate::attack::one::<i64>(&shop.data_file(), count), 0);
+    assert_eq!(crate::attack::one::<i64>(shop.data(), count), 0);
     assert_eq!(crate::attack::one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek"), 0);
     let verified = shop.verify().await;
     assert_eq!(verified["intact"], true, "{verified}");
@@ -315,7 +315,7 @@ async fn a_kind_the_policy_dropped_is_not_shown_and_stays_as_long_as_a_duty_need
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&shop.desk()).await;
     let count = "SELECT COUNT(*) FROM shelf_record";
-    assert_eq!(crate::attack::one::<i64>(&shop.data_file(), count), 1, "tax law still needs it");
+    assert_eq!(crate::attack::one::<i64>(shop.data(), count), 1, "tax law still needs it");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ fn part(number: i64) -> (i64, i64) {
 
 fn keys_from(shop: &Shop, from: i64, to: i64) -> u64 {
     let sql = format!("SELECT COUNT(*) FROM customer WHERE key >= {from} AND key <= {to}");
-    u64::try_from(one::<i64>(&shop.data_file(), &sql)).unwrap()
+    u64::try_from(one::<i64>(shop.data(), &sql)).unwrap()
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn what_was_changed_by_sql_is_found_within_thirty_days_and_named() {
         let other = key_of(&shop, &ids[4]);
         shop.stop();
         let sql = attack.replace("@A", &key.to_string()).replace("@B", &other.to_string());
-        intrude(&shop.data_file(), &sql);
+        intrude(shop.data(), &sql);
         shop.start().await.unwrap();
         assert_eq!(walk_thirty_days(&shop).await, 8, "{attack}");
         assert_eq!(
@@ -85,7 +85,7 @@ async fn what_was_changed_by_sql_is_found_within_thirty_days_and_named() {
             "{attack}"
         );
         assert_eq!(named(&shop, "tampered"), [bytes_of(&ids[3])], "{attack}");
-        let rows: i64 = one(&shop.data_file(), "SELECT COUNT(*) FROM customer");
+        let rows: i64 = one(shop.data(), "SELECT COUNT(*) FROM customer");
         assert_eq!(rows, 8, "nothing is deleted: {attack}");
     }
 }
@@ -100,7 +100,7 @@ async fn a_row_that_was_deleted_or_moved_away_is_found_by_its_records() {
     for attack in attacks {
         let (shop, ids) = shop_with(4).await;
         let key = key_of(&shop, &ids[2]);
-        intrude(&shop.data_file(), &attack.replace("@A", &key.to_string()));
+        intrude(shop.data(), &attack.replace("@A", &key.to_string()));
         walk_thirty_days(&shop).await;
         assert_eq!(
             findings(&shop).await,
@@ -108,7 +108,7 @@ async fn a_row_that_was_deleted_or_moved_away_is_found_by_its_records() {
             "{attack}"
         );
         let records = format!("SELECT COUNT(*) FROM sealed_record WHERE customer = {key}");
-        assert!(one::<i64>(&shop.data_file(), &records) > 1, "nothing is deleted: {attack}");
+        assert!(one::<i64>(shop.data(), &records) > 1, "nothing is deleted: {attack}");
     }
 }
 
@@ -126,7 +126,7 @@ async fn a_key_that_is_missing_is_found_and_nothing_is_deleted() {
     assert_eq!(walk_thirty_days(&shop).await, 3);
     assert_eq!(findings(&shop).await, ["key_file_only", "key_missing", "recovery_missing"]);
     assert_eq!(named(&shop, "key_missing"), [bytes_of(&last)]);
-    assert_eq!(one::<i64>(&shop.data_file(), "SELECT COUNT(*) FROM customer"), 3);
+    assert_eq!(one::<i64>(shop.data(), "SELECT COUNT(*) FROM customer"), 3);
     let path = format!("/v1/customers/{}?fields=name", ids[0]);
     assert_eq!(shop.call("desk", "GET", &path, None).await.status, 200);
 }
@@ -150,12 +150,12 @@ async fn a_walk_that_was_interrupted_goes_on() {
         shop.customer(number).await;
     }
     let lowest = format!("SELECT MIN(key) FROM customer WHERE key >= {first}");
-    let after = one::<i64>(&shop.data_file(), &lowest) + 1;
-    intrude(&shop.data_file(), &format!("UPDATE walk SET position = {after}"));
+    let after = one::<i64>(shop.data(), &lowest) + 1;
+    intrude(shop.data(), &format!("UPDATE walk SET position = {after}"));
     shop.clock.pass_ms(DAY_MS);
     assert_eq!(walk(&shop).await, [keys_from(&shop, first, last) - 1]);
     // A place that is none of this part's was not left there by a walk.
-    intrude(&shop.data_file(), "UPDATE walk SET position = 9223372036854775807");
+    intrude(shop.data(), "UPDATE walk SET position = 9223372036854775807");
     shop.clock.pass_ms(DAY_MS);
     let (first, last) = part(2);
     assert_eq!(walk(&shop).await, [keys_from(&shop, first, last)]);
@@ -165,7 +165,7 @@ async fn a_walk_that_was_interrupted_goes_on() {
         (3..8).map(part).map(|(first, last)| keys_from(&shop, first, last)).collect();
     assert_eq!(walk(&shop).await, parts);
     // A day far ahead that was put there does not end the walk.
-    intrude(&shop.data_file(), "UPDATE walk SET day = 900000");
+    intrude(shop.data(), "UPDATE walk SET day = 900000");
     let (first, last) = part(8);
     assert_eq!(walk(&shop).await, [keys_from(&shop, first, last)]);
 }
@@ -173,15 +173,15 @@ async fn a_walk_that_was_interrupted_goes_on() {
 #[tokio::test]
 async fn due_days_follow_the_policy_that_is_in_force() {
     let (shop, ids) = shop_with(3).await;
-    let days = "SELECT group_concat(DISTINCT due_day) FROM customer";
-    let before: String = one(&shop.data_file(), days);
+    let days = "SELECT DISTINCT due_day FROM customer";
+    let before: i64 = one(shop.data(), days);
     let longer = POLICY.replacen("keep = \"3 years\"", "keep = \"4 years\"", 1);
     let applied = shop.as_operator("POST", "/v1/policy", Some(json!({ "policy": longer }))).await;
     assert_eq!(applied.status, 200, "{:?}", applied.json);
     let start = shop.ledger_size();
     assert_eq!(walk_thirty_days(&shop).await, 3);
-    let after: String = one(&shop.data_file(), days);
-    assert_eq!(after.parse::<i64>().unwrap() - before.parse::<i64>().unwrap(), 365);
+    let after: i64 = one(shop.data(), days);
+    assert_eq!(after - before, 365);
     let entries = shop.entries_from(start).await;
     let anew: u64 = entries.iter().filter(|it| it.verb == "customer.due").map(|it| it.count).sum();
     assert_eq!(anew, 3);
@@ -195,13 +195,11 @@ async fn due_days_follow_the_policy_that_is_in_force() {
 /// A run of which no entry can be read, because the server is sealed.
 async fn walk_quietly(shop: &Shop) -> i64 {
     jobs::run_daily(&shop.desk()).await;
-    one(&shop.data_file(), "SELECT COUNT(*) FROM walk")
+    one(shop.data(), "SELECT COUNT(*) FROM walk")
 }
 
 fn named(shop: &Shop, kind: &str) -> Vec<Vec<u8>> {
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-    let mut found = db.prepare("SELECT customer FROM finding WHERE kind = $1").unwrap();
-    found.query_map([kind], |row| row.get(0)).unwrap().map(|it| it.unwrap()).collect()
+    shop.data().column(&format!("SELECT customer FROM finding WHERE kind = '{kind}'"))
 }
 
 fn bytes_of(id: &str) -> Vec<u8> {
@@ -210,7 +208,7 @@ fn bytes_of(id: &str) -> Vec<u8> {
 
 fn key_of(shop: &Shop, id: &str) -> i64 {
     let hex: String = bytes_of(id).iter().map(|byte| format!("{byte:02x}")).collect();
-    one(&shop.data_file(), &format!("SELECT key FROM customer WHERE id = x'{hex}'"))
+    one(shop.data(), &format!("SELECT key FROM customer WHERE id = x'{hex}'"))
 }
 
 const ATTACKS: [&str; 8] = [

@@ -160,7 +160,5 @@ async fn of_whoever_is_erased_whole_nothing_older_is_sent_any_more() {
     scene.shop.clock.pass_ms(31 * DAY_MS);
     jobs::run_daily(&scene.shop.desk()).await;
     scene.shop.stop();
-    let db = rusqlite::Connection::open(scene.shop.data_file()).unwrap();
-    let rows = "SELECT COUNT(*) FROM webhook_event";
-    assert_eq!(db.query_row(rows, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert_eq!(scene.shop.data().one::<i64>("SELECT COUNT(*) FROM webhook_event"), 0);
 }

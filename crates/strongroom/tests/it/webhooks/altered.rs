@@ -21,7 +21,7 @@ async fn an_endpoint_altered_by_sql_is_told_nothing_and_can_be_ended() {
         let id = scene.shop.customer(1).await;
         noted(&scene.shop, &id, 1, "one").await;
         scene.shop.stop();
-        intrude(&scene.shop.data_file(), sql);
+        intrude(scene.shop.data(), sql);
         scene.shop.start().await.unwrap();
         scene.run().await;
         scene.run().await;
@@ -54,7 +54,7 @@ async fn an_endpoint_switched_on_by_sql_is_told_nothing() {
     let id = scene.shop.customer(1).await;
     noted(&scene.shop, &id, 1, "one").await;
     scene.shop.stop();
-    intrude(&scene.shop.data_file(), "UPDATE webhook SET state = 'on'");
+    intrude(scene.shop.data(), "UPDATE webhook SET state = 'on'");
     scene.shop.start().await.unwrap();
     scene.run().await;
     assert_eq!(scene.receiver.posts().len() + thief.posts().len(), 0);
@@ -70,7 +70,7 @@ async fn an_endpoint_given_another_s_secret_by_sql_is_told_nothing() {
     scene.shop.stop();
     let swap = "CREATE TEMP TABLE was AS SELECT id, secret FROM webhook;
         UPDATE webhook SET secret = (SELECT secret FROM was WHERE was.id <> webhook.id)";
-    intrude(&scene.shop.data_file(), swap);
+    intrude(scene.shop.data(), swap);
     scene.shop.start().await.unwrap();
     scene.run().await;
     assert_eq!(scene.receiver.posts().len() + thief.posts().len(), 0);
@@ -98,7 +98,7 @@ async fn an_event_altered_or_put_there_by_sql_is_sent_to_nobody() {
             noted(&scene.shop, &id, 1, "one").await;
         }
         scene.shop.stop();
-        intrude(&scene.shop.data_file(), sql);
+        intrude(scene.shop.data(), sql);
         scene.shop.start().await.unwrap();
         scene.run().await;
         assert_eq!(scene.receiver.posts().len(), sent, "{sql}");
@@ -125,7 +125,7 @@ async fn numbers_put_there_by_sql_stop_no_act() {
         let id = scene.shop.customer(1).await;
         noted(&scene.shop, &id, 1, "one").await;
         scene.shop.stop();
-        intrude(&scene.shop.data_file(), sql);
+        intrude(scene.shop.data(), sql);
         scene.shop.start().await.unwrap();
         for version in 2..=4 {
             noted(&scene.shop, &id, version, &format!("note {version}")).await;

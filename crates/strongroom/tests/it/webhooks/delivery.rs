@@ -218,12 +218,12 @@ async fn without_a_webhook_nothing_is_kept() {
     let id = shop.customer(1).await;
     noted(&shop, &id, 1, "one").await;
     let rows = "SELECT COUNT(*) FROM webhook_event";
-    assert_eq!(crate::attack::one::<i64>(&shop.data_file(), rows), 0);
+    assert_eq!(crate::attack::one::<i64>(shop.data(), rows), 0);
     let receiver = Receiver::start(&[]).await;
     let (hook, _) = made(&shop, &url(&receiver), &[]).await;
     let ended = shop.as_operator("DELETE", &format!("/v1/webhooks/{hook}"), None).await;
     assert_eq!(ended.status, 204);
     noted(&shop, &id, 2, "two").await;
     shop.stop();
-    assert_eq!(crate::attack::one::<i64>(&shop.data_file(), rows), 0);
+    assert_eq!(crate::attack::one::<i64>(shop.data(), rows), 0);
 }

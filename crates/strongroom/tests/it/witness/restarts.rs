@@ -11,6 +11,7 @@ use strongroom_tlog::{
 use super::{Pair, configure, get, refused, strongroom, text};
 use crate::attack::one;
 use crate::backup::back_up_and_restore_beside;
+use crate::support::data::forget_server;
 use crate::support::receiver::Certificate;
 use crate::support::server::Server;
 
@@ -20,7 +21,7 @@ async fn an_unreachable_witness_is_an_entry_and_a_finding_that_closes_by_itself(
     pair.witness.kill();
     let misses = |pair: &Pair| {
         let actor = "SELECT COUNT(*) FROM ledger_entry WHERE INSTR(leaf, 'witness.miss') > 0";
-        one::<i64>(&pair.shop.data_file(), actor)
+        one::<i64>(pair.shop.data(), actor)
     };
     // A command that opens the installation tells it as well; no job helps it there.
     let config = configure(pair.folder(), &pair.witness.config());
@@ -89,6 +90,8 @@ async fn a_restored_ledger_is_told_to_the_witness_by_a_person() {
     let folder = pair.folder();
     std::fs::rename(folder.join("data"), folder.join("lost")).unwrap();
     std::fs::rename(folder.join("restored"), folder.join("data")).unwrap();
+    // A restore fills a folder, wherever the data was.
+    forget_server(folder);
     let required = format!("{}required = true\n", pair.witness.config());
     let said = refused(folder, &required);
     let restored = said.split_once("trust --folder DIR '").unwrap().1.split_once('\'').unwrap().0;
@@ -223,7 +226,7 @@ async fn after_a_clean_end_the_witness_knows_the_newest_entry() {
     assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
     let mut server = server;
     pair.wait(|| (!server.is_up()).then_some(()));
-    let entries: i64 = one(&pair.shop.data_file(), "SELECT COUNT(*) FROM ledger_entry");
+    let entries: i64 = one(pair.shop.data(), "SELECT COUNT(*) FROM ledger_entry");
     let record = pair.witness.folder.join("witness.db");
     assert_eq!(one::<i64>(&record, "SELECT size FROM cosigned"), entries);
 }

@@ -40,7 +40,7 @@ impl Attack {
     }
 
     fn entries(&self) -> i64 {
-        one(&self.pair.shop.data_file(), "SELECT COUNT(*) FROM ledger_entry")
+        one(self.pair.shop.data(), "SELECT COUNT(*) FROM ledger_entry")
     }
 }
 
@@ -133,7 +133,7 @@ async fn a_server_that_the_witness_contradicts_later_drops_its_keys() {
     assert!(ready.body.contains("sealed"), "{}", ready.body);
     server.kill();
     let kind = "SELECT COUNT(*) FROM finding WHERE kind = 'witness_contradicts' AND state = 'open'";
-    assert_eq!(one::<i64>(&attack.pair.shop.data_file(), kind), 1);
+    assert_eq!(one::<i64>(attack.pair.shop.data(), kind), 1);
     assert!(attack.pair.refused().contains("the witness contradicts the ledger"));
 }
 

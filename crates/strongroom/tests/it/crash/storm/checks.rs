@@ -14,6 +14,7 @@ use strongroom_crypto::SystemRandom;
 
 use super::{Storm, Told};
 use crate::ledger::roots;
+use crate::support::data::{Data, blob};
 use crate::support::{Shop, person};
 
 /// It opens, the log verifies, answers have entries, the known are there, the erased are not.
@@ -72,10 +73,9 @@ async fn see_the_known(shop: &Shop, told: &Told, seed: u64) {
 
 /// For whoever has to find out why: what the row says.
 fn state_of(shop: &Shop, id: &str) -> String {
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-    let bytes = id.parse::<Id<Customer>>().unwrap().as_bytes().to_vec();
-    let sql = "SELECT state || ' at version ' || version FROM customer WHERE id = ?1";
-    db.query_row(sql, [bytes], |row| row.get(0)).unwrap_or_else(|_| "there is no row".to_owned())
+    let id = blob(id.parse::<Id<Customer>>().unwrap().as_bytes());
+    let sql = format!("SELECT state || ' at version ' || version FROM customer WHERE id = {id}");
+    shop.data().column(&sql).pop().unwrap_or_else(|| "there is no row".to_owned())
 }
 
 async fn see_nothing_of_the_erased(shop: &Shop, told: &Told, seed: u64) {
@@ -100,21 +100,17 @@ fn see_keys_fit(shop: &Shop, told: &Told) {
 
 /// No key that the register calls destroyed is in keys.db.
 pub(in crate::crash) fn see_no_destroyed_key(shop: &Shop) {
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-    let attach = format!("ATTACH '{}' AS keys", shop.keys_file().display());
-    db.execute_batch(&attach).unwrap();
-    let both = "SELECT COUNT(*) FROM erasure_register r JOIN keys.dek d ON d.id = r.dek";
-    let count: i64 = db.query_row(both, [], |row| row.get(0)).unwrap();
-    assert_eq!(count, 0, "keys that the register calls destroyed");
+    let there: Vec<Vec<u8>> = shop.keys().column("SELECT id FROM dek");
+    let mut destroyed = shop.data().column("SELECT dek FROM erasure_register");
+    destroyed.retain(|dek| there.contains(dek));
+    assert_eq!(destroyed.len(), 0, "keys that the register calls destroyed");
 }
 
 /// Ids of customers who were told to be erased and of whom no row is left.
 pub(super) fn gone(shop: &Shop, told: &Told) -> BTreeSet<Vec<u8>> {
-    let db = rusqlite::Connection::open(shop.data_file()).unwrap();
-    let mut row = db.prepare("SELECT 1 FROM customer WHERE id = ?1").unwrap();
+    let there: BTreeSet<Vec<u8>> = ids(shop.data());
     let bytes = |id: &String| id.parse::<Id<Customer>>().unwrap().as_bytes().to_vec();
-    let erased = told.erased.iter().map(bytes);
-    erased.filter(|id| !row.exists([id]).unwrap()).collect()
+    told.erased.iter().map(bytes).filter(|id| !there.contains(id)).collect()
 }
 
 /// A restore that was killed and went on opens, and holds nobody who was gone before its backup.
@@ -123,14 +119,16 @@ pub(super) async fn check_restored(storm: &Storm, folder: &Path) {
         Places { data_folder: folder.to_owned(), seal: Seal::KeyFile(storm.shop.key_file()) };
     let clock = Arc::clone(&storm.shop.clock);
     let random = Arc::new(SystemRandom);
-    let app = App::open(Surroundings { places, clock, random }).await.unwrap();
+    let app = App::open(Surroundings { places, server: None, clock, random }).await.unwrap();
     drop(app);
     let (_, gone) = storm.pair.as_ref().unwrap();
-    let db = rusqlite::Connection::open(folder.join("strongroom.db")).unwrap();
-    let mut row = db.prepare("SELECT 1 FROM customer WHERE id = ?1").unwrap();
-    assert!(!gone.iter().any(|id| row.exists([id]).unwrap()), "the erased came back");
-    drop(row);
+    let there = ids(&Data::File(folder.join("strongroom.db")));
+    assert!(gone.is_disjoint(&there), "the erased came back");
     let _ = std::fs::remove_dir_all(folder);
+}
+
+fn ids(data: &Data) -> BTreeSet<Vec<u8>> {
+    data.column("SELECT id FROM customer").into_iter().collect()
 }
 
 const KNOWN_CHECKED_MAX: usize = 40;
