@@ -219,7 +219,8 @@ fn lines_are_read_up_to_their_longest() {
 }
 
 #[test]
-fn an_error_says_what_is_wrong() {
+fn an_error_says_what_is_wrong_and_a_hash_what_it_is() {
     let said = TlogError::IndexOutside { index: 9, size: 4 }.to_string();
     assert_eq!(said, "entry 9 is not in a log of 4 entries");
+    assert_eq!(format!("{:?}", Hash([0xa5; 32])), "a5".repeat(32));
 }

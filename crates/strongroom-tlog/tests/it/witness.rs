@@ -96,7 +96,9 @@ fn a_request_has_one_form() {
     let with = |count: usize| format!("old 5\n{}\nrest", lines(count));
     assert_eq!(AddCheckpoint::parse(&with(PROOF_LINES_MAX)).unwrap().proof.len(), PROOF_LINES_MAX);
     refused(&with(PROOF_LINES_MAX + 1));
-    refused(&format!("old 5\n\n{}", "x".repeat(ADD_CHECKPOINT_SIZE_BYTES_MAX)));
+    let filled = |bytes: usize| format!("old 5\n\n{}", "x".repeat(bytes - "old 5\n\n".len()));
+    refused(&filled(ADD_CHECKPOINT_SIZE_BYTES_MAX + 1));
+    AddCheckpoint::parse(&filled(ADD_CHECKPOINT_SIZE_BYTES_MAX)).unwrap();
 }
 
 #[test]
