@@ -144,7 +144,10 @@ impl Data {
             _ => {
                 let mut db = self.connect();
                 let hex = data_encoding::HEXLOWER.encode(needle);
-                let text = String::from_utf8_lossy(needle).replace('\'', "''");
+                // What is no text stands in no text.
+                let is_text = needle.iter().all(u8::is_ascii_alphanumeric);
+                let text =
+                    if is_text { String::from_utf8(needle.to_vec()).unwrap() } else { hex.clone() };
                 tables(&mut db).iter().any(|table| {
                     let rows = format!(
                         "SELECT 1 FROM {table} AS it
