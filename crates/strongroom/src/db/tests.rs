@@ -150,6 +150,9 @@ const LONG: &str =
     "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100000000)
 SELECT COUNT(*) FROM c";
 
+const RUNS_LONG: &str = "SELECT 1 FROM pg_stat_activity
+WHERE pid::BIGINT = $1 AND state = 'active' AND query LIKE 'WITH RECURSIVE c%'";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_scan_gives_way_when_the_database_is_opened_afresh() {
     for (place, sql) in
@@ -196,16 +199,19 @@ async fn a_connection_that_was_told_to_cancel_is_lent_to_nobody() {
     let house = House::open((place, folder), None);
     let number = |db: &mut Connection| db.one("SELECT pg_backend_pid()", &[]);
     let before = house.database.scan(number).await.unwrap();
-    let (begun, begins) = channel();
+    let own = before.as_ref().unwrap().integer(0).unwrap();
+    let mut watching = house.database.place().open(Durability::Durable).unwrap();
     let (database, stall) = (house.database.clone(), house.stall.clone());
     let scan = database.scan(move |db| {
         let own = number(db);
-        begun.send(()).unwrap();
         assert_eq!(db.query(LONG, &[]).unwrap_err().code, "scan_ended");
         own
     });
+    // Not before it runs: a scan that has asked for nothing yet tells nobody to cancel.
     let end = tokio::task::spawn_blocking(move || {
-        begins.recv().unwrap();
+        while watching.one(RUNS_LONG, &[own.into()]).unwrap().is_none() {
+            std::thread::yield_now();
+        }
         stall.end_scans();
     });
     let (own, ended) = tokio::join!(scan, end);
