@@ -97,4 +97,6 @@ fn default_json() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("out").join("bench.json")
 }
 
-const SMOKE_SPAN: Span = Span { warm_up_ms: 50, run_ms: 250 };
+/// Long enough that something is answered on a machine that is busy with other things too: of 256 clients,
+/// nobody was within 250 ms on two cores with nine others at work.
+const SMOKE_SPAN: Span = Span { warm_up_ms: 50, run_ms: 1_000 };

@@ -2,6 +2,7 @@
 //! every room the desk it works at.
 
 mod keeper;
+mod moving;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,8 +13,7 @@ use std::thread::JoinHandle;
 use strongroom_crypto::Random;
 
 use crate::access::{
-    Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, announce_seal, close_finding,
-    raise_finding,
+    Desk, MissingKeys, RefusalMeter, Rights, StrangerMeter, announce, close_finding, raise_finding,
 };
 use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
@@ -27,6 +27,7 @@ use crate::witness::{self, Outlook, Witness};
 use crate::{ledger, vault};
 
 use keeper::AppKeeper;
+pub use moving::{Moved, move_data};
 
 /// An open installation. Dropping it ends the committer after what is queued, and lets the data
 /// folder go.
@@ -93,7 +94,7 @@ pub async fn reseal(surroundings: Surroundings, to: &Seal, ctx: &Ctx) -> Result<
         _ => "seal.change",
     };
     let app = App::open(surroundings).await?;
-    announce_seal(&*app.desk()?, ctx, verb).await?;
+    announce(&*app.desk()?, ctx, verb).await?;
     drop(app);
     let _lock = lock(&places.data_folder)?;
     keys::reseal(&places, to, random.as_ref())
@@ -122,7 +123,7 @@ impl App {
         let stall = Stall::default();
         let space = Space::open(&folder, stall.clone());
         let keyring = Arc::new(keys::open(&places, Arc::clone(&random))?);
-        let data_at = data_place(&folder, server)?;
+        let data_at = data_place(&folder, server, &keyring)?;
         let archives = Arc::new(prepare(&data_at, &keyring, &folder)?);
         let outlook = match witness {
             Some(witness) => {
@@ -240,6 +241,7 @@ impl Drop for App {
 fn prepare(data: &Place, keyring: &Keyring, folder: &Path) -> Result<Vec<Archive>, Error> {
     let mut db = data.open(Durability::Durable)?;
     migrate(&mut db, DATA)?;
+    moving::refuse_marked(&mut db)?;
     ledger::pair(&mut db, &keyring.installation())?;
     ledger::open_archives(&mut db, keyring, folder)
 }
@@ -288,15 +290,23 @@ fn data_path(folder: &Path) -> PathBuf {
     folder.join("strongroom.db")
 }
 
-/// Where the data is. Two places would each be taken for it, whichever the configuration names that day.
-fn data_place(folder: &Path, server: Option<Server>) -> Result<Place, Error> {
+/// Where the data is. Two places would each be taken for it, whichever the configuration names that day; and
+/// a file is only made for an installation that has none yet.
+fn data_place(folder: &Path, server: Option<Server>, keyring: &Keyring) -> Result<Place, Error> {
     let path = data_path(folder);
     match server {
+        None if !path.exists() && keyring.anchor()?.is_some() => {
+            let detail = "there is no strongroom.db in the data folder, and keys.db remembers its ledger; if \
+                          the data was moved to a database server, name that in `[database]`, else put the \
+                          file back, or restore from a backup";
+            Err(Error::unavailable("data_missing", detail))
+        }
         None => Ok(Place::File(path)),
         Some(server) if !path.exists() => Ok(Place::Server(server)),
         Some(_) => {
             let detail = "the configuration names a database server, and this data folder holds a \
-                          strongroom.db; leave `[database]` out to go on with that";
+                          strongroom.db; leave `[database]` out to go on with that. If a move back into \
+                          the folder was not finished, run it again, or delete that file";
             Err(Error::unavailable("two_databases", detail))
         }
     }

@@ -391,7 +391,7 @@ pub(super) fn operator_at(now: Time, rng: Arc<dyn Random>) -> Result<Ctx, Failur
 }
 
 /// Moves on a terminal; elsewhere, and for programs, there is nothing to see.
-fn bar(output: &Output) -> ProgressBar {
+pub(super) fn bar(output: &Output) -> ProgressBar {
     match io::stderr().is_terminal() && !output.is_json() {
         true => ProgressBar::new_spinner(),
         false => ProgressBar::hidden(),

@@ -16,6 +16,7 @@ mod init;
 mod key;
 mod ledger;
 mod log;
+mod moving;
 mod output;
 mod places;
 mod policy;
@@ -156,6 +157,7 @@ enum Command {
     Serve(serve::Serve),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Move(moving::Move),
     Recover(recover::Recover),
     Rotate(rotate::Rotate),
     #[command(subcommand)]
@@ -220,6 +222,7 @@ async fn dispatch(arguments: &Arguments, output: &Output) -> Result<(), Failure>
         Command::Serve(serve) => serve.run(common, output).await,
         Command::Backup(backup) => backup.run(common, output).await,
         Command::Restore(restore) => restore.run(common, output).await,
+        Command::Move(moving) => moving.run(common, output).await,
         Command::Recover(recover) => recover.run(common, output).await,
         Command::Rotate(rotate) => rotate.run(common, output).await,
         Command::Tls(tls) => tls.run(common, output),

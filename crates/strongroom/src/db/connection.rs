@@ -132,6 +132,19 @@ impl Connection {
         }
     }
 
+    /// Puts rows into a table, all in one go where the engine can.
+    pub(super) fn put_rows(
+        &mut self,
+        (table, columns): (&str, &str),
+        insert: &str,
+        rows: &[Vec<Value>],
+    ) -> Result<(), Error> {
+        match &mut self.engine {
+            Engine::Sqlite(db) => rows.iter().try_for_each(|row| db.execute_made(insert, row)),
+            Engine::Postgres(db) => db.put_rows(table, columns, rows),
+        }
+    }
+
     /// Makes a scratch database what any other is: whole, on the disk, with a write-ahead log.
     pub fn settle(&mut self, path: &Path) -> Result<(), Error> {
         match &mut self.engine {
@@ -241,6 +254,8 @@ pub(super) struct Dialect {
     pub(super) list_tables: &'static str,
     /// Brings back the names of the columns of a table, in their order.
     pub(super) list_columns: &'static str,
+    /// Brings back the names of the columns of a table's primary key, in the order of the key.
+    pub(super) list_key: &'static str,
 }
 
 impl Dialect {
@@ -250,6 +265,7 @@ impl Dialect {
 WHERE type = 'table' AND name <> 'schema_version' AND name NOT LIKE 'sqlite_%'
 ORDER BY name",
         list_columns: "SELECT name FROM pragma_table_info($1) ORDER BY cid",
+        list_key: "SELECT name FROM pragma_table_info($1) WHERE pk > 0 ORDER BY pk",
     };
 
     /// Texts are ordered by their bytes, as SQLite orders them.
@@ -262,5 +278,9 @@ ORDER BY tablename COLLATE \"C\"",
 WHERE attrelid = (quote_ident(current_schema()) || '.' || quote_ident($1))::regclass
 AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum",
+        list_key: "SELECT attname::TEXT FROM pg_index JOIN pg_attribute ON attrelid = indrelid
+WHERE indrelid = (quote_ident(current_schema()) || '.' || quote_ident($1))::regclass
+AND indisprimary AND attnum = ANY(indkey)
+ORDER BY array_position(indkey::INT2[], attnum)",
     };
 }

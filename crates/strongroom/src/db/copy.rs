@@ -61,11 +61,91 @@ pub fn rows_after(
     Ok(page)
 }
 
+/// The columns that tell the rows of a table apart, by their places in its shape and in the order of its
+/// primary key.
+pub(super) fn key_of(db: &mut Connection, table: &TableShape) -> Result<Vec<usize>, Error> {
+    let names = db.query(db.dialect().list_key, &[table.name.as_str().into()])?;
+    let place = |name: &str| table.columns.iter().position(|column| column == name);
+    let key = names.iter().map(|name| place(name.text(0)?).ok_or_else(|| no_key(table)));
+    let key: Vec<usize> = key.collect::<Result<_, _>>()?;
+    if key.is_empty() { Err(no_key(table)) } else { Ok(key) }
+}
+
+/// The rows of a table behind one of them, in the order of its key; the first ones without one.
+pub(super) fn page_after(
+    db: &mut Connection,
+    table: &TableShape,
+    key: &[usize],
+    after: Option<&[Value]>,
+    limit: i64,
+) -> Result<Vec<Vec<Value>>, Error> {
+    let order = key_columns(table, key);
+    let filter = match after {
+        Some(_) => format!("WHERE ({order}) > ({})", places(key.len())),
+        None => String::new(),
+    };
+    let (name, columns) = (quoted(&table.name), columns(table));
+    let sql = format!("SELECT {columns} FROM {name} {filter} ORDER BY {order} LIMIT {limit}");
+    let mut page = Vec::new();
+    db.visit(&sql, after.unwrap_or_default(), |row| {
+        page.push(row.0);
+        Ok(())
+    })?;
+    Ok(page)
+}
+
+/// The key of the last row of a table; none where it is empty.
+pub(super) fn last_key(
+    db: &mut Connection,
+    table: &TableShape,
+    key: &[usize],
+) -> Result<Option<Vec<Value>>, Error> {
+    let order = key_columns(table, key);
+    let descending = order.replace(", ", " DESC, ");
+    let name = quoted(&table.name);
+    let sql = format!("SELECT {order} FROM {name} ORDER BY {descending} DESC LIMIT 1");
+    let mut last = None;
+    db.visit(&sql, &[], |row| {
+        last = Some(row.0);
+        Ok(())
+    })?;
+    Ok(last)
+}
+
+/// Puts rows into a table whose shape was held against the schema.
+pub(super) fn insert_rows(
+    db: &mut Connection,
+    table: &TableShape,
+    rows: &[Vec<Value>],
+) -> Result<(), Error> {
+    db.put_rows((&quoted(&table.name), &columns(table)), &insert_sql(table), rows)
+}
+
+/// Deletes every row of a table.
+pub(super) fn delete_rows(db: &mut Connection, table: &TableShape) -> Result<(), Error> {
+    db.execute_made(&format!("DELETE FROM {}", quoted(&table.name)), &[])
+}
+
 /// Puts a row into a table whose shape was held against the schema.
 pub fn insert_row(db: &mut Connection, table: &TableShape, row: &[Value]) -> Result<(), Error> {
-    let places: Vec<String> = (1..=table.columns.len()).map(|place| format!("${place}")).collect();
-    let (name, columns, places) = (quoted(&table.name), columns(table), places.join(", "));
-    db.execute_made(&format!("INSERT INTO {name} ({columns}) VALUES ({places})"), row)
+    db.execute_made(&insert_sql(table), row)
+}
+
+fn insert_sql(table: &TableShape) -> String {
+    let (name, columns, places) =
+        (quoted(&table.name), columns(table), places(table.columns.len()));
+    format!("INSERT INTO {name} ({columns}) VALUES ({places})")
+}
+
+fn places(count: usize) -> String {
+    let places: Vec<String> = (1..=count).map(|place| format!("${place}")).collect();
+    places.join(", ")
+}
+
+fn key_columns(table: &TableShape, key: &[usize]) -> String {
+    let names = key.iter().filter_map(|place| table.columns.get(*place));
+    let names: Vec<String> = names.map(|name| quoted(name)).collect();
+    names.join(", ")
 }
 
 fn columns(table: &TableShape) -> String {
@@ -75,4 +155,8 @@ fn columns(table: &TableShape) -> String {
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn no_key(table: &TableShape) -> Error {
+    Error::internal(format!("the table {} has no primary key", table.name))
 }

@@ -27,6 +27,7 @@ pub const DATA: &[Migration] = &[
     Migration { version: 10, text: include_str!("migrations/data_0010_backup_copies.sql") },
     Migration { version: 11, text: include_str!("migrations/data_0011_retired_keys.sql") },
     Migration { version: 12, text: include_str!("migrations/data_0012_handover.sql") },
+    Migration { version: 13, text: include_str!("migrations/data_0013_moving.sql") },
 ];
 
 /// The number of the newest step.

@@ -13,6 +13,7 @@ use futures::TryStreamExt;
 use futures::executor::block_on;
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -281,6 +282,28 @@ impl Postgres {
     pub(super) fn execute_made(&mut self, sql: &str, args: &[Value]) -> Result<(), Error> {
         let args: Vec<&(dyn ToSql + Sync)> = args.iter().map(|arg| arg as _).collect();
         self.answers.wait(self.client.execute(sql, &args)).map(drop)
+    }
+
+    /// Puts rows into a table as a stream of their own: one answer for all of them.
+    pub(super) fn put_rows(
+        &mut self,
+        table: &str,
+        columns: &str,
+        rows: &[Vec<Value>],
+    ) -> Result<(), Error> {
+        let shape = format!("SELECT {columns} FROM {table}");
+        let shape = self.answers.wait(self.client.prepare(&shape))?;
+        let types: Vec<Type> = shape.columns().iter().map(|it| it.type_().clone()).collect();
+        let copy = format!("COPY {table} ({columns}) FROM STDIN BINARY");
+        self.answers.wait(async {
+            let stream = self.client.copy_in(&copy).await?;
+            let mut writer = std::pin::pin!(BinaryCopyInWriter::new(stream, &types));
+            for row in rows {
+                writer.as_mut().write_raw(row).await?;
+            }
+            writer.finish().await
+        })?;
+        Ok(())
     }
 
     /// Writes a row as it is, through to the disk.

@@ -16,7 +16,7 @@ pub use commit::{
     Attempt, close_finding, commit, commit_or_retry, raise_finding, refusal_of, refuse,
 };
 pub use holds::{confirm_consents, hold_consents, place_hold, release_hold, replay_holds};
-pub use recovery::{announce_seal, keep_shares};
+pub use recovery::{announce, keep_shares};
 pub use repeat::{Repeated, claim, find_repeated, forget_repeated};
 pub use send::{actor_of_key, may_send, may_share};
 pub use verify::{Comparing, Deeper, begin_verification, find_verification};

@@ -18,8 +18,8 @@ pub async fn keep_shares(desk: &Desk, ctx: &Ctx, made: &MadeShares) -> Result<()
     desk.keyring.keep_shares(made)
 }
 
-/// Says that what opens the installation is about to be replaced; `verb` says by what right.
-pub async fn announce_seal(desk: &Desk, ctx: &Ctx, verb: &'static str) -> Result<(), Error> {
+/// Says what whoever unseals is about to do to the installation as a whole: `verb`.
+pub async fn announce(desk: &Desk, ctx: &Ctx, verb: &'static str) -> Result<(), Error> {
     let entry = Entry::new(ctx, EntryKind::Admin, verb);
     commit(desk, permit(desk, ctx, Right::Keys)?.change(entry)).await.map(drop)
 }

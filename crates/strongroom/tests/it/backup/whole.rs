@@ -320,7 +320,7 @@ async fn a_backup_holds_no_value_no_index_and_no_key_beside_the_data() {
     assert_eq!(listed["minutes_ago"], 0);
 }
 
-const CARRIED_TABLES: [&str; 35] = [
+const CARRIED_TABLES: [&str; 36] = [
     "api_key",
     "backup",
     "backup_check",
@@ -342,6 +342,7 @@ const CARRIED_TABLES: [&str; 35] = [
     "ledger_subject",
     "ledger_tile",
     "legal_hold",
+    "moving",
     "place",
     "policy_pending",
     "policy_version",

@@ -47,11 +47,12 @@ fn a_command_that_is_not_understood_ends_with_2() {
     assert_eq!(run(&mut strongroom(), "").code, Some(2));
 }
 
-const COMMANDS: [&str; 65] = [
+const COMMANDS: [&str; 66] = [
     "demo",
     "init",
     "serve",
     "tls own-ca",
+    "move",
     "backup",
     "backup list",
     "restore",

@@ -108,6 +108,18 @@ impl Shop {
         Self::with(shop, POLICY).await
     }
 
+    /// With its data in a file, whatever the run is for.
+    pub(crate) async fn open_in_file() -> Self {
+        let mut shop = Self::bare_at(SystemClock::new().now());
+        shop.data = Data::File(shop.data_folder().join("strongroom.db"));
+        Self::with(shop, POLICY).await
+    }
+
+    /// From now on its data is there; where it was until now.
+    pub(crate) fn use_data(&mut self, data: Data) -> Data {
+        std::mem::replace(&mut self.data, data)
+    }
+
     /// Another node on the same database, with a copy of the keys; both are closed.
     pub(crate) fn node_beside(&self) -> Self {
         let node = Self { data: self.data.clone(), ..self.empty_beside() };

@@ -1,0 +1,169 @@
+//! A database moved to another place: table by table in the order of each key, so that a move that broke off
+//! goes on behind the last row that arrived.
+
+use crate::db::copy::{
+    TableShape, delete_rows, insert_rows, key_of, last_key, list_tables, page_after,
+};
+use crate::db::{Connection, NullOf, Statement, Value};
+use crate::error::Error;
+
+/// What a move left in a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// How far it is.
+    pub moving: Moving,
+    /// The checkpoint of the log when the move began; empty where there was none yet.
+    pub checkpoint: String,
+}
+
+/// How far a move is, as the database sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moving {
+    /// Rows are still coming.
+    Arriving,
+    /// Every row is here, and was held against the one it came from.
+    Whole,
+    /// The data is at another place now.
+    Away,
+}
+
+impl Mark {
+    /// None where nothing was moved, or a move is done.
+    pub fn read(db: &mut Connection) -> Result<Option<Self>, Error> {
+        let Some(row) = db.one(READ, &[])? else { return Ok(None) };
+        let moving = match row.text(0)? {
+            ARRIVING => Moving::Arriving,
+            WHOLE => Moving::Whole,
+            _ => Moving::Away,
+        };
+        Ok(Some(Self { moving, checkpoint: row.text(1)?.to_owned() }))
+    }
+
+    /// In place of the one there is.
+    pub fn put(&self, db: &mut Connection) -> Result<(), Error> {
+        let state = match self.moving {
+            Moving::Arriving => ARRIVING,
+            Moving::Whole => WHOLE,
+            Moving::Away => AWAY,
+        };
+        let args = vec![state.into(), self.checkpoint.as_str().into()];
+        db.execute(&Statement::new(PUT, args)).map(drop)
+    }
+
+    /// Nothing is left of a move: the database is one like any other.
+    pub fn forget(db: &mut Connection) -> Result<(), Error> {
+        db.execute(&Statement::new(FORGET, Vec::new())).map(drop)
+    }
+
+    /// In a database that rows were arriving in, of a move that does not go on: deletes them all, and begins
+    /// another one.
+    pub fn begin_anew(&self, db: &mut Connection) -> Result<(), Error> {
+        db.begin()?;
+        for table in moved_tables(db)? {
+            delete_rows(db, &table)?;
+        }
+        self.put(db)?;
+        db.commit()
+    }
+}
+
+/// Whether no table has a row.
+pub fn is_empty(db: &mut Connection) -> Result<bool, Error> {
+    for table in moved_tables(db)? {
+        let key = key_of(db, &table)?;
+        if last_key(db, &table, &key)?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What is moved: every table but the marks of a move, which both places have of their own.
+pub fn moved_tables(db: &mut Connection) -> Result<Vec<TableShape>, Error> {
+    let mut tables = list_tables(db)?;
+    tables.retain(|table| table.name != TABLE);
+    Ok(tables)
+}
+
+/// How many rows a table has.
+pub fn count_rows(db: &mut Connection, table: &TableShape) -> Result<u64, Error> {
+    let key = key_of(db, table)?;
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = page_after(db, table, &key, after.as_deref(), PAGE_ROWS)?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after = Some(key_in(last, &key));
+        count += page.len() as u64;
+    }
+}
+
+/// Copies the rows of a table that have not arrived yet, a page and a COMMIT at a time. `told` hears how many
+/// there are after each; an error of it ends the copying there.
+pub fn copy_table(
+    from: &mut Connection,
+    to: &mut Connection,
+    table: &TableShape,
+    mut told: impl FnMut(u64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let key = key_of(from, table)?;
+    let mut after = last_key(to, table, &key)?;
+    loop {
+        let page = page_after(from, table, &key, after.as_deref(), PAGE_ROWS)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(key_in(last, &key));
+        to.begin()?;
+        insert_rows(to, table, &page)?;
+        to.commit()?;
+        told(page.len() as u64)?;
+    }
+}
+
+/// Reads a table at both places, row beside row; gives whether all are the same.
+pub fn same_rows(
+    one: &mut Connection,
+    other: &mut Connection,
+    table: &TableShape,
+    mut told: impl FnMut(u64) -> Result<(), Error>,
+) -> Result<bool, Error> {
+    let key = key_of(one, table)?;
+    let mut after = None;
+    loop {
+        let here = page_after(one, table, &key, after.as_deref(), PAGE_ROWS)?;
+        let there = page_after(other, table, &key, after.as_deref(), PAGE_ROWS)?;
+        if here.len() != there.len() || !here.iter().zip(&there).all(|(a, b)| is_same(a, b)) {
+            return Ok(false);
+        }
+        let Some(last) = here.last() else { return Ok(true) };
+        after = Some(key_in(last, &key));
+        told(here.len() as u64)?;
+    }
+}
+
+/// An absent value is one, whatever type the engine says it would have had.
+fn is_same(one: &[Value], other: &[Value]) -> bool {
+    let untyped = |value: &Value| match value {
+        Value::Null(_) => Value::Null(NullOf::Text),
+        value => value.clone(),
+    };
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| untyped(a) == untyped(b))
+}
+
+fn key_in(row: &[Value], key: &[usize]) -> Vec<Value> {
+    key.iter().filter_map(|place| row.get(*place)).cloned().collect()
+}
+
+const TABLE: &str = "moving";
+
+const ARRIVING: &str = "arriving";
+const WHOLE: &str = "whole";
+const AWAY: &str = "away";
+
+const READ: &str = "SELECT state, checkpoint FROM moving WHERE id = 1";
+
+const PUT: &str = "INSERT INTO moving (id, state, checkpoint) VALUES (1, $1, $2)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, checkpoint = excluded.checkpoint";
+
+const FORGET: &str = "DELETE FROM moving WHERE id = 1";
+
+/// Some MB of the largest records.
+const PAGE_ROWS: i64 = 1_000;
