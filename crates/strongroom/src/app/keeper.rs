@@ -82,6 +82,7 @@ impl Keeper for AppKeeper {
         acts: &[Act],
     ) -> Result<Vec<Receipt>, Error> {
         self.book.flush_budgets(db)?;
+        self.book.read_coming(db)?;
         self.now = now;
         self.log.append(db, now, acts, self.book.stamp()?)
     }
@@ -98,9 +99,9 @@ impl Keeper for AppKeeper {
         Ok(())
     }
 
-    fn committed(&mut self, db: &mut Connection) -> Result<(), Error> {
+    fn committed(&mut self) -> Result<(), Error> {
         let is_handed = self.log.committed()?;
-        self.book.committed(db)?;
+        self.book.committed();
         // A changed right is anchored at once: a database put back to just before a revocation is
         // refused, however short ago that was. So is one put back to before another key signed.
         if std::mem::take(&mut self.state_changed) || is_handed {

@@ -147,15 +147,31 @@ impl Writer {
         let mut pause = PROBE_FIRST;
         loop {
             let is_well = self.db.is_some() && !self.stall.is_stalled() && !self.stall.is_low();
-            match jobs.recv_timeout(if is_well { LOOK_INTERVAL } else { pause }) {
+            let is_shared = self.place.file().is_none();
+            let interval = if is_shared { KEEP_UP_INTERVAL } else { LOOK_INTERVAL };
+            match jobs.recv_timeout(if is_well { interval } else { pause }) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) if is_well && is_shared => self.keep_up(),
                 Err(RecvTimeoutError::Timeout) if is_well => self.space.look(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.probe();
                     pause = (pause * 2).min(PROBE_MAX);
                 }
             }
+        }
+    }
+
+    /// Takes over what another node wrote while nothing is written here: a right that ended there ends here
+    /// too, for answers that leave no entry as well.
+    fn keep_up(&mut self) {
+        let Some(db) = &mut self.db else { return };
+        let kept =
+            db.begin().and_then(|()| self.keeper.take_turn(db)).and_then(|()| db.roll_back());
+        if let Err(error) = kept {
+            tracing::warn!(cause = ?error.cause(), "the database server is away");
+            self.keeper.discard();
+            self.db = None;
         }
     }
 
@@ -283,7 +299,7 @@ impl Writer {
             Err(unknown) if is_shared => *db = find_batch(&self.place, keeper, unknown)?,
             committed => committed?,
         }
-        keeper.committed(db)?;
+        keeper.committed()?;
         tried.into_iter().map(|tried| fate(tried, &receipts)).map(Ok).collect()
     }
 
@@ -471,6 +487,9 @@ const PROBE_MAX: Duration = Duration::from_secs(30);
 
 /// Between two looks at the room that is left while nobody writes: others fill a disk too.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest that a node which writes nothing goes by rights of before.
+const KEEP_UP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Only after a batch of more than so many does waiting for more pay (measured).
 const LINGER_AFTER: usize = 16;

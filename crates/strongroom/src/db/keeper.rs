@@ -44,7 +44,7 @@ pub trait Keeper: Send {
     /// keep the key store's anchor of the log young as well.
     fn put_keys(&mut self, keys: &[NewKey], now: Time) -> Result<(), Error>;
     /// The transaction is durable: what was tentative is now true.
-    fn committed(&mut self, db: &mut Connection) -> Result<(), Error>;
+    fn committed(&mut self) -> Result<(), Error>;
     /// Rows of these customers were written, or may have been where a COMMIT failed. Told once it is
     /// known what is durable, and before anybody is answered.
     fn touched(&mut self, _customers: &[i64]) {}

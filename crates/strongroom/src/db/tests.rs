@@ -66,7 +66,7 @@ impl Keeper for Plain {
     fn put_keys(&mut self, _keys: &[NewKey], _now: Time) -> Result<(), Error> {
         Ok(())
     }
-    fn committed(&mut self, _db: &mut Connection) -> Result<(), Error> {
+    fn committed(&mut self) -> Result<(), Error> {
         Ok(())
     }
     fn touched(&mut self, customers: &[i64]) {

@@ -32,6 +32,8 @@ pub struct Book {
     tentative: Sums,
     budgets: Budgets,
     altered: bool,
+    /// The rights after this batch, read within its transaction: afterwards another node may have written.
+    coming: Option<(Authority, Sum)>,
     /// What the head row had when rows and hash were found to differ.
     refused: Option<StateStamp>,
 }
@@ -54,12 +56,13 @@ impl Book {
     pub fn new(keyring: Arc<Keyring>, rights: Rights, register: RegisterMacs) -> Self {
         let (durable, tentative) = (Sums::default(), Sums::default());
         let budgets = Budgets::default();
-        let (altered, refused) = (true, None);
-        Self { keyring, rights, register, durable, tentative, budgets, altered, refused }
+        let (altered, coming, refused) = (true, None, None);
+        Self { keyring, rights, register, durable, tentative, budgets, altered, coming, refused }
     }
 
     /// Reads every row of authority and holds their sum against the log's newest state.
     pub fn load(&mut self, db: &mut Connection, stamp: StateStamp) -> Result<(), Error> {
+        self.coming = None;
         self.budgets.discard();
         let mut sums = Sums { epoch: stamp.epoch, changes: stamp.changes, ..Sums::default() };
         for mac in (self.register)(db, &self.keyring)? {
@@ -162,22 +165,28 @@ impl Book {
         self.budgets.flush(db, &self.keyring)
     }
 
+    /// Reads the rights as this batch leaves them, where it changes any.
+    pub fn read_coming(&mut self, db: &mut Connection) -> Result<(), Error> {
+        if self.tentative.epoch != self.durable.epoch {
+            self.coming = Some(self.read_rights(db, self.tentative.epoch)?);
+        }
+        Ok(())
+    }
+
     /// The batch is durable: new rights count from here on.
-    pub fn committed(&mut self, db: &mut Connection) -> Result<(), Error> {
+    pub fn committed(&mut self) {
         self.budgets.committed();
-        let epoch_changed = self.tentative.epoch != self.durable.epoch;
         self.durable = self.tentative;
-        if epoch_changed {
-            let (authority, rights) = self.read_rights(db, self.durable.epoch)?;
+        if let Some((authority, rights)) = self.coming.take() {
             self.altered = rights != self.durable.rights;
             self.rights.publish((!self.altered).then_some(authority));
         }
-        Ok(())
     }
 
     /// The batch never was.
     pub fn discard(&mut self) {
         self.tentative = self.durable;
+        self.coming = None;
         self.budgets.discard();
     }
 

@@ -68,6 +68,24 @@ async fn a_key_that_one_node_revokes_gets_nothing_from_the_other() {
     assert_eq!(refused.status, 401, "{refused:?}");
 }
 
+/// What leaves no entry asks no log, so a node that writes nothing has to look by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_key_that_one_node_revokes_ends_on_an_idle_one_too() {
+    let Some([first, second]) = open("two_nodes_idle").await else { return };
+    let ask = || second.call("admin", "GET", "/v1/policy", None);
+    let entries = second.entries().await.len();
+    assert_eq!(ask().await.status, 200);
+    assert_eq!(second.entries().await.len(), entries, "asking leaves no entry");
+    let path = format!("/v1/keys/{}", first.key_id("admin").await);
+    assert_eq!(first.as_operator("DELETE", &path, None).await.status, 204);
+    let mut asked = 0;
+    while ask().await.status != 401 {
+        asked += 1;
+        assert!(asked < 1_000_000, "it never looked");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Whichever the configuration names that day would be taken for the data.
 #[tokio::test]
 async fn data_in_the_folder_and_at_a_server_is_refused() {
