@@ -13,6 +13,7 @@ use crate::report::{Afterwards, Report, Settings};
 use crate::rows::ROWS;
 use crate::seal;
 use crate::server::Server;
+use crate::shop::At;
 
 #[derive(Args)]
 pub(crate) struct All {
@@ -31,6 +32,8 @@ pub(crate) struct All {
     /// Customers imported before
     #[arg(long, default_value_t = 10_000)]
     customers: usize,
+    #[command(flatten)]
+    at: At,
     #[command(flatten)]
     span: Span,
 }
@@ -58,7 +61,7 @@ impl All {
         };
         let load_average_before = load_average();
         say(&format!("load average {load_average_before}; importing {customers} customers"))?;
-        let server = Server::start(folder.path(), customers)?;
+        let server = Server::start(folder.path(), &self.at, customers)?;
         let mut rows = Vec::new();
         let mut first_new = customers;
         for row in ROWS {
@@ -70,7 +73,13 @@ impl All {
         Ok(Report {
             machine: Machine::read(folder.path()),
             versions: Versions::read(),
-            settings: Settings::new(pairs, customers, span, server.plan.body_bytes),
+            settings: Settings::new(
+                self.at.engine(),
+                pairs,
+                customers,
+                span,
+                server.plan.body_bytes,
+            ),
             load_average_before,
             load_average_after: load_average(),
             rows,

@@ -22,6 +22,7 @@ pub(crate) struct Report {
 
 #[derive(Serialize)]
 pub(crate) struct Settings {
+    engine: &'static str,
     pairs: usize,
     warm_up_ms: u64,
     run_ms: u64,
@@ -40,10 +41,16 @@ pub(crate) struct Afterwards {
 }
 
 impl Settings {
-    pub(crate) fn new(pairs: usize, customers: usize, span: Span, body_bytes: usize) -> Self {
+    pub(crate) fn new(
+        engine: &'static str,
+        pairs: usize,
+        customers: usize,
+        span: Span,
+        body_bytes: usize,
+    ) -> Self {
         let Span { warm_up_ms, run_ms } = span;
         let answer_body_bytes = body_bytes;
-        Self { pairs, warm_up_ms, run_ms, customers, answer_body_bytes, notes: NOTES }
+        Self { engine, pairs, warm_up_ms, run_ms, customers, answer_body_bytes, notes: NOTES }
     }
 }
 
@@ -54,7 +61,7 @@ impl Report {
             "{} | {} cores | {} MiB | Linux {} | data on {}\n\
              strongroom {} ({}) | rust {} | SQLite {} | {}\n\
              load average before {}, after {}\n\
-             {} customers, answer {} B, warm-up {} ms, {} pairs of runs of {} ms\n",
+             data on {}: {} customers, answer {} B, warm-up {} ms, {} pairs of runs of {} ms\n",
             machine.processor,
             machine.cores,
             machine.memory_mib,
@@ -67,6 +74,7 @@ impl Report {
             versions.build,
             self.load_average_before,
             self.load_average_after,
+            settings.engine,
             settings.customers,
             settings.answer_body_bytes,
             settings.warm_up_ms,

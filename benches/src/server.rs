@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::plan::Plan;
 use crate::process::Process;
-use crate::shop::{Answered, Shop};
+use crate::shop::{Answered, At, Shop};
 
 #[derive(Args)]
 pub(crate) struct ServeForBench {
@@ -31,6 +31,8 @@ pub(crate) struct ServeForBench {
     /// How many customers it holds
     #[arg(long)]
     customers: usize,
+    #[command(flatten)]
+    at: At,
 }
 
 impl ServeForBench {
@@ -42,7 +44,7 @@ impl ServeForBench {
     }
 
     async fn serve(&self) -> anyhow::Result<()> {
-        let shop = Shop::open(&self.folder, self.customers).await?;
+        let shop = Shop::open(&self.folder, &self.at, self.customers).await?;
         let answered = shop.read_one().await?;
         let body_bytes = answered.body.len();
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -77,10 +79,11 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts it and waits until it answers.
-    pub(crate) fn start(folder: &Path, customers: usize) -> anyhow::Result<Self> {
+    pub(crate) fn start(folder: &Path, at: &At, customers: usize) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve-for-bench", "--customers", &customers.to_string(), "--folder"])
             .arg(folder)
+            .args(at.arguments())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(folder.join("log"))?)

@@ -1,17 +1,21 @@
 //! The installation that is measured: made through the product's own doors, durable as shipped.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
+use clap::Args;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use strongroom::access::AsOperator;
 use strongroom::app::{App, Surroundings, initialise};
+use strongroom::config;
 use strongroom::ctx::SystemClock;
+use strongroom::db::Server;
 use strongroom::keys::{Places, Seal};
 use strongroom::router::router;
 use strongroom_crypto::SystemRandom;
@@ -30,6 +34,37 @@ pub(crate) struct Shop {
     pub(crate) customers: Vec<String>,
 }
 
+/// Where the data is.
+#[derive(Args, Clone, Default)]
+pub(crate) struct At {
+    /// Keep the data in this empty database of a PostgreSQL server: postgres://USER@HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// The file with its password; mode 600
+    #[arg(long, value_name = "FILE", requires = "database")]
+    password_file: Option<PathBuf>,
+}
+
+impl At {
+    /// What says the same to another process of this program.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        let url = self.database.iter().flat_map(|url| ["--database".into(), url.into()]);
+        let file = self.password_file.iter().flat_map(|it| ["--password-file".into(), it.into()]);
+        url.chain(file).collect()
+    }
+
+    /// What it is called in a report, which names no place.
+    pub(crate) fn engine(&self) -> &'static str {
+        if self.database.is_some() { "PostgreSQL" } else { "SQLite" }
+    }
+
+    fn server(&self) -> anyhow::Result<Option<Server>> {
+        let Some(url) = self.database.clone() else { return Ok(None) };
+        let password_file = self.password_file.clone();
+        Ok(Some(config::Database { url, password_file, ca: None }.server()?))
+    }
+}
+
 /// What a read answers.
 pub(crate) struct Answered {
     pub(crate) headers: HeaderMap,
@@ -40,8 +75,8 @@ pub(crate) struct Answered {
 pub(crate) const READ_FIELDS: &str = "company,email,name";
 
 impl Shop {
-    pub(crate) async fn open(folder: &Path, customers: usize) -> anyhow::Result<Self> {
-        let (app, router) = imported(folder, customers).await?;
+    pub(crate) async fn open(folder: &Path, at: &At, customers: usize) -> anyhow::Result<Self> {
+        let (app, router) = imported(folder, at, customers).await?;
         // Look-ups are charged, so those of the set-up have a key of their own.
         let finder = new_key(&router, "shop").await?;
         let customers = find_all(&router, &finder, customers).await?;
@@ -52,7 +87,7 @@ impl Shop {
 
     /// Makes an installation with so many customers and closes it.
     pub(crate) async fn fill(folder: &Path, customers: usize) -> anyhow::Result<()> {
-        imported(folder, customers).await.map(drop)
+        imported(folder, &At::default(), customers).await.map(drop)
     }
 
     /// The answer to one read; the constant route repeats it.
@@ -88,9 +123,9 @@ pub(crate) fn email(number: usize) -> String {
     format!("ada.{number}@mail.example")
 }
 
-async fn imported(folder: &Path, customers: usize) -> anyhow::Result<(App, Router)> {
-    initialise(&surroundings(folder))?;
-    let app = App::open(surroundings(folder)).await?;
+async fn imported(folder: &Path, at: &At, customers: usize) -> anyhow::Result<(App, Router)> {
+    initialise(&surroundings(folder, None))?;
+    let app = App::open(surroundings(folder, at.server()?)).await?;
     let router = router(&app.desk()?);
     let policy = json!({ "policy": POLICY });
     call(&router, None, "POST", "/v1/policy", Some(policy)).await?;
@@ -99,11 +134,11 @@ async fn imported(folder: &Path, customers: usize) -> anyhow::Result<(App, Route
     Ok((app, router))
 }
 
-fn surroundings(folder: &Path) -> Surroundings {
+fn surroundings(folder: &Path, server: Option<Server>) -> Surroundings {
     let places =
         Places { data_folder: folder.join("data"), seal: Seal::KeyFile(folder.join("seal.key")) };
     let clock = Arc::new(SystemClock::new());
-    Surroundings { places, server: None, clock, random: Arc::new(SystemRandom) }
+    Surroundings { places, server, clock, random: Arc::new(SystemRandom) }
 }
 
 async fn new_key(router: &Router, role: &str) -> anyhow::Result<String> {

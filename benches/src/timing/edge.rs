@@ -14,10 +14,10 @@ use super::welch::{Sample, judge};
 use super::{Case, Expected};
 use crate::connection::{Connection, request};
 use crate::server::Server;
-use crate::shop::email;
+use crate::shop::{At, email};
 
 pub(super) fn measure(folder: &Path, requests: usize) -> anyhow::Result<Vec<Case>> {
-    let server = Server::start(folder, CUSTOMERS)?;
+    let server = Server::start(folder, &At::default(), CUSTOMERS)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(pairs(&server, requests))
 }

@@ -350,7 +350,7 @@ fn apply(
 ) -> Result<Applied, Error> {
     let separate = needs_savepoint(change);
     if separate {
-        db.run("SAVEPOINT one_change")?;
+        db.run_later("SAVEPOINT one_change")?;
     }
     let mut charged = Vec::new();
     let mut applied = apply_guards(db, keeper, moment, change, &mut charged);
@@ -377,7 +377,7 @@ fn apply(
         }
     }
     if separate {
-        db.run("RELEASE one_change")?;
+        db.run_later("RELEASE one_change")?;
     }
     Ok(applied)
 }

@@ -110,6 +110,23 @@ impl Connection {
         }
     }
 
+    /// Runs a statement of which nobody asks how many rows it changed. Over a server nobody waits for it
+    /// either: where it fails, so does what comes after it in the transaction, and its COMMIT.
+    pub fn execute_later(&mut self, statement: &Statement) -> Result<(), Error> {
+        match &mut self.engine {
+            Engine::Sqlite(db) => db.execute(statement).map(drop),
+            Engine::Postgres(db) => db.execute_later(statement),
+        }
+    }
+
+    /// The same with a fixed text.
+    pub(super) fn run_later(&mut self, text: &'static str) -> Result<(), Error> {
+        match &mut self.engine {
+            Engine::Sqlite(db) => db.run(text),
+            Engine::Postgres(db) => db.run_later(text),
+        }
+    }
+
     /// Gives each row of a statement that was put together while running, one at a time: such are made of
     /// names that stand in the schema, and of nothing else.
     pub(super) fn visit(
@@ -207,7 +224,23 @@ impl Connection {
     pub(super) fn begin_reading(&mut self) -> Result<(), Error> {
         match &mut self.engine {
             Engine::Sqlite(db) => db.run("BEGIN"),
-            Engine::Postgres(db) => db.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            Engine::Postgres(db) => db.begin_reading(),
+        }
+    }
+
+    /// Whether nothing is asked over it any more; a file is always there.
+    pub(super) fn is_closed(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(_) => false,
+            Engine::Postgres(db) => db.is_closed(),
+        }
+    }
+
+    /// Ends it; harmless where there is none.
+    pub(super) fn end_reading(&mut self) -> Result<(), Error> {
+        match &mut self.engine {
+            Engine::Sqlite(db) => db.roll_back(),
+            Engine::Postgres(db) => db.run_later("ROLLBACK"),
         }
     }
 

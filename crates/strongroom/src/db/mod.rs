@@ -19,6 +19,7 @@ mod sqlite;
 mod stall;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use crate::sql::{NullOf, Row, Statement, Value};
 pub use checkpointer::Checkpointer;

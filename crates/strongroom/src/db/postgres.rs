@@ -9,22 +9,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use futures::executor::block_on;
+use futures::{FutureExt, TryStreamExt};
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CancelToken, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::db::connection::EachRow;
 use crate::db::sqlite::DISK_FULL;
 use crate::db::stall::{Stall, scan_ended};
+use crate::db::wire::{read_row, type_of};
 use crate::error::Error;
-use crate::sql::{NullOf, Row, Statement, Value};
+use crate::sql::{Row, Statement, Value};
 
 /// How a server is reached. Cheap to clone; its connections are driven by one thread of their own, so that a
 /// caller on any thread may wait for an answer.
@@ -185,6 +186,24 @@ impl Answers {
     }
 }
 
+impl Answers {
+    /// Sends what is asked and lets the answer go by. Answers come in the order of the questions, so whoever
+    /// asks after it waits for it too.
+    fn leave<T>(
+        &self,
+        asking: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<(), Error> {
+        if self.is_lost.get() {
+            return Err(silent());
+        }
+        // The first step of a question sends it.
+        match asking.now_or_never() {
+            Some(Err(error)) => Err(error.into()),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+}
+
 /// Blocks this thread, on whatever it runs. Inside a task the runtime would have everybody pause after some
 /// answers, and wait for a turn that a blocked thread never gives.
 fn block<T>(future: impl Future<Output = T>) -> T {
@@ -220,6 +239,29 @@ impl Postgres {
         let prepared = self.prepare(statement.sql, &statement.args)?;
         let args: Vec<&(dyn ToSql + Sync)> = statement.args.iter().map(|arg| arg as _).collect();
         self.answers.wait(self.client.execute(&prepared, &args))
+    }
+
+    /// Sends a statement of the transaction under way and does not wait: what is asked next does, and fails
+    /// where this one failed; so does the COMMIT.
+    pub(super) fn execute_later(&mut self, statement: &Statement) -> Result<(), Error> {
+        let prepared = self.prepare(statement.sql, &statement.args)?;
+        let args: Vec<&(dyn ToSql + Sync)> = statement.args.iter().map(|arg| arg as _).collect();
+        self.answers.leave(self.client.execute(&prepared, &args))
+    }
+
+    /// The same with a text of several statements without parameters.
+    pub(super) fn run_later(&mut self, text: &str) -> Result<(), Error> {
+        self.answers.leave(self.client.batch_execute(text))
+    }
+
+    /// Whether its server, or the way there, is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Starts a transaction that sees one moment, which is that of the first question in it.
+    pub(super) fn begin_reading(&mut self) -> Result<(), Error> {
+        self.run_later("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     }
 
     fn prepare(
@@ -335,72 +377,6 @@ impl From<tokio_postgres::Error> for Error {
         let detail = "the database server did not take it; nothing was changed or shown. See the \
                       server's own log, then try again";
         Self::unavailable("storage", detail).caused_by(cause).retry_after(1)
-    }
-}
-
-impl ToSql for Value {
-    fn to_sql(
-        &self,
-        ty: &Type,
-        out: &mut tokio_postgres::types::private::BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        // A statement was prepared for the types it was first given.
-        if !matches!(self, Self::Null(_)) && type_of(self) != *ty {
-            return Err(format!("a value for a parameter of another type, {ty}").into());
-        }
-        match self {
-            Self::Bytes(bytes) => bytes.as_slice().to_sql(ty, out),
-            Self::Integer(number) => number.to_sql(ty, out),
-            Self::Null(_) => Ok(IsNull::Yes),
-            Self::Text(text) => text.as_str().to_sql(ty, out),
-        }
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        [Type::BYTEA, Type::INT8, Type::TEXT].contains(ty)
-    }
-
-    to_sql_checked!();
-}
-
-impl<'a> FromSql<'a> for Value {
-    fn from_sql(
-        ty: &Type,
-        raw: &'a [u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(match *ty {
-            Type::BYTEA => Self::Bytes(raw.to_vec()),
-            Type::INT8 => Self::Integer(i64::from_sql(ty, raw)?),
-            Type::INT4 => Self::Integer(i32::from_sql(ty, raw)?.into()),
-            Type::BOOL => Self::Integer(bool::from_sql(ty, raw)?.into()),
-            _ => Self::Text(String::from_sql(ty, raw)?),
-        })
-    }
-
-    fn from_sql_null(ty: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Self::Null(match *ty {
-            Type::BYTEA => NullOf::Bytes,
-            Type::INT8 | Type::INT4 | Type::BOOL => NullOf::Integer,
-            _ => NullOf::Text,
-        }))
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        [Type::BYTEA, Type::INT8, Type::INT4, Type::BOOL, Type::TEXT].contains(ty)
-    }
-}
-
-fn read_row(row: &tokio_postgres::Row) -> Result<Row, Error> {
-    // An error where a column is of a type that no statement of ours brings back.
-    let values = (0..row.len()).map(|column| row.try_get(column).map_err(Error::internal));
-    Ok(Row(values.collect::<Result<_, Error>>()?))
-}
-
-fn type_of(value: &Value) -> Type {
-    match value {
-        Value::Bytes(_) | Value::Null(NullOf::Bytes) => Type::BYTEA,
-        Value::Integer(_) | Value::Null(NullOf::Integer) => Type::INT8,
-        Value::Text(_) | Value::Null(NullOf::Text) => Type::TEXT,
     }
 }
 

@@ -27,6 +27,14 @@ struct Pool {
     stall: Stall,
 }
 
+impl Pool {
+    fn fresh(&self) -> Result<Connection, Error> {
+        let mut fresh = self.place.open(Durability::ReadOnly)?;
+        fresh.begin_reading()?;
+        Ok(fresh)
+    }
+}
+
 impl Database {
     /// Over an existing file; its scans end when `stall` says so.
     pub fn over(path: &Path, stall: Stall) -> Self {
@@ -52,16 +60,13 @@ impl Database {
             Arc::clone(&self.pool.permits).acquire_owned().await.map_err(Error::internal)?;
         let idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // A server that was started again knows nothing of connections from before.
-        let connection = match idle.map(|mut idle| idle.begin_reading().map(|()| idle)) {
-            Some(Ok(connection)) => connection,
-            Some(Err(_)) | None => {
-                let mut fresh = self.pool.place.open(Durability::ReadOnly)?;
-                fresh.begin_reading()?;
-                fresh
-            }
+        let (connection, is_tried) = match idle.map(|mut idle| idle.begin_reading().map(|()| idle))
+        {
+            Some(Ok(connection)) => (connection, false),
+            Some(Err(_)) | None => (self.pool.fresh()?, true),
         };
         let pool = Arc::clone(&self.pool);
-        Ok(Snapshot { connection: Some(connection), pool, _permit: permit })
+        Ok(Snapshot { connection: Some(connection), is_tried, pool, _permit: permit })
     }
 
     /// Long reads, on a thread that may block. They end with 503 `scan_ended` when the database has to
@@ -75,6 +80,7 @@ impl Database {
             return Err(scan_ended());
         }
         let mut snapshot = self.snapshot().await?;
+        snapshot.query("SELECT 1", &[]).await?;
         tokio::task::spawn_blocking(move || {
             // Held to the end of the scan, which goes on when its caller has gone away.
             let _scan = scan;
@@ -110,6 +116,8 @@ impl Database {
 /// One consistent view of the database.
 pub struct Snapshot {
     connection: Option<Connection>,
+    /// Whether its connection has answered since it was lent, or is a fresh one.
+    is_tried: bool,
     pool: Arc<Pool>,
     _permit: OwnedSemaphorePermit,
 }
@@ -117,12 +125,26 @@ pub struct Snapshot {
 impl Snapshot {
     /// All rows that come back.
     pub async fn query(&mut self, sql: &'static str, args: &[Value]) -> Result<Vec<Row>, Error> {
-        self.connection()?.query(sql, args)
+        self.ask(|connection| connection.query(sql, args))
     }
 
     /// The only row, or none.
     pub async fn one(&mut self, sql: &'static str, args: &[Value]) -> Result<Option<Row>, Error> {
-        self.connection()?.one(sql, args)
+        self.ask(|connection| connection.one(sql, args))
+    }
+
+    /// A server that was started again ended the connections of before; the first question finds out, and is
+    /// asked again on a fresh one.
+    fn ask<T>(
+        &mut self,
+        mut question: impl FnMut(&mut Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let answer = question(self.connection()?);
+        let is_first = !std::mem::replace(&mut self.is_tried, true);
+        if answer.is_err() && is_first && self.connection()?.is_closed() {
+            return question(self.connection.insert(self.pool.fresh()?));
+        }
+        answer
     }
 
     fn connection(&mut self) -> Result<&mut Connection, Error> {
@@ -134,7 +156,7 @@ impl Drop for Snapshot {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         // A connection that cannot end its snapshot is closed instead of lent again.
-        if connection.give_way_to_nobody().and_then(|()| connection.roll_back()).is_ok() {
+        if connection.give_way_to_nobody().and_then(|()| connection.end_reading()).is_ok() {
             self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
     }

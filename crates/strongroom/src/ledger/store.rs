@@ -78,7 +78,7 @@ pub(super) fn lock_head(db: &mut Connection) -> Result<Option<(u64, String)>, Er
 }
 
 pub(super) fn write_head(db: &mut Connection, head: &Head) -> Result<(), Error> {
-    db.execute(&Statement::new(
+    db.execute_later(&Statement::new(
         WRITE_HEAD,
         vec![
             signed(head.frontier.size())?.into(),
@@ -90,7 +90,6 @@ pub(super) fn write_head(db: &mut Connection, head: &Head) -> Result<(), Error> 
             head.checkpoint.as_ref().into(),
         ],
     ))
-    .map(drop)
 }
 
 pub(super) fn append_entry(
@@ -100,12 +99,12 @@ pub(super) fn append_entry(
     hash: &Hash,
 ) -> Result<(), Error> {
     let args = vec![signed(index)?.into(), leaf.into(), leaf_check(hash).into()];
-    db.execute(&Statement::new(APPEND_ENTRY, args)).map(drop)
+    db.execute_later(&Statement::new(APPEND_ENTRY, args))
 }
 
 pub(super) fn begin_handover(db: &mut Connection, entry: u64, key: &str) -> Result<(), Error> {
     let args = vec![signed(entry)?.into(), key.into()];
-    db.execute(&Statement::new(BEGIN_HANDOVER, args)).map(drop)
+    db.execute_later(&Statement::new(BEGIN_HANDOVER, args))
 }
 
 /// A change that ends the hand-over under way: `note` is the checkpoint that names the coming key.
@@ -125,7 +124,7 @@ pub(super) fn list_handovers(db: &mut Connection) -> Result<Vec<Handover>, Error
 
 pub(super) fn append_tile(db: &mut Connection, tile: &TileRoot) -> Result<(), Error> {
     let args = vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
-    db.execute(&Statement::new(APPEND_TILE, args)).map(drop)
+    db.execute_later(&Statement::new(APPEND_TILE, args))
 }
 
 pub(super) fn index_subject(
@@ -134,17 +133,17 @@ pub(super) fn index_subject(
     subject: &Pseudonym,
 ) -> Result<(), Error> {
     let args = vec![signed(run_of(index))?.into(), subject.0.into(), signed(index)?.into()];
-    db.execute(&Statement::new(INDEX_SUBJECT, args)).map(drop)
+    db.execute_later(&Statement::new(INDEX_SUBJECT, args))
 }
 
 pub(super) fn index_actor(db: &mut Connection, index: u64, actor: &str) -> Result<(), Error> {
     let args = vec![signed(run_of(index))?.into(), actor.into(), signed(index)?.into()];
-    db.execute(&Statement::new(INDEX_ACTOR, args)).map(drop)
+    db.execute_later(&Statement::new(INDEX_ACTOR, args))
 }
 
 pub(super) fn append_set(db: &mut Connection, index: u64, sealed: Vec<u8>) -> Result<(), Error> {
     let args = vec![signed(index)?.into(), sealed.into()];
-    db.execute(&Statement::new(APPEND_SET, args)).map(drop)
+    db.execute_later(&Statement::new(APPEND_SET, args))
 }
 
 pub(super) fn read_set(db: &mut Connection, index: u64) -> Result<Option<Vec<u8>>, Error> {

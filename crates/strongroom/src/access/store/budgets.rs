@@ -48,7 +48,7 @@ impl Budgets {
             return Ok(Err(Miss::BudgetSpent { kind: claim.kind, retry_after_s }));
         }
         for hash in unseen {
-            db.execute(&Statement::new(SEE, vec![claim.day.clone().into(), hash.into()]))?;
+            db.execute_later(&Statement::new(SEE, vec![claim.day.clone().into(), hash.into()]))?;
         }
         let tentative = used.tentative + amount;
         self.used.insert(row, Used { durable: used.durable, tentative });
@@ -70,7 +70,7 @@ impl Budgets {
             let Row((holder, kind, day)) = row;
             let mac = mac(keyring, row, used.tentative)?;
             let count = i64::try_from(used.tentative).map_err(Error::internal)?;
-            db.execute(&Statement::new(
+            db.execute_later(&Statement::new(
                 WRITE,
                 vec![
                     holder.clone().into(),

@@ -124,6 +124,26 @@ fn an_error_that_was_passed_over_is_never_committed_as_done() {
     assert!(db.query("SELECT id FROM thing LIMIT 1", &[]).unwrap().is_empty());
 }
 
+/// Nobody waits for it where it is sent; whoever asks next does, and the COMMIT.
+#[test]
+fn a_statement_that_nobody_waited_for_is_done_or_ends_its_transaction() {
+    let (databases, _folder) = things("later");
+    for mut db in databases {
+        db.begin().unwrap();
+        db.execute_later(&plain(1, "one")).unwrap();
+        db.execute_later(&plain(2, "two")).unwrap();
+        db.commit().unwrap();
+        db.begin().unwrap();
+        db.execute_later(&plain(3, "three")).unwrap();
+        let (sent, committed) = (db.execute_later(&plain(1, "one")), db.commit());
+        assert!(sent.is_err() || committed.is_err());
+        db.roll_back().unwrap();
+        // A file knows at once, and its caller does not come to a COMMIT.
+        let kept = if sent.is_err() { 3 } else { 2 };
+        assert_eq!(db.query("SELECT id FROM thing LIMIT 9", &[]).unwrap().len(), kept);
+    }
+}
+
 #[test]
 fn tables_are_listed_and_copied_whole_from_one_engine_to_the_other() {
     let (mut databases, _folder) = both("shapes");
