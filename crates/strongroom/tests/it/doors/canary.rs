@@ -11,44 +11,20 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 use strongroom::access::AsOperator;
+use strongroom::db::{Connection, Statement};
 use strongroom::router::openapi;
 use strongroom::{jobs, metrics};
 
 use crate::support::canary::{Canaries, collect_log_lines, fresh_digits, fresh_word, log_lines};
 use crate::support::numbers::Numbers;
+use crate::support::postgres::Cluster;
 use crate::support::{Answer, Shop, intrude, send_raw};
 use crate::vault::words;
 
 #[tokio::test]
 async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
-    collect_log_lines();
-    let shop = Shop::with_policy(&words::policy()).await;
-    let mut aviary = Aviary { shop, canaries: Canaries::default(), seen: vec![] };
-    let customer = probes::customers(&mut aviary).await;
-    probes::looks(&mut aviary, &customer).await;
-    probes::words(&mut aviary).await;
-    probes::records(&mut aviary, &customer.id).await;
-    probes::tokens(&mut aviary, &customer.id).await;
-    probes::merges(&mut aviary).await;
-    probes::imports(&mut aviary).await;
-    probes::texts(&mut aviary, &customer.id).await;
-    outward::sends(&mut aviary, &customer.id).await;
-    outward::shares(&mut aviary, &customer.id).await;
-    outward::webhooks(&mut aviary, &customer.id).await;
-    probes::bodies(&mut aviary, &customer.id).await;
-    probes::addresses_and_headers(&mut aviary, &customer.id).await;
-    aviary.check("while it runs").await;
-    crate::backup::back_up_and_restore_beside(&aviary.shop).await;
-    aviary.check("with a backup, a rehearsal and a restored copy beside it").await;
-
-    let path = format!("/v1/customers/{}", customer.id);
-    aviary.send(Probe::new("privacy", "DELETE", &path), 202).await;
-    aviary.shop.clock.pass_ms(8 * 86_400_000);
-    jobs::run_once(&aviary.shop.desk()).await;
-    aviary.check("after an erasure").await;
-
-    aviary.shop.stop();
-    aviary.check("at rest").await;
+    let mut aviary = Aviary::of(Shop::with_policy(&words::policy()).await);
+    let path = sing(&mut aviary).await;
     // Every record altered: what is said about damage must not say what was damaged.
     let last_byte = "UPDATE sealed_record
         SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB)";
@@ -59,11 +35,72 @@ async fn personal_data_only_in_sealed_no_marked_value_stands_elsewhere() {
     aviary.check("with damaged records").await;
 }
 
+/// The same with the data at a server: nothing stands in its tables, its write-ahead log or what it says.
+#[tokio::test]
+async fn personal_data_only_in_sealed_no_marked_value_stands_at_a_server() {
+    // Nothing in its write-ahead log is written over meanwhile.
+    let Some(cluster) = Cluster::start(&["wal_keep_size=1GB"], &[]) else { return };
+    let server = cluster.database("aviary");
+    let mut aviary = Aviary::of(Shop::open_at_with(server.clone(), &words::policy()).await);
+    aviary.is_searched_often = false;
+    sing(&mut aviary).await;
+    let found = aviary.canaries.find_in_folders(&cluster.written("aviary"));
+    assert!(found.is_empty(), "at the server:\n{}", found.join("\n"));
+    // And it would be found there.
+    let leak = aviary.word("planted");
+    let mut db = Connection::to(&server).unwrap();
+    for sql in ["CREATE TABLE leak (note TEXT)", "INSERT INTO leak VALUES ($1)"] {
+        let args = if sql.contains('$') { vec![leak.as_str().into()] } else { Vec::new() };
+        db.execute(&Statement::new(sql, args)).unwrap();
+    }
+    let found = aviary.canaries.find_in_folders(&cluster.written("aviary"));
+    assert!(found.len() >= 2, "in a table and in the log before it: {found:?}");
+}
+
+/// Everything a shop is for, with marked values; the path of the customer who was
+/// erased. It is closed afterwards.
+async fn sing(aviary: &mut Aviary) -> String {
+    let customer = probes::customers(aviary).await;
+    probes::looks(aviary, &customer).await;
+    probes::words(aviary).await;
+    probes::records(aviary, &customer.id).await;
+    probes::tokens(aviary, &customer.id).await;
+    probes::merges(aviary).await;
+    probes::imports(aviary).await;
+    probes::texts(aviary, &customer.id).await;
+    outward::sends(aviary, &customer.id).await;
+    outward::shares(aviary, &customer.id).await;
+    outward::webhooks(aviary, &customer.id).await;
+    probes::bodies(aviary, &customer.id).await;
+    probes::addresses_and_headers(aviary, &customer.id).await;
+    if aviary.is_searched_often {
+        aviary.check("while it runs").await;
+    }
+    crate::backup::back_up_and_restore_beside(&aviary.shop).await;
+    if aviary.is_searched_often {
+        aviary.check("with a backup, a rehearsal and a restored copy beside it").await;
+    }
+
+    let path = format!("/v1/customers/{}", customer.id);
+    aviary.send(Probe::new("privacy", "DELETE", &path), 202).await;
+    aviary.shop.clock.pass_ms(8 * 86_400_000);
+    jobs::run_once(&aviary.shop.desk()).await;
+    if aviary.is_searched_often {
+        aviary.check("after an erasure").await;
+    }
+
+    aviary.shop.stop();
+    aviary.check("at rest").await;
+    path
+}
+
 /// A shop, what was put into it, and everything it answered.
 struct Aviary {
     shop: Shop,
     canaries: Canaries,
     seen: Vec<Seen>,
+    /// Else once, at the end.
+    is_searched_often: bool,
 }
 
 /// An answer, byte by byte, and the canaries it may show.
@@ -112,6 +149,11 @@ impl Probe {
 }
 
 impl Aviary {
+    fn of(shop: Shop) -> Self {
+        collect_log_lines();
+        Self { shop, canaries: Canaries::default(), seen: Vec::new(), is_searched_often: true }
+    }
+
     /// A word to be put in somewhere, and searched for from now on.
     fn word(&mut self, name: &str) -> String {
         let word = fresh_word();

@@ -14,7 +14,7 @@ use strongroom_crypto::SystemRandom;
 
 use super::cut::{Cut, Way};
 use crate::places::import;
-use crate::support::data::Data;
+use crate::support::data::{Data, password_file};
 use crate::support::postgres::Cluster;
 use crate::support::server::configure;
 use crate::support::{Shop, person};
@@ -210,10 +210,7 @@ async fn a_move_that_lost_its_server_at_any_commit_is_finished_by_the_same_comma
 async fn a_move_that_is_killed_goes_on() {
     let Some((mut shop, server)) = shop_and_database("killed", 3_000).await else { return };
     let cluster = Cluster::shared().unwrap();
-    let password = shop.folder.path().join("database.password");
-    std::fs::write(&password, cluster.password()).unwrap();
-    let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&password, owner).unwrap();
+    let password = password_file(cluster, shop.folder.path());
     let config = configure(shop.folder.path(), "moving.toml", "");
     let command = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strongroom"));

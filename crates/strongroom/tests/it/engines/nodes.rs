@@ -1,10 +1,14 @@
 //! Two nodes on one database: each has its own memory, and neither believes it where the other wrote.
 
+use std::sync::Barrier;
+
 use serde_json::json;
 use strongroom::app::{App, Surroundings};
 
 use crate::doors::races::{check_thirty, customers, reveal_all};
+use crate::support::data::database_section;
 use crate::support::postgres::Cluster;
+use crate::support::server::{Client, Server};
 use crate::support::{Answer, Shop, person, together};
 
 /// Two nodes that know the same keys.
@@ -37,6 +41,44 @@ async fn two_nodes_that_create_one_email_at_once_make_one_customer() {
     for node in &nodes {
         assert_eq!(node.verify().await["flaws"], json!([]));
     }
+}
+
+/// The program itself, twice: `STRONGROOM_RACES` rounds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_two_processes_that_create_one_email_at_once_make_one_customer() {
+    #[expect(clippy::disallowed_methods, reason = "the long check asks for more")]
+    let asked = std::env::var("STRONGROOM_RACES").ok().and_then(|it| it.parse().ok());
+    let rounds = asked.unwrap_or(ROUNDS);
+    let Some(cluster) = Cluster::shared() else { return };
+    let mut shop = Shop::open_today_at(cluster.database("two_processes")).await;
+    let key = shop.keys["shop"].clone();
+    shop.stop();
+    let other = shop.node_beside();
+    let section = database_section(cluster, "two_processes", shop.folder.path());
+    let servers = [&shop, &other].map(|it| Server::start_with(it.folder.path(), &[], &section));
+    let start = Barrier::new(2);
+    let statuses = std::thread::scope(|scope| {
+        let clients = servers.each_ref().map(|server| {
+            let (start, mut client) = (&start, Client::new(server, &key));
+            scope.spawn(move || {
+                let create = |round| {
+                    start.wait();
+                    client.send("POST", "/v1/customers", Some(&person(round))).unwrap().status
+                };
+                (0..rounds).map(create).collect::<Vec<u16>>()
+            })
+        });
+        clients.map(|client| client.join().unwrap())
+    });
+    let pairs = statuses[0].iter().zip(&statuses[1]);
+    let won = |pair: &(&u16, &u16)| [(&201, &409), (&409, &201)].contains(pair);
+    assert_eq!(pairs.clone().filter(won).count(), rounds, "{statuses:?}");
+    let first = statuses[0].iter().filter(|status| **status == 201).count();
+    println!("{first} of {rounds} were won by the one, the others by the other");
+    drop(servers);
+    shop.start().await.unwrap();
+    assert_eq!(shop.count_customers(), rounds as u64);
+    assert_eq!(shop.verify().await["flaws"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

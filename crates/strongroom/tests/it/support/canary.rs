@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER};
@@ -77,6 +77,11 @@ impl Canaries {
             }
         }
         found
+    }
+
+    /// The same below several.
+    pub(crate) fn find_in_folders(&self, folders: &[PathBuf]) -> Vec<String> {
+        folders.iter().flat_map(|folder| self.find_in_folder(folder)).collect()
     }
 
     /// What stands in the files below a folder, each line with the file.

@@ -70,9 +70,7 @@ impl Data {
             return Self::File(folder.join("data/strongroom.db"));
         }
         let schema = make_schema("shop");
-        let password = folder.join("database.password");
-        std::fs::write(&password, cluster().password()).unwrap();
-        std::fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
+        let password = password_file(cluster(), folder);
         let section =
             format!("[database]\nurl = {:?}\npassword_file = {password:?}\n", url(&schema));
         std::fs::write(folder.join(SECTION), section).unwrap();
@@ -237,6 +235,20 @@ impl Data {
 /// What a configuration says of the data of the shop in this folder.
 pub(crate) fn section_of(folder: &Path) -> String {
     std::fs::read_to_string(folder.join(SECTION)).unwrap_or_default()
+}
+
+/// What a configuration says of data in a database of a server; its password is put into the folder.
+pub(crate) fn database_section(cluster: &Cluster, name: &str, folder: &Path) -> String {
+    let (url, password) = (cluster.url(name), password_file(cluster, folder));
+    format!("[database]\nurl = {url:?}\npassword_file = {password:?}\n")
+}
+
+/// The password of a server, as a configuration or a command wants it.
+pub(crate) fn password_file(cluster: &Cluster, folder: &Path) -> PathBuf {
+    let path = folder.join("database.password");
+    std::fs::write(&path, cluster.password()).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    path
 }
 
 /// From now on the data is in the folder.

@@ -103,7 +103,18 @@ impl Shop {
 
     /// With its data at a server of the test's own.
     pub(crate) async fn open_at(server: strongroom::db::Server) -> Self {
+        Self::open_at_with(server, POLICY).await
+    }
+
+    pub(crate) async fn open_at_with(server: strongroom::db::Server, policy: &str) -> Self {
         let mut shop = Self::bare();
+        shop.data = Data::Server(server);
+        Self::with(shop, policy).await
+    }
+
+    /// The same at the machine's own time.
+    pub(crate) async fn open_today_at(server: strongroom::db::Server) -> Self {
+        let mut shop = Self::bare_at(SystemClock::new().now());
         shop.data = Data::Server(server);
         Self::with(shop, POLICY).await
     }

@@ -82,6 +82,23 @@ impl Cluster {
         self.server(name)
     }
 
+    /// The folders of all files in which something of a database may stand, brought up to this moment.
+    pub(crate) fn written(&self, name: &str) -> Vec<PathBuf> {
+        let mut db = Connection::to(&self.server(name)).unwrap();
+        db.execute(&strongroom::db::Statement::new("CHECKPOINT", Vec::new())).unwrap();
+        let ask = "SELECT oid::BIGINT FROM pg_database WHERE datname = current_database()";
+        let number = db.query(ask, &[]).unwrap()[0].integer(0).unwrap();
+        let data = self.folder.path().join("data");
+        let said = self.folder.path().join("said");
+        std::fs::create_dir_all(&said).unwrap();
+        std::fs::copy(self.folder.path().join("log"), said.join("log")).unwrap();
+        let own = format!("base/{number}");
+        let mut folders: Vec<PathBuf> =
+            [own.as_str(), "global", "pg_wal", "pg_xact"].iter().map(|it| data.join(it)).collect();
+        folders.push(said);
+        folders
+    }
+
     /// A way to one of its databases.
     pub(crate) fn server(&self, name: &str) -> Server {
         Server::at(&self.url(name), Some(self.password().as_bytes()), None).unwrap()
