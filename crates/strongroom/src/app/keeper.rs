@@ -10,7 +10,7 @@ use crate::db::{Act, Charged, Connection, Keeper};
 use crate::error::Error;
 use crate::keys::Keyring;
 use crate::ledger::{Log, Published};
-use crate::vault;
+use crate::{ledger, vault};
 
 pub(super) struct AppKeeper {
     keyring: Arc<Keyring>,
@@ -37,6 +37,10 @@ impl Keeper for AppKeeper {
     fn load(&mut self, db: &mut Connection) -> Result<(), Error> {
         let stamp = self.log.load(db)?;
         self.book.load(db, stamp)
+    }
+
+    fn hold(&mut self, db: &mut Connection) -> Result<(), Error> {
+        ledger::hold(db).map(drop)
     }
 
     fn take_turn(&mut self, db: &mut Connection) -> Result<(), Error> {

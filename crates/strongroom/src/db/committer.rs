@@ -19,6 +19,7 @@ use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
 use crate::db::sqlite::DISK_FULL;
 use crate::db::stall::{EndProcessOnPanic, Stall};
+use crate::db::unknown::find_batch;
 use crate::error::{Error, ErrorKind};
 use crate::meter::Meter;
 
@@ -211,9 +212,11 @@ impl Writer {
             for job in batch.extract_if(.., ordinary) {
                 let _ = job.answer.send(Err(disk_reserve()));
             }
-            if batch.is_empty() {
-                return;
-            }
+        }
+        // Who gave up and then looks whether it was done must not be overtaken by it.
+        batch.retain(|job| !job.answer.is_closed());
+        if batch.is_empty() {
+            return;
         }
         let mut rooms = Vec::with_capacity(batch.len());
         let (changes, answers): (Vec<_>, Vec<_>) = batch
@@ -296,7 +299,7 @@ impl Writer {
         let receipts = if acts.is_empty() { Vec::new() } else { keeper.append(db, now, &acts)? };
         keeper.put_keys(&keys, now)?;
         match db.commit() {
-            Err(unknown) if is_shared => *db = find_batch(&self.place, keeper, unknown)?,
+            Err(unknown) if is_shared => *db = find_batch(&self.place, keeper, clock, unknown)?,
             committed => committed?,
         }
         keeper.committed()?;
@@ -316,7 +319,15 @@ impl Writer {
             db.checkpoint_truncating()?;
             self.stall.let_scans_begin();
         }
-        self.keeper.load(&mut db)?;
+        if self.place.file().is_some() {
+            self.keeper.load(&mut db)?;
+        } else {
+            // In the middle of another's batch the log is not whole.
+            db.begin()?;
+            self.keeper.hold(&mut db)?;
+            self.keeper.load(&mut db)?;
+            db.roll_back()?;
+        }
         self.db = Some(db);
         self.tell_touched();
         Ok(())
@@ -432,25 +443,6 @@ fn apply_guards<'a>(
     Ok(Applied::Done)
 }
 
-/// After a COMMIT that a server did not answer: looks whether the batch is there, on the connection that is
-/// given. Until one can be had nobody is told anything. The batch is as good as not there, and told to be
-/// unknown, when the server stays away.
-fn find_batch(place: &Place, keeper: &mut dyn Keeper, unknown: Error) -> Result<Connection, Error> {
-    tracing::warn!(cause = ?unknown.cause(), "a COMMIT had no answer; looking what became of it");
-    let look = |keeper: &mut dyn Keeper| {
-        let mut fresh = place.open(Durability::Durable)?;
-        keeper.is_durable(&mut fresh).map(|is_there| is_there.then_some(fresh))
-    };
-    for _ in 0..LOOKS_MAX {
-        match look(keeper) {
-            Ok(found) => return found.ok_or(unknown),
-            Err(still) => tracing::debug!(cause = ?still.cause(), "the server is not back yet"),
-        }
-        std::thread::park_timeout(LOOK_PAUSE);
-    }
-    Err(unknown)
-}
-
 fn fate(tried: Tried, receipts: &[Receipt]) -> Result<Fate, Error> {
     match tried {
         Tried::Failed(error) => Err(error),
@@ -469,10 +461,6 @@ fn take_queued(jobs: &Receiver<Job>, batch: &mut Vec<Job>) {
         batch.push(job);
     }
 }
-
-/// Half a minute together: a server that was started again is back by then.
-const LOOKS_MAX: u32 = 300;
-const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bounds the memory of one batch: 1,024 changes of a few kilobytes.
 const BATCH_MAX: usize = 1024;

@@ -9,8 +9,11 @@ use crate::error::Error;
 pub trait Keeper: Send {
     /// Reads the state again from what is durable; refuses what does not verify.
     fn load(&mut self, db: &mut Connection) -> Result<(), Error>;
-    /// Keeps every other writer out until the transaction ends, and reads the state again where one has
-    /// written since; called where there may be others.
+    /// Keeps every other writer out until the transaction ends, and waits for one that is at it.
+    fn hold(&mut self, _db: &mut Connection) -> Result<(), Error> {
+        Ok(())
+    }
+    /// The same, and reads the state again where one has written since; called where there may be others.
     fn take_turn(&mut self, _db: &mut Connection) -> Result<(), Error> {
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 mod checkpointer;
 #[cfg(test)]
+#[expect(dead_code, reason = "only the integration tests make it fail")]
 #[path = "../../tests/it/support/postgres.rs"]
 mod cluster;
 mod committer;
@@ -19,6 +20,7 @@ mod sqlite;
 mod stall;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod wire;
 
 pub use crate::sql::{NullOf, Row, Statement, Value};

@@ -20,6 +20,7 @@ use strongroom_crypto::SystemRandom;
 /// A log of nothing but a table of numbers. It fails when told, and may be made to wait.
 struct Plain {
     fails: Arc<AtomicBool>,
+    is_at_it: Arc<AtomicBool>,
     gate: Option<Receiver<()>>,
     touched: Arc<Mutex<Vec<i64>>>,
 }
@@ -47,6 +48,7 @@ impl Keeper for Plain {
         now: Time,
         acts: &[Act],
     ) -> Result<Vec<Receipt>, Error> {
+        self.is_at_it.store(true, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
             let _ = gate.recv();
         }
@@ -80,6 +82,8 @@ impl Keeper for Plain {
 
 struct House {
     committer: Committer,
+    /// A batch was begun.
+    is_at_it: Arc<AtomicBool>,
     database: Database,
     stall: Stall,
     fails: Arc<AtomicBool>,
@@ -111,7 +115,13 @@ impl House {
         let (stall, fails) = (Stall::default(), Arc::new(AtomicBool::new(false)));
         let touched = Arc::new(Mutex::default());
         let told = Arc::clone(&touched);
-        let keeper = Box::new(Plain { fails: Arc::clone(&fails), gate, touched: told });
+        let is_at_it = Arc::new(AtomicBool::new(false));
+        let keeper = Box::new(Plain {
+            fails: Arc::clone(&fails),
+            is_at_it: Arc::clone(&is_at_it),
+            gate,
+            touched: told,
+        });
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let meter = Meter::starting_at(clock.now());
@@ -120,7 +130,7 @@ impl House {
         let (committer, _thread) =
             Committer::start(place.clone(), keeper, clock, trust, room, meter).unwrap();
         let database = Database::at(place, stall.clone());
-        Self { committer, database, stall, fails, touched, _folder: folder }
+        Self { committer, is_at_it, database, stall, fails, touched, _folder: folder }
     }
 
     async fn write(&self, size_bytes: usize) -> Result<Fate, Error> {
@@ -261,6 +271,30 @@ async fn no_more_bytes_wait_than_the_queue_takes() {
         house.write(large).await.expect("there is room again");
         // Larger than the whole queue, and alone.
         house.write(65 << 20).await.expect("nothing else waits");
+    }
+}
+
+/// Told that it may have been done, a caller looks; what looks like not done stays so.
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_begun() {
+    for place in places() {
+        let (open, gate) = channel();
+        let house = House::open(place, Some(gate));
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(house.write(8))).collect();
+        for commit in &mut waiting {
+            let soon = tokio::time::timeout(std::time::Duration::ZERO, commit.as_mut());
+            assert!(soon.await.is_err(), "it waits");
+            until(|| house.is_at_it.load(Ordering::SeqCst)).await;
+        }
+        // The first is being written.
+        drop(waiting.remove(1));
+        drop(open);
+        for commit in waiting {
+            commit.await.unwrap();
+        }
+        let mut snapshot = house.database.snapshot().await.unwrap();
+        let rows = snapshot.query("SELECT a FROM t LIMIT 9", &[]).await.unwrap();
+        assert_eq!(rows.len(), 2);
     }
 }
 

@@ -1,6 +1,7 @@
 //! One seam, two engines: what holds on SQLite holds on PostgreSQL.
 
 mod cut;
+mod faults;
 mod moving;
 mod nodes;
 mod statements;

@@ -181,18 +181,10 @@ async fn a_row_that_is_another_one_there_ends_the_move_and_the_old_place_stays()
     is_whole(&mut shop, 52).await;
 }
 
-/// The last step is the one that is missing: all is there, and the old place is out of use already.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_move_that_lost_its_server_at_any_commit_is_finished_by_the_same_command() {
-    let Some((shop, server)) = shop_and_database("lost_at_commit", 30).await else { return };
-    drop(server);
-    let mut shop = shop;
-    let cluster = Cluster::shared().unwrap();
-    let url = cluster.url("lost_at_commit");
-    let port = url.rsplit(':').next().unwrap().split('/').next().unwrap();
-    let way = Way::to(port.parse().unwrap());
-    let url = url.replace(port, &way.port.to_string());
-    let server = Server::at(&url, Some(cluster.password().as_bytes()), None).unwrap();
+    let Some((mut shop, _)) = shop_and_database("lost_at_commit", 30).await else { return };
+    let (server, way) = Way::to(Cluster::shared().unwrap(), "lost_at_a_commit");
     let ctx = operator_of(&shop);
     for cut in [Cut::Before, Cut::After, Cut::Before, Cut::After] {
         way.cut_next(cut, 0);
@@ -203,6 +195,20 @@ async fn a_move_that_lost_its_server_at_any_commit_is_finished_by_the_same_comma
     move_data(shop.surroundings(), Some(server.clone()), &ctx, |_| Ok(())).await.unwrap();
     shop.use_data(Data::Server(server));
     is_whole(&mut shop, 32).await;
+}
+
+/// The last step is the one that is missing: all is there, and the old place is out of use already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_of_which_only_the_last_step_is_missing_is_finished() {
+    let Some((mut shop, server)) = shop_and_database("last_step", 20).await else { return };
+    let moved = moves(&shop, Some(server.clone()), |_| Ok(())).await.unwrap();
+    let there = Data::Server(server.clone());
+    there.intrude("INSERT INTO moving (id, state, checkpoint) VALUES (1, 'whole', '')");
+    assert_eq!(refused(&shop, Some(server.clone())).await, "moved");
+    assert_eq!(refused(&shop, None).await, "data_missing");
+    assert_eq!(moves(&shop, Some(server), |_| Ok(())).await.unwrap(), moved);
+    shop.use_data(there);
+    is_whole(&mut shop, 22).await;
 }
 
 /// The program itself, killed as soon as customers arrive, and run again.

@@ -1,6 +1,7 @@
 //! A COMMIT that a server does not answer: looked up, and only then told.
 
-use strongroom::db::Server;
+use strongroom::ctx::Outcome;
+use strongroom::ledger::Leaf;
 
 use super::cut::{Cut, Way};
 use crate::support::postgres::Cluster;
@@ -8,18 +9,13 @@ use crate::support::{Shop, person};
 
 /// A shop whose server is reached over a way that can be cut.
 async fn open(name: &'static str) -> Option<(Shop, Way)> {
-    let cluster = Cluster::shared()?;
-    drop(cluster.database(name));
-    let url = cluster.url(name);
-    let port = url.rsplit(':').next().unwrap().split('/').next().unwrap();
-    let way = Way::to(port.parse().unwrap());
-    let url = url.replace(port, &way.port.to_string());
-    let server = Server::at(&url, Some(cluster.password().as_bytes()), None).unwrap();
+    let (server, way) = Way::to(Cluster::shared()?, name);
     Some((Shop::open_at(server).await, way))
 }
 
 async fn created(shop: &Shop) -> usize {
-    shop.entries().await.iter().filter(|it| it.verb == "customer.create").count()
+    let is_one = |it: &&Leaf| it.verb == "customer.create" && it.outcome == Outcome::Ok;
+    shop.entries().await.iter().filter(is_one).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,5 +47,26 @@ async fn a_commit_that_the_server_never_had_is_told_as_not_done_and_service_retu
         shop.customer(number).await;
         assert_eq!(created(&shop).await, number);
     }
+    assert_eq!(shop.verify().await["flaws"], serde_json::json!([]));
+}
+
+/// Each look may take seconds by itself where packets are lost: they are bounded by time, not by number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stays_away_for_half_a_minute_is_given_up_and_what_it_did_is_found_later() {
+    let Some((shop, way)) = open("stays_away").await else { return };
+    way.cut_next(Cut::After, u32::MAX);
+    let client = shop.client("shop");
+    let create = async move { client.call("POST", "/v1/customers", Some(person(1))).await };
+    let create = tokio::spawn(create);
+    while way.turned_away() == 0 {
+        tokio::task::yield_now().await;
+    }
+    shop.clock.pass_ms(30_000);
+    let missed = create.await.unwrap();
+    assert_eq!((missed.status.as_u16(), missed.code()), (503, "ledger_stalled"), "{missed:?}");
+    way.refuse_nobody();
+    let again = shop.call("shop", "POST", "/v1/customers", Some(person(1))).await;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "taken"), "{again:?}");
+    assert_eq!(created(&shop).await, 1, "it was done, once");
     assert_eq!(shop.verify().await["flaws"], serde_json::json!([]));
 }

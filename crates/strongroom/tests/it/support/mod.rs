@@ -122,6 +122,7 @@ impl Shop {
     /// With its data in a file, whatever the run is for.
     pub(crate) async fn open_in_file() -> Self {
         let mut shop = Self::bare_at(SystemClock::new().now());
+        data::forget_server(shop.folder.path());
         shop.data = Data::File(shop.data_folder().join("strongroom.db"));
         Self::with(shop, POLICY).await
     }

@@ -5,16 +5,36 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, OnceLock};
 
 use strongroom::db::{Connection, Server};
 
-/// A running server.
+/// A server, running but for the time between [`Cluster::end`] and [`Cluster::start_again`].
 pub(crate) struct Cluster {
     port: u16,
     folder: tempfile::TempDir,
-    child: Mutex<Child>,
+    server: Mutex<Running>,
+}
+
+/// How a server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It takes leave of nobody, and recovers when it starts.
+    Immediate,
+    /// It breaks off what is under way, and writes everything down.
+    Fast,
+    /// By kill -9, all of its processes.
+    Killed,
+    /// By kill -9, the first of its processes; the others notice.
+    KilledAtTheHead,
+}
+
+struct Running {
+    command: Command,
+    child: Child,
+    /// The thread that started it lives until this is dropped.
+    _starter: Sender<()>,
 }
 
 const FOLDER: &str = "strongroom-postgres-";
@@ -52,7 +72,7 @@ impl Cluster {
             std::fs::write(data.join(name), text).unwrap();
             give_away(&data.join(name), 0o600);
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut run = as_owner(&programs.join("postgres"));
         run.arg("-D").arg(&data).current_dir(folder.path());
         let port_setting = format!("port={port}");
@@ -62,17 +82,66 @@ impl Cluster {
         }
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let cluster = Self { port, folder, child: Mutex::new(spawn_for_good(run)) };
-        let postgres = cluster.server("postgres");
+        let cluster = Self { port, folder, server: Mutex::new(spawn_for_good(run)) };
+        assert!(cluster.answers(), "it ended before it answered: {}", cluster.log());
+        Some(cluster)
+    }
+
+    /// Waits until it takes connections; false where it ended instead.
+    fn answers(&self) -> bool {
+        let postgres = self.server("postgres");
         while let Err(error) = Connection::to(&postgres) {
-            let ended = cluster.child.lock().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "it ended before it answered: {}", cluster.log());
+            if self.server.lock().unwrap().child.try_wait().unwrap().is_some() {
+                return false;
+            }
             if error.code == "not_durable" {
                 break;
             }
             std::thread::yield_now();
         }
-        Some(cluster)
+        true
+    }
+
+    /// Ends it. Its data stay.
+    pub(crate) fn end(&self, how: End) {
+        let mut server = self.server.lock().unwrap();
+        let first = server.child.id();
+        match how {
+            End::Immediate => signal("QUIT", [first]),
+            End::Fast => signal("INT", [first]),
+            End::Killed => signal("KILL", [vec![first], children_of(first)].concat()),
+            End::KilledAtTheHead => signal("KILL", [first]),
+        }
+        server.child.wait().unwrap();
+    }
+
+    /// Starts it on the same port and data, and waits until it takes connections.
+    pub(crate) fn start_again(&self) {
+        // As long as a process of the one before lives, a server ends as soon as it has looked.
+        for _ in 0..STARTS_MAX {
+            let mut server = self.server.lock().unwrap();
+            let Running { command, .. } = &mut *server;
+            let command = std::mem::replace(command, Command::new("true"));
+            *server = spawn_for_good(command);
+            drop(server);
+            if self.answers() {
+                return;
+            }
+        }
+        panic!("it does not start again: {}", self.log_end());
+    }
+
+    /// Kills a process that serves one of its databases, whose memory nobody trusts afterwards: the server
+    /// ends all others. Waits until it takes connections again.
+    pub(crate) fn kill_one_that_serves(&self, database: &str) {
+        let mut bystander = Connection::to(&self.server("postgres")).unwrap();
+        let sql = "SELECT pid FROM pg_stat_activity WHERE datname = $1 ORDER BY xact_start LIMIT 1";
+        let found = bystander.one(sql, &[database.into()]).unwrap().unwrap();
+        signal("KILL", [found.integer(0).unwrap().try_into().unwrap()]);
+        while bystander.query("SELECT 1", &[]).is_ok() {
+            std::thread::yield_now();
+        }
+        assert!(self.answers(), "it ended with one of its processes: {}", self.log_end());
     }
 
     /// A database of its own, empty.
@@ -122,14 +191,46 @@ impl Cluster {
     fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
+
+    /// What it said last.
+    pub(crate) fn log_end(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
+    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let mut child = self.child.lock().unwrap();
-        let _ = child.kill();
-        let _ = child.wait();
+        let mut server = self.server.lock().unwrap();
+        let _ = server.child.kill();
+        let _ = server.child.wait();
     }
+}
+
+/// Below those that the system gives to whoever connects somewhere: it has to be free again when the server
+/// starts again.
+fn free_port() -> u16 {
+    loop {
+        let [low, high, ..] = random();
+        let port = 10_000 + u16::from_le_bytes([low, high]) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// One that has ended meanwhile needs no signal.
+fn signal(name: &str, processes: impl IntoIterator<Item = u32>) {
+    let mut kill = Command::new("kill");
+    kill.args(["-s", name]).args(processes.into_iter().map(|id| id.to_string()));
+    kill.stderr(Stdio::null()).status().unwrap();
+}
+
+fn children_of(process: u32) -> Vec<u32> {
+    let file = format!("/proc/{process}/task/{process}/children");
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.split_whitespace().map(|id| id.parse().unwrap()).collect()
 }
 
 /// The server alone may read it.
@@ -155,20 +256,27 @@ fn remove_what_others_left() {
     }
 }
 
+/// A second or two of starts: the rest of a killed server is gone by then.
+const STARTS_MAX: u32 = 100;
+
+const LINES_SHOWN: usize = 40;
+
 /// Statements are constants; a test has few databases.
 fn create(name: &'static str) -> &'static str {
     format!("CREATE DATABASE {name}").leak()
 }
 
 /// The system ends the server with the thread that started it, so that one lives as long as the program.
-fn spawn_for_good(mut command: Command) -> Child {
+fn spawn_for_good(mut command: Command) -> Running {
     let (tell, told) = channel();
+    let (_starter, dropped): (_, Receiver<()>) = channel();
     std::thread::spawn(move || {
-        tell.send(command.spawn().unwrap()).unwrap();
-        let (_held, never): (_, Receiver<()>) = channel();
-        let _ = never.recv();
+        let child = command.spawn().unwrap();
+        tell.send((command, child)).unwrap();
+        let _ = dropped.recv();
     });
-    told.recv().unwrap()
+    let (command, child) = told.recv().unwrap();
+    Running { command, child, _starter }
 }
 
 /// PostgreSQL refuses to run as root.
