@@ -14,8 +14,8 @@ use crate::access::announce;
 use crate::backup::Step;
 use crate::ctx::Ctx;
 use crate::db::{
-    Connection, DATA, Durability, Mark, Moving, Place, Server, copy_table, is_empty, migrate,
-    moved_tables, same_rows,
+    Connection, DATA, Durability, Mark, Moving, Place, Server, copy_table, count_rows, is_empty,
+    migrate, moved_tables, same_rows,
 };
 use crate::error::Error;
 use crate::keys::{self, Keyring};
@@ -90,8 +90,8 @@ fn look(from: &Place, to: &Place, folder: &Path) -> Result<Seen, Error> {
     }
     let is_left = is_left(from, folder)?;
     // Looking must not make a file: a folder with one is taken for where the data is.
-    if !is_left && to.file().is_some_and(|path| !path.exists()) {
-        return Ok(Seen::ToBegin);
+    if to.file().is_some_and(|path| !path.exists()) {
+        return if is_left { Err(moved_already()) } else { Ok(Seen::ToBegin) };
     }
     let mut there = to.open(Durability::Durable)?;
     migrate(&mut there, DATA)?;
@@ -195,7 +195,7 @@ fn copy(
 fn count(there: &mut Connection) -> Result<u64, Error> {
     let mut rows = 0;
     for table in moved_tables(there)? {
-        rows += crate::db::count_rows(there, &table)?;
+        rows += count_rows(there, &table)?;
     }
     Ok(rows)
 }

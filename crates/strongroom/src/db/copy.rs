@@ -121,6 +121,16 @@ pub(super) fn insert_rows(
     db.put_rows((&quoted(&table.name), &columns(table)), &insert_sql(table), rows)
 }
 
+/// How many rows a table has.
+pub fn count_rows(db: &mut Connection, table: &TableShape) -> Result<u64, Error> {
+    let mut count = 0;
+    db.visit(&format!("SELECT count(*) FROM {}", quoted(&table.name)), &[], |row| {
+        count = u64::try_from(row.integer(0)?).map_err(Error::internal)?;
+        Ok(())
+    })?;
+    Ok(count)
+}
+
 /// Deletes every row of a table.
 pub(super) fn delete_rows(db: &mut Connection, table: &TableShape) -> Result<(), Error> {
     db.execute_made(&format!("DELETE FROM {}", quoted(&table.name)), &[])

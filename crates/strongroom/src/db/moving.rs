@@ -85,18 +85,6 @@ pub fn moved_tables(db: &mut Connection) -> Result<Vec<TableShape>, Error> {
     Ok(tables)
 }
 
-/// How many rows a table has.
-pub fn count_rows(db: &mut Connection, table: &TableShape) -> Result<u64, Error> {
-    let key = key_of(db, table)?;
-    let (mut after, mut count) = (None, 0);
-    loop {
-        let page = page_after(db, table, &key, after.as_deref(), PAGE_ROWS)?;
-        let Some(last) = page.last() else { return Ok(count) };
-        after = Some(key_in(last, &key));
-        count += page.len() as u64;
-    }
-}
-
 /// Copies the rows of a table that have not arrived yet, a page and a COMMIT at a time. `told` hears how many
 /// there are after each; an error of it ends the copying there.
 pub fn copy_table(
