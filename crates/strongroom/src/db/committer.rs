@@ -157,7 +157,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) if is_well => self.space.look(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.probe();
-                    pause = (pause * 2).min(PROBE_MAX);
+                    pause = (pause * 2).min(if is_shared { PROBE_FIRST } else { PROBE_MAX });
                 }
             }
         }
@@ -252,13 +252,24 @@ impl Writer {
                 }
                 self.keeper.discard();
                 self.db = None;
+                let is_shared = self.place.file().is_none();
+                if is_shared {
+                    self.stall.unsettle();
+                    self.reopen_if_it_does();
+                }
                 for answer in answers {
                     let _ = answer.send(Err(stalled()));
                 }
-                if let Err(still) = self.reopen() {
-                    tracing::error!(cause = ?still.cause(), "the database does not open yet");
+                if !is_shared {
+                    self.reopen_if_it_does();
                 }
             }
+        }
+    }
+
+    fn reopen_if_it_does(&mut self) {
+        if let Err(still) = self.reopen() {
+            tracing::error!(cause = ?still.cause(), "the database does not open yet");
         }
     }
 
@@ -327,6 +338,7 @@ impl Writer {
             self.keeper.hold(&mut db)?;
             self.keeper.load(&mut db)?;
             db.roll_back()?;
+            self.stall.settle();
         }
         self.db = Some(db);
         self.tell_touched();
