@@ -252,15 +252,14 @@ impl Writer {
                 }
                 self.keeper.discard();
                 self.db = None;
-                let is_shared = self.place.file().is_none();
-                if is_shared {
-                    self.stall.unsettle();
+                let is_unsettled = self.stall.is_unsettled();
+                if is_unsettled {
                     self.reopen_if_it_does();
                 }
                 for answer in answers {
                     let _ = answer.send(Err(stalled()));
                 }
-                if !is_shared {
+                if !is_unsettled {
                     self.reopen_if_it_does();
                 }
             }
@@ -310,7 +309,9 @@ impl Writer {
         let receipts = if acts.is_empty() { Vec::new() } else { keeper.append(db, now, &acts)? };
         keeper.put_keys(&keys, now)?;
         match db.commit() {
-            Err(unknown) if is_shared => *db = find_batch(&self.place, keeper, clock, unknown)?,
+            Err(unknown) if is_shared => {
+                *db = find_batch(&self.place, keeper, (clock, &self.stall), unknown)?;
+            }
             committed => committed?,
         }
         keeper.committed()?;
