@@ -157,7 +157,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) if is_well => self.space.look(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.probe();
-                    pause = (pause * 2).min(PROBE_MAX);
+                    pause = (pause * 2).min(if is_shared { PROBE_FIRST } else { PROBE_MAX });
                 }
             }
         }
@@ -252,13 +252,23 @@ impl Writer {
                 }
                 self.keeper.discard();
                 self.db = None;
+                let is_unsettled = self.stall.is_unsettled();
+                if is_unsettled {
+                    self.reopen_if_it_does();
+                }
                 for answer in answers {
                     let _ = answer.send(Err(stalled()));
                 }
-                if let Err(still) = self.reopen() {
-                    tracing::error!(cause = ?still.cause(), "the database does not open yet");
+                if !is_unsettled {
+                    self.reopen_if_it_does();
                 }
             }
+        }
+    }
+
+    fn reopen_if_it_does(&mut self) {
+        if let Err(still) = self.reopen() {
+            tracing::error!(cause = ?still.cause(), "the database does not open yet");
         }
     }
 
@@ -299,7 +309,9 @@ impl Writer {
         let receipts = if acts.is_empty() { Vec::new() } else { keeper.append(db, now, &acts)? };
         keeper.put_keys(&keys, now)?;
         match db.commit() {
-            Err(unknown) if is_shared => *db = find_batch(&self.place, keeper, clock, unknown)?,
+            Err(unknown) if is_shared => {
+                *db = find_batch(&self.place, keeper, (clock, &self.stall), unknown)?;
+            }
             committed => committed?,
         }
         keeper.committed()?;
@@ -327,6 +339,7 @@ impl Writer {
             self.keeper.hold(&mut db)?;
             self.keeper.load(&mut db)?;
             db.roll_back()?;
+            self.stall.settle();
         }
         self.db = Some(db);
         self.tell_touched();

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::db::room::stalled;
 use crate::db::stall::{Stall, scan_ended};
 use crate::db::{Connection, Durability, Place, Row, Value};
 use crate::error::Error;
@@ -54,8 +55,12 @@ impl Database {
         &self.pool.place
     }
 
-    /// One consistent view, until it is dropped.
+    /// One consistent view, until it is dropped. 503 `ledger_stalled` while a COMMIT may still come that
+    /// nobody waits for any more.
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        if self.pool.stall.is_unsettled() {
+            return Err(stalled());
+        }
         let permit =
             Arc::clone(&self.pool.permits).acquire_owned().await.map_err(Error::internal)?;
         let idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -13,6 +13,7 @@ pub struct Stall(Arc<Flags>);
 struct Flags {
     is_stalled: AtomicBool,
     is_low: AtomicBool,
+    is_unsettled: AtomicBool,
     ends_scans: AtomicBool,
 }
 
@@ -25,6 +26,21 @@ impl Stall {
     /// Whether so little room is left on the disk that only what must go on is written.
     pub fn is_low(&self) -> bool {
         self.0.is_low.load(Ordering::SeqCst)
+    }
+
+    /// Whether a COMMIT at a server may still come of which callers were told that nobody knows. What is
+    /// read now could show what was before it.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.0.is_unsettled.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn unsettle(&self) {
+        self.0.is_unsettled.store(true, Ordering::SeqCst);
+    }
+
+    /// No other transaction of ours is under way there.
+    pub(super) fn settle(&self) {
+        self.0.is_unsettled.store(false, Ordering::SeqCst);
     }
 
     /// Ends every long read that runs and lets none begin: the write-ahead log has to be cut, and

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::ctx::Clock;
 use crate::db::connection::{Connection, Durability, Place};
 use crate::db::keeper::Keeper;
+use crate::db::stall::Stall;
 use crate::error::Error;
 
 /// After a COMMIT that a server did not answer: looks whether the batch is there, on the connection that is
@@ -13,7 +14,7 @@ use crate::error::Error;
 pub(super) fn find_batch(
     place: &Place,
     keeper: &mut dyn Keeper,
-    clock: &dyn Clock,
+    (clock, stall): (&dyn Clock, &Stall),
     unknown: Error,
 ) -> Result<Connection, Error> {
     tracing::warn!(cause = ?unknown.cause(), "a COMMIT had no answer; looking what became of it");
@@ -33,6 +34,8 @@ pub(super) fn find_batch(
         }
         std::thread::park_timeout(LOOK_PAUSE);
     }
+    // It may still come.
+    stall.unsettle();
     Err(unknown)
 }
 

@@ -15,7 +15,6 @@ use serde_json::json;
 use strongroom::ctx::{Clock, SystemClock};
 
 use super::cut::{Cut, Way};
-use crate::support::data::Data;
 use crate::support::postgres::{Cluster, End};
 use crate::support::{POLICY, Shop};
 use checks::check;
@@ -163,9 +162,6 @@ impl Storm {
                     // Half a minute with each who comes, until it was the committer who looked.
                     if way.turned_away() > seen {
                         seen = way.turned_away();
-                        // Half a minute is long enough for any COMMIT; here the server may still be at it.
-                        let there = Data::Server(self.cluster.server(database));
-                        there.held().roll_back().unwrap();
                         shop.clock.pass_ms(30_000);
                     }
                     tokio::task::yield_now().await;
