@@ -144,6 +144,67 @@ fn a_right_is_missing_unless_the_role_lists_it() {
 }
 
 #[test]
+fn an_outlet_sends_for_who_has_the_right_and_acts_for_its_purpose() {
+    let policy = shop();
+    let send = |role: &str, purposes: &[&str], outlet: &str| {
+        let purposes: Vec<String> = purposes.iter().map(|&name| name.to_owned()).collect();
+        let sent = rules::may_send(&policy, role, &purposes, outlet);
+        sent.map(|outlet| outlet.purpose.to_string()).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(send("shop", &["delivery"], "parcel-news"), Ok("delivery".to_owned()));
+    assert_eq!(send("shop", &["support", "delivery"], "parcel-news"), Ok("delivery".to_owned()));
+    assert_eq!(send("shop", &["support"], "parcel-news"), Err("purpose_missing"));
+    assert_eq!(send("shop", &[], "parcel-news"), Err("purpose_missing"));
+    assert_eq!(send("shop", &["delivery"], "pigeons"), Err("outlet_unknown"));
+    assert_eq!(send("desk", &["delivery"], "parcel-news"), Err("right_missing"));
+}
+
+/// Two grants of one role that differ in everything: what may be revealed, found, and why.
+const TWO_GRANTS: &str = r#"
+[[grant]]
+role = "privacy"
+purpose = "delivery"
+fields = ["name", "email"]
+find = ["email", "phone"]
+see = "masked"
+budget = { per_day = 40 }
+reveal = { needs = "reason", reasons = ["lost parcel", "return"], per_day = 4 }
+
+[[grant]]
+role = "privacy"
+purpose = "delivery"
+fields = ["address"]
+see = "masked"
+budget = { per_day = 50 }
+reveal = { needs = "reason", reasons = ["return", "wrong address"], per_day = 5 }
+"#;
+
+#[test]
+fn fields_of_two_grants_draw_on_both_budgets_once_and_take_the_reasons_of_both() {
+    let text = format!("{SHOP}{TWO_GRANTS}");
+    let policy = parse(&text).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let fields = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let draws = |wish, names: &[&str]| {
+        let allowed = decide(&policy, "privacy", "delivery", wish, &fields(names)).unwrap();
+        let mut draws: Vec<u32> = allowed.budgets.iter().map(|(_, per_day)| *per_day).collect();
+        draws.sort_unstable();
+        draws
+    };
+    assert_eq!(draws(Wish::Read, &["name", "email"]), [40], "one grant, one budget");
+    assert_eq!(draws(Wish::Read, &["name", "address", "email"]), [40, 50]);
+    assert_eq!(draws(Wish::Reveal, &["name", "address"]), [4, 5]);
+    let why = |purpose, names: &[&str]| reasons(&policy, "privacy", purpose, &fields(names));
+    assert_eq!(why("delivery", &["name"]), ["lost parcel", "return"]);
+    assert_eq!(why("delivery", &["name", "address"]), ["return"], "what both list");
+    assert_eq!(why("support", &["name"]), [] as [&str; 0]);
+    assert_eq!(reasons(&policy, "shop", "delivery", &fields(&["name"])), [] as [&str; 0]);
+    let seers = who(&policy, "phone");
+    let seer = seers.iter().find(|seer| (&*seer.role, &*seer.purpose) == ("privacy", "delivery"));
+    let seer = seer.expect("who may find by it is named");
+    assert_eq!((seer.see, seer.finds, seer.reveals), ("none", true, false));
+}
+
+#[test]
 fn only_so_many_refusals_of_one_caller_are_written_a_minute_and_the_rest_is_counted() {
     let meter = RefusalMeter::default();
     for _ in 0..120 {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -15,6 +14,9 @@ use crate::ctx::{BudgetClaim, Change, Clock, ClockTrust, Guard, Miss, Receipt, T
 use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, Durability, Place};
 use crate::db::keeper::{Act, Fate, Keeper};
+use crate::db::pace::{
+    IDLE_INTERVAL, LINGER, PROBE_FIRST, lingers_after, pause_after, take_queued,
+};
 use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
 use crate::db::sqlite::DISK_FULL;
@@ -123,11 +125,9 @@ impl Writer {
         while let Some(first) = self.next(jobs) {
             let mut batch = vec![first];
             take_queued(jobs, &mut batch);
-            if last_batch > LINGER_AFTER {
-                match jobs.recv_timeout(LINGER) {
-                    Ok(job) => batch.push(job),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
-                }
+            if lingers_after(last_batch) {
+                // The next call is told that the other end is gone.
+                batch.extend(jobs.recv_timeout(LINGER));
                 take_queued(jobs, &mut batch);
             }
             last_batch = batch.len();
@@ -148,16 +148,17 @@ impl Writer {
         let mut pause = PROBE_FIRST;
         loop {
             let is_well = self.db.is_some() && !self.stall.is_stalled() && !self.stall.is_low();
-            let is_shared = self.place.file().is_none();
-            let interval = if is_shared { KEEP_UP_INTERVAL } else { LOOK_INTERVAL };
-            match jobs.recv_timeout(if is_well { interval } else { pause }) {
+            match jobs.recv_timeout(if is_well { IDLE_INTERVAL } else { pause }) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) if is_well && is_shared => self.keep_up(),
-                Err(RecvTimeoutError::Timeout) if is_well => self.space.look(),
+                Err(RecvTimeoutError::Timeout) if is_well => {
+                    // Others fill a disk too, and write to a server.
+                    self.space.look();
+                    self.keep_up();
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     self.probe();
-                    pause = (pause * 2).min(if is_shared { PROBE_FIRST } else { PROBE_MAX });
+                    pause = pause_after(pause, self.place.file().is_none());
                 }
             }
         }
@@ -166,7 +167,7 @@ impl Writer {
     /// Takes over what another node wrote while nothing is written here: a right that ended there ends here
     /// too, for answers that leave no entry as well.
     fn keep_up(&mut self) {
-        let Some(db) = &mut self.db else { return };
+        let (None, Some(db)) = (self.place.file(), &mut self.db) else { return };
         let kept =
             db.begin().and_then(|()| self.keeper.take_turn(db)).and_then(|()| db.roll_back());
         if let Err(error) = kept {
@@ -408,7 +409,7 @@ fn apply(
 
 /// A change that writes nothing before its last guard has held needs no savepoint of its own: most
 /// reads. A budget looks before it writes, so only a second one can leave something behind.
-fn needs_savepoint(change: &Change) -> bool {
+pub(super) fn needs_savepoint(change: &Change) -> bool {
     let writes = |guard: &Guard| match guard {
         Guard::Rows { statement, .. } => !statement.is_question(),
         _ => false,
@@ -467,33 +468,5 @@ fn fate(tried: Tried, receipts: &[Receipt]) -> Result<Fate, Error> {
     }
 }
 
-fn take_queued(jobs: &Receiver<Job>, batch: &mut Vec<Job>) {
-    while batch.len() < BATCH_MAX
-        && let Ok(job) = jobs.try_recv()
-    {
-        batch.push(job);
-    }
-}
-
-/// Bounds the memory of one batch: 1,024 changes of a few kilobytes.
-const BATCH_MAX: usize = 1024;
-
 /// Bounds waiting memory, and so the wait: at 10,000 acts a second this is under half a second.
 const QUEUE_MAX: usize = 4096;
-
-/// Soon enough that nobody waits for it; each one after waits twice as long, not to wear out a disk that
-/// is failing.
-const PROBE_FIRST: Duration = Duration::from_secs(1);
-const PROBE_MAX: Duration = Duration::from_secs(30);
-
-/// Between two looks at the room that is left while nobody writes: others fill a disk too.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The longest that a node which writes nothing goes by rights of before.
-const KEEP_UP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Only after a batch of more than so many does waiting for more pay (measured).
-const LINGER_AFTER: usize = 16;
-
-/// Waiting 1 ms made everything slower; 0.3 ms fills batches under load (measured).
-const LINGER: Duration = Duration::from_micros(300);

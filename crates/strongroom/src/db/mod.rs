@@ -12,6 +12,7 @@ mod copy;
 mod keeper;
 mod migrate;
 mod moving;
+mod pace;
 mod postgres;
 mod room;
 mod snapshot;

@@ -1,14 +1,17 @@
 //! The committer beside long reads, and how much may wait for it, on both engines.
 
+mod guards;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use crate::ctx::{
     BudgetClaim, Change, Clock, ClockTrust, Ctx, Entry, EntryKind, Guard, Miss, NewKey, Receipt,
-    StateDelta, SystemClock, SystemGrant, Time,
+    StateDelta, SystemClock, SystemGrant, TestClock, Time,
 };
 use crate::db::cluster::Cluster;
+use crate::db::sqlite::DISK_FULL;
 use crate::db::{
     Act, Charged, Committer, Connection, Database, Durability, Fate, Keeper, Place, Space, Stall,
     Statement,
@@ -19,15 +22,36 @@ use strongroom_crypto::SystemRandom;
 
 /// A log of nothing but a table of numbers. It fails when told, and may be made to wait.
 struct Plain {
-    fails: Arc<AtomicBool>,
-    is_at_it: Arc<AtomicBool>,
+    said: Arc<Said>,
     gate: Option<Receiver<()>>,
-    touched: Arc<Mutex<Vec<i64>>>,
+}
+
+/// What the log is told to do, and what it saw.
+#[derive(Default)]
+struct Said {
+    fails: AtomicBool,
+    is_full: AtomicBool,
+    /// So many times it can't be read.
+    unreadable: AtomicU32,
+    /// A batch was begun.
+    is_at_it: AtomicBool,
+    trials: AtomicU32,
+    looks: AtomicU32,
+    touched: Mutex<Vec<i64>>,
+    state_changes: Mutex<Vec<u64>>,
 }
 
 impl Keeper for Plain {
     fn load(&mut self, _db: &mut Connection) -> Result<(), Error> {
-        Ok(())
+        let one_less = |left: u32| left.checked_sub(1);
+        match self.said.unreadable.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+            Ok(_) => Err(Error::unavailable("storage", "the log is said to be unreadable")),
+            Err(_) => Ok(()),
+        }
+    }
+    fn is_durable(&mut self, _db: &mut Connection) -> Result<bool, Error> {
+        self.said.looks.fetch_add(1, Ordering::SeqCst);
+        Ok(false)
     }
     fn epoch(&self) -> u64 {
         0
@@ -48,13 +72,13 @@ impl Keeper for Plain {
         now: Time,
         acts: &[Act],
     ) -> Result<Vec<Receipt>, Error> {
-        self.is_at_it.store(true, Ordering::SeqCst);
+        self.said.is_at_it.store(true, Ordering::SeqCst);
         if let Some(gate) = &self.gate {
             let _ = gate.recv();
         }
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(Error::unavailable("storage", "the disk is said to fail"));
-        }
+        self.said.fail()?;
+        let mut state_changes = self.said.state_changes.lock().unwrap();
+        state_changes.extend(acts.iter().map(|act| act.state_changes));
         let receipt = Receipt {
             index: 0,
             size: 1,
@@ -72,7 +96,11 @@ impl Keeper for Plain {
         Ok(())
     }
     fn touched(&mut self, customers: &[i64]) {
-        self.touched.lock().unwrap().extend(customers);
+        self.said.touched.lock().unwrap().extend(customers);
+    }
+    fn try_write(&mut self, _now: Time) -> Result<(), Error> {
+        self.said.trials.fetch_add(1, Ordering::SeqCst);
+        self.said.fail()
     }
     fn discard(&mut self) {}
     fn close(&mut self, _now: Time) -> Result<(), Error> {
@@ -80,15 +108,25 @@ impl Keeper for Plain {
     }
 }
 
+impl Said {
+    fn fail(&self) -> Result<(), Error> {
+        if !self.fails.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let is_full = self.is_full.load(Ordering::SeqCst);
+        let code = if is_full { DISK_FULL } else { "storage" };
+        Err(Error::unavailable(code, "the disk is said to fail"))
+    }
+}
+
 struct House {
     committer: Committer,
-    /// A batch was begun.
-    is_at_it: Arc<AtomicBool>,
+    said: Arc<Said>,
     database: Database,
     stall: Stall,
-    fails: Arc<AtomicBool>,
-    touched: Arc<Mutex<Vec<i64>>>,
-    _folder: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    is_file: bool,
+    folder: tempfile::TempDir,
 }
 
 /// An empty database for each engine that there is here.
@@ -112,25 +150,21 @@ impl House {
         db.run(&format!("CREATE TABLE t (a {bytes})")).unwrap();
         // The server's probe writes to it.
         db.run("CREATE TABLE schema_version (version BIGINT)").unwrap();
-        let (stall, fails) = (Stall::default(), Arc::new(AtomicBool::new(false)));
-        let touched = Arc::new(Mutex::default());
-        let told = Arc::clone(&touched);
-        let is_at_it = Arc::new(AtomicBool::new(false));
-        let keeper = Box::new(Plain {
-            fails: Arc::clone(&fails),
-            is_at_it: Arc::clone(&is_at_it),
-            gate,
-            touched: told,
-        });
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        db.run("CREATE TABLE u (n BIGINT PRIMARY KEY)").unwrap();
+        let later = "REFERENCES u (n) DEFERRABLE INITIALLY DEFERRED";
+        db.run(&format!("CREATE TABLE v (n BIGINT {later})")).unwrap();
+        let (stall, said) = (Stall::default(), Arc::new(Said::default()));
+        let keeper = Box::new(Plain { said: Arc::clone(&said), gate });
+        let clock = Arc::new(TestClock::at(SystemClock::new().now()));
         let trust = Arc::new(ClockTrust::starting_at(clock.as_ref()));
         let meter = Meter::starting_at(clock.now());
         let space = Space::open(folder.path(), stall.clone());
         let room = (stall.clone(), space);
         let (committer, _thread) =
-            Committer::start(place.clone(), keeper, clock, trust, room, meter).unwrap();
+            Committer::start(place.clone(), keeper, clock.clone(), trust, room, meter).unwrap();
+        let is_file = place.file().is_some();
         let database = Database::at(place, stall.clone());
-        Self { committer, is_at_it, database, stall, fails, touched, _folder: folder }
+        Self { committer, said, database, stall, clock, is_file, folder }
     }
 
     async fn write(&self, size_bytes: usize) -> Result<Fate, Error> {
@@ -180,7 +214,7 @@ async fn a_long_scan_gives_way_when_the_database_is_opened_afresh() {
         // The scan reads from a state that lies before this one.
         house.write(1).await.unwrap();
 
-        house.fails.store(true, Ordering::SeqCst);
+        house.said.fails.store(true, Ordering::SeqCst);
         assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
         let is_file = house.database.place().file().is_some();
         if !is_file {
@@ -192,7 +226,7 @@ async fn a_long_scan_gives_way_when_the_database_is_opened_afresh() {
         if !is_file {
             house.stall.let_scans_begin();
         }
-        house.fails.store(false, Ordering::SeqCst);
+        house.said.fails.store(false, Ordering::SeqCst);
         house.write(1).await.expect("service is back in the same process");
         assert!(!house.stall.is_stalled());
         let count = house.database.scan(|db| db.query(SHORT, &[])).await;
@@ -284,7 +318,7 @@ async fn what_nobody_waits_for_any_more_is_not_begun() {
         for commit in &mut waiting {
             let soon = tokio::time::timeout(std::time::Duration::ZERO, commit.as_mut());
             assert!(soon.await.is_err(), "it waits");
-            until(|| house.is_at_it.load(Ordering::SeqCst)).await;
+            until(|| house.said.is_at_it.load(Ordering::SeqCst)).await;
         }
         // The first is being written.
         drop(waiting.remove(1));
@@ -307,13 +341,13 @@ async fn whose_rows_were_written_is_told_before_the_answer_and_after_a_failure_t
             change.writes = change.writes.into_iter().map(|it| it.touching(customer)).collect();
             house.committer.commit(change)
         };
-        let told = || std::mem::take(&mut *house.touched.lock().unwrap());
+        let told = || std::mem::take(&mut *house.said.touched.lock().unwrap());
         touch(7).await.unwrap();
         assert_eq!(told(), [7]);
-        house.fails.store(true, Ordering::SeqCst);
+        house.said.fails.store(true, Ordering::SeqCst);
         // What a COMMIT that failed left on the disk nobody knows before the log was read again.
         assert_eq!(touch(8).await.unwrap_err().code, "ledger_stalled");
-        house.fails.store(false, Ordering::SeqCst);
+        house.said.fails.store(false, Ordering::SeqCst);
         touch(9).await.unwrap();
         let mut all = told();
         all.sort_unstable();
@@ -339,11 +373,50 @@ async fn until(is_so: impl Fn() -> bool) {
 async fn a_stall_ends_by_itself_once_the_disk_takes_writes() {
     for place in places() {
         let house = House::open(place, None);
-        house.fails.store(true, Ordering::SeqCst);
+        house.said.fails.store(true, Ordering::SeqCst);
         assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
-        assert!(house.stall.is_stalled());
-        house.fails.store(false, Ordering::SeqCst);
+        assert!(house.stall.is_stalled() && house.committer.stall().is_stalled());
+        assert!(!house.stall.is_low(), "not every failure is a full disk");
+        until(|| house.said.trials.load(Ordering::SeqCst) >= 2).await;
+        assert!(house.stall.is_stalled(), "it failed on trial");
+        house.said.fails.store(false, Ordering::SeqCst);
         until(|| !house.stall.is_stalled()).await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_failure_the_log_is_read_again_at_once_not_by_the_next_who_writes() {
+    for place in places() {
+        let house = House::open(place, None);
+        house.said.fails.store(true, Ordering::SeqCst);
+        house.said.unreadable.store(1, Ordering::SeqCst);
+        assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
+        house.said.fails.store(false, Ordering::SeqCst);
+        house.write(1).await.expect("what could not be read was met before");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_meets_a_full_disk_leaves_only_what_must_go_on() {
+    for place in places() {
+        let house = House::open(place, None);
+        house.said.is_full.store(true, Ordering::SeqCst);
+        house.said.fails.store(true, Ordering::SeqCst);
+        assert_eq!(house.write(1).await.unwrap_err().code, "ledger_stalled");
+        assert!(house.stall.is_low());
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_others_fill_is_noticed_while_nobody_writes() {
+    for place in places() {
+        let house = House::open(place, None);
+        house.write(1).await.unwrap();
+        assert!(!house.stall.is_low());
+        // Room for the log to be copied is room that is not there.
+        let log = std::fs::File::create(house.folder.path().join("strongroom.db-wal")).unwrap();
+        log.set_len(1 << 43).unwrap();
+        until(|| house.stall.is_low()).await;
     }
 }
 

@@ -1,0 +1,146 @@
+//! What must hold for a change, and what is left of one that was not done.
+
+use super::*;
+use crate::ctx::{BudgetKind, StatePart};
+use crate::db::committer::needs_savepoint;
+use crate::error::ErrorKind;
+
+fn insert(table: &str, number: i64) -> Statement {
+    let text: &'static str = format!("INSERT INTO {table} VALUES ($1)").leak();
+    Statement::new(text, vec![number.into()])
+}
+
+fn rows(statement: Statement, expected: u64) -> Guard {
+    Guard::Rows { statement, expected, miss: Miss::StateChanged }
+}
+
+fn budget() -> Guard {
+    Guard::Budget(BudgetClaim {
+        kind: BudgetKind::Erase,
+        holder: "key".to_owned(),
+        day: "2026-07-01".to_owned(),
+        max: 1,
+        seen: Vec::new(),
+        amount: 1,
+        retry_after_s: 1,
+    })
+}
+
+fn bare() -> Change {
+    let mut bare = change(1);
+    bare.writes.clear();
+    bare
+}
+
+#[tokio::test]
+async fn a_credential_ends_after_its_last_millisecond_and_a_grace_with_it() {
+    for place in places() {
+        let house = House::open(place, None);
+        let (before, now, after) = {
+            let now = house.clock.now();
+            (now.plus_ms(-1), now, now.plus_ms(1))
+        };
+        for (guard, missed) in [
+            (Guard::NotAfter(before), Some(Miss::Expired)),
+            (Guard::NotAfter(now), None),
+            (Guard::NotAfter(after), None),
+            (Guard::NotBefore(before), None),
+            (Guard::NotBefore(now), None),
+            (Guard::NotBefore(after), Some(Miss::TooEarly)),
+            (Guard::Epoch(0), None),
+            (Guard::Epoch(1), Some(Miss::AuthorityChanged)),
+            (Guard::TrustedClock, None),
+        ] {
+            let said = format!("{guard:?}");
+            let fate = house.committer.commit(bare().guard(guard)).await.unwrap();
+            let miss = if let Fate::Missed(miss) = fate { Some(miss) } else { None };
+            assert_eq!(format!("{miss:?}"), format!("{missed:?}"), "{said}");
+        }
+        house.clock.step_ms(2 * 86_400_000);
+        let fate = house.committer.commit(bare().guard(Guard::TrustedClock)).await.unwrap();
+        assert!(matches!(fate, Fate::Missed(Miss::ClockSuspect)));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_there_already_is_missed_and_an_engine_that_fails_is_not() {
+    for place in places() {
+        let house = House::open(place, None);
+        let claim = |table| house.committer.commit(bare().guard(rows(insert(table, 1), 1)));
+        assert!(matches!(claim("u").await.unwrap(), Fate::Committed(_)));
+        assert!(matches!(claim("u").await.unwrap(), Fate::Missed(Miss::StateChanged)));
+        assert_eq!(claim("nowhere").await.unwrap_err().code, "ledger_stalled");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_was_not_done_leaves_nothing_and_the_others_of_its_batch_stay() {
+    for place in places() {
+        let (open, gate) = channel();
+        let house = House::open(place, Some(gate));
+        let commit = |number, fails| {
+            let mut change = bare().write(insert("u", number));
+            change.writes.extend(if fails { vec![insert("u", 1)] } else { Vec::new() });
+            house.committer.commit(change)
+        };
+        let mut first = Box::pin(commit(1, false));
+        let soon = tokio::time::timeout(std::time::Duration::ZERO, first.as_mut());
+        assert!(soon.await.is_err(), "it waits");
+        until(|| house.said.is_at_it.load(Ordering::SeqCst)).await;
+        // These three are one batch.
+        let rest = async { tokio::join!(commit(2, false), commit(3, true), commit(4, false)) };
+        let mut rest = Box::pin(rest);
+        let soon = tokio::time::timeout(std::time::Duration::ZERO, rest.as_mut());
+        assert!(soon.await.is_err(), "they wait");
+        drop(open);
+        first.await.unwrap();
+        let (second, third, fourth) = rest.await;
+        assert!(matches!(second, Ok(Fate::Committed(_))));
+        assert_eq!(third.unwrap_err().kind, ErrorKind::Conflict);
+        assert!(matches!(fourth, Ok(Fate::Committed(_))));
+        let mut snapshot = house.database.snapshot().await.unwrap();
+        let there = snapshot.query("SELECT n FROM u ORDER BY n LIMIT 9", &[]).await.unwrap();
+        let there: Vec<i64> = there.iter().map(|row| row.integer(0).unwrap()).collect();
+        assert_eq!(there, [1, 2, 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_is_looked_up_at_a_server_and_nowhere_else() {
+    for place in places() {
+        let house = House::open(place, None);
+        let lost = house.committer.commit(bare().write(insert("v", 1))).await;
+        assert_eq!(lost.unwrap_err().code, "ledger_stalled");
+        let looks = house.said.looks.load(Ordering::SeqCst);
+        assert_eq!(looks, if house.is_file { 0 } else { 1 });
+        house.write(1).await.expect("service is back");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_knows_how_many_changes_of_rights_its_batch_had_before_it() {
+    for place in places() {
+        let house = House::open(place, None);
+        let delta = StateDelta { part: StatePart::Rights, before: None, after: Some([1; 32]) };
+        house.committer.commit(bare().with_state(delta)).await.unwrap();
+        house.committer.commit(bare()).await.unwrap();
+        assert_eq!(*house.said.state_changes.lock().unwrap(), [1, 0]);
+    }
+}
+
+#[test]
+fn a_change_is_apart_from_its_batch_where_it_can_leave_something_behind() {
+    let look = || rows(Statement::new("SELECT n FROM u LIMIT 1", Vec::new()), 0);
+    for (changed, apart, what) in [
+        (bare(), false, "nothing to take back"),
+        (bare().guard(look()), false, "a question"),
+        (bare().guard(budget()), false, "a budget looks before it writes"),
+        (bare().guard(look()).guard(budget()), false, "an ordinary read"),
+        (bare().guard(budget()).guard(budget()), true, "the first budget has to be taken back"),
+        (bare().guard(rows(insert("u", 1), 1)), true, "a guard that writes"),
+        (bare().write(insert("u", 1)), true, "a write"),
+        (bare().write(insert("u", 1)).guard(look()), true, "a write behind a question"),
+    ] {
+        assert_eq!(needs_savepoint(&changed), apart, "{what}");
+    }
+}
