@@ -36,6 +36,8 @@ pub struct Config {
     pub seal: Option<Sealing>,
     /// The server that holds the data; absent where `strongroom.db` in the data folder does.
     pub database: Option<Database>,
+    /// The server that holds the keys; absent where `keys.db` in the data folder does.
+    pub key_database: Option<Database>,
     /// The data policy that `policy apply` reads.
     pub policy: PathBuf,
     /// Where to serve; beyond the loopback only with `tls`.
@@ -225,8 +227,10 @@ impl Config {
         let tls = config.tls.as_ref().and_then(|it| it.problem(&config.data_dir));
         let metrics = config.metrics.as_ref().and_then(|it| it.problem(config.tls.as_ref()));
         let witness = config.witness.as_ref().and_then(Watched::problem);
-        let database = config.database.as_ref().and_then(Database::problem);
-        if let Some(problem) = tls.or(proxy.or(metrics).map(str::to_owned)).or(witness).or(database)
+        let database = config.database.as_ref().and_then(|it| it.problem("database"));
+        let keys = config.key_database.as_ref().and_then(|it| it.problem("key_database"));
+        if let Some(problem) =
+            tls.or(proxy.or(metrics).map(str::to_owned)).or(witness).or(database).or(keys)
         {
             return Err(bad_config(&path, &problem));
         }
@@ -235,7 +239,12 @@ impl Config {
 
     /// The way to the server that holds the data, if one does.
     pub fn server(&self) -> Result<Option<Server>, Error> {
-        self.database.as_ref().map(Database::server).transpose()
+        self.database.as_ref().map(|it| it.server("database")).transpose()
+    }
+
+    /// The way to the server that holds the keys, if one does.
+    pub fn key_server(&self) -> Result<Option<Server>, Error> {
+        self.key_database.as_ref().map(|it| it.server("key_database")).transpose()
     }
 
     fn paths(&mut self) -> Vec<(&'static str, &mut PathBuf)> {
@@ -247,11 +256,12 @@ impl Config {
         paths.extend(self.key_file.as_mut().map(|path| ("key_file", path)));
         let sealing = self.seal.as_mut().and_then(|seal| seal.file.as_mut());
         paths.extend(sealing.map(|path| ("seal.file", path)));
-        if let Some(database) = &mut self.database {
-            let password = database.password_file.as_mut();
-            paths.extend(password.map(|path| ("database.password_file", path)));
-            paths.extend(database.ca.as_mut().map(|path| ("database.ca", path)));
-        }
+        let database = self.database.as_mut();
+        let names = ["database.password_file", "database.ca"];
+        paths.extend(database.into_iter().flat_map(|it| it.paths(names)));
+        let keys = self.key_database.as_mut();
+        let names = ["key_database.password_file", "key_database.ca"];
+        paths.extend(keys.into_iter().flat_map(|it| it.paths(names)));
         if let Some(tls) = &mut self.tls {
             paths.extend(tls.paths());
         }

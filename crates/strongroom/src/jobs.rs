@@ -3,12 +3,76 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
 use crate::access::{self, Desk, system_grant};
 use crate::ctx::Ctx;
-use crate::db::free_bytes;
+use crate::db::{Lead, free_bytes};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
 use crate::{backup, outlets, places, policy, vault, webhooks};
+
+/// Of several programs on one database has one do what only one may do at a time: `begin` starts it, whenever
+/// this one comes to lead, and it is ended whenever it leads no more. Returns once `end` is told and all of it
+/// has ended.
+pub async fn lead(
+    desk: Arc<Desk>,
+    begin: impl Fn() -> JoinSet<()>,
+    mut end: oneshot::Receiver<()>,
+) {
+    let mut seconds = tokio::time::interval(Duration::from_millis(LEAD_MS));
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut lead = Lead::over(desk.data.place().clone());
+    let mut led = None;
+    loop {
+        tokio::select! {
+            _ = &mut end => break,
+            _ = seconds.tick() => {}
+        }
+        let leads;
+        (leads, lead) = tokio::select! {
+            _ = &mut end => break,
+            claimed = claim(lead) => claimed,
+        };
+        match (leads, &mut led) {
+            (true, None) => led = Some(begin()),
+            (false, Some(all)) => {
+                tracing::warn!("the database server is away, or another program leads: jobs pause");
+                all.shutdown().await;
+                led = None;
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+    if let Some(mut all) = led {
+        all.shutdown().await;
+    }
+}
+
+/// Where the server cannot be asked nobody leads.
+async fn claim(mut lead: Lead) -> (bool, Lead) {
+    let place = lead.place().clone();
+    let asking = tokio::task::spawn_blocking(move || {
+        let is_ours = lead.is_ours().unwrap_or_else(|error| {
+            tracing::debug!(cause = ?error.cause(), "who leads could not be asked");
+            lead.let_go();
+            false
+        });
+        (is_ours, lead)
+    });
+    asking.await.unwrap_or_else(|_| (false, Lead::over(place)))
+}
+
+/// Runs what each program does for itself once a minute until the future is dropped.
+pub async fn run_here(desk: Arc<Desk>) {
+    let mut minutes = tokio::time::interval(Duration::from_millis(MINUTE_MS));
+    minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        minutes.tick().await;
+        watch_here(&desk).await;
+    }
+}
 
 /// Runs all jobs once a minute until the future is dropped. A job that fails is logged and tried
 /// again a minute later; it stops no other.
@@ -17,7 +81,7 @@ pub async fn run(desk: Arc<Desk>) {
     minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for minute in 0_u64.. {
         minutes.tick().await;
-        run_once(&desk).await;
+        run_due(&desk).await;
         if minute % MINUTES_A_DAY == 0 {
             run_daily(&desk).await;
         }
@@ -97,19 +161,23 @@ pub async fn run_daily(desk: &Arc<Desk>) {
 
 /// Runs the jobs of a minute once.
 pub async fn run_once(desk: &Desk) {
-    let jobs: [(&'static str, Result<(), Error>); 8] = [
-        ("disk.watch", watch_disk(desk).await),
-        ("clock.watch", watch_clock(desk).await),
-        ("auth.strangers", summarise_strangers(desk).await),
-        ("policy.due", apply_due_policy(desk).await),
-        ("erase.due", erase_due(desk).await),
-        ("budget.forget", forget_past_days(desk).await),
-        ("repeat.forget", forget_repeated(desk).await),
-        ("words.tell", tell_indexed(desk).await),
-    ];
-    for (job, done) in jobs {
-        tell(desk, job, done);
-    }
+    watch_here(desk).await;
+    run_due(desk).await;
+}
+
+/// What each program sees of its own machine and its own callers.
+async fn watch_here(desk: &Desk) {
+    tell(desk, "disk.watch", watch_disk(desk).await);
+    tell(desk, "clock.watch", watch_clock(desk).await);
+    tell(desk, "auth.strangers", summarise_strangers(desk).await);
+    tell(desk, "words.tell", tell_indexed(desk).await);
+}
+
+async fn run_due(desk: &Desk) {
+    tell(desk, "policy.due", apply_due_policy(desk).await);
+    tell(desk, "erase.due", erase_due(desk).await);
+    tell(desk, "budget.forget", forget_past_days(desk).await);
+    tell(desk, "repeat.forget", forget_repeated(desk).await);
 }
 
 fn tell(desk: &Desk, job: &'static str, done: Result<(), Error>) {
@@ -221,6 +289,9 @@ const MINUTES_A_DAY: u64 = 1_440;
 
 /// Summaries are a minute wide; erasures and policies need no finer step.
 const MINUTE_MS: u64 = 60_000;
+
+/// How soon another program takes over, and how soon one that leads no more knows.
+const LEAD_MS: u64 = 1_000;
 
 /// Between two looks for a pair to copy away: what failed is tried again as often.
 const COPY_MS: u64 = 5 * MINUTE_MS;

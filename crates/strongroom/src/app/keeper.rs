@@ -44,7 +44,12 @@ impl Keeper for AppKeeper {
     }
 
     fn take_turn(&mut self, db: &mut Connection) -> Result<(), Error> {
-        if self.log.take_turn(db)? { Ok(()) } else { self.load(db) }
+        if self.log.take_turn(db)? {
+            return Ok(());
+        }
+        // Another wrote: it may have changed keys before it said so.
+        self.keyring.keep_up()?;
+        self.load(db)
     }
 
     fn is_durable(&mut self, db: &mut Connection) -> Result<bool, Error> {

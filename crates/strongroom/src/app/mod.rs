@@ -27,7 +27,7 @@ use crate::witness::{self, Outlook, Witness};
 use crate::{ledger, vault};
 
 use keeper::AppKeeper;
-pub use moving::{Moved, move_data};
+pub use moving::{Moved, move_data, move_keys};
 
 /// An open installation. Dropping it ends the committer after what is queued, and lets the data
 /// folder go.
@@ -207,6 +207,11 @@ impl App {
         for (holds, kind, detail) in [
             stands(is_key_file, FindingKind::KeyFileOnly, KEY_FILE_ONLY),
             stands(
+                desk.keyring.is_beside(desk.data.place())?,
+                FindingKind::KeysBesideData,
+                KEYS_BESIDE_DATA,
+            ),
+            stands(
                 desk.keyring.recovery_set()?.is_none(),
                 FindingKind::RecoveryMissing,
                 RECOVERY_MISSING,
@@ -320,6 +325,9 @@ fn folder_unusable(_folder: &Path, cause: std::io::Error) -> Error {
 const KEY_FILE_ONLY: &str = "what opens the data lies in the clear on this machine: whoever steals the whole disk, or copies \
      the key file together with the data, reads every customer. `strongroom recover seal` puts a \
      passphrase or a credential of systemd in its place";
+const KEYS_BESIDE_DATA: &str = "keys and data are at one database server: whoever copies its files or its backups has both, and what was \
+     erased lasts there as long as its write-ahead log and its backups do. Move the keys to another server, or \
+     into the data folder (`strongroom move --keys`)";
 const RECOVERY_MISSING: &str = "there are no recovery shares: whoever loses the key file, the credential or the passphrase loses \
      every customer's data, and nobody can bring it back. `strongroom recover shares --shares-to DIR` \
      makes three; any two of them are the way back";

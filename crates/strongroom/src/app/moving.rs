@@ -15,10 +15,10 @@ use crate::backup::Step;
 use crate::ctx::Ctx;
 use crate::db::{
     Connection, DATA, Durability, Mark, Moving, Place, Server, copy_table, count_rows, is_empty,
-    migrate, moved_tables, same_rows,
+    migrate, move_flawed, moved_tables, same_rows,
 };
 use crate::error::Error;
-use crate::keys::{self, Keyring};
+use crate::keys::{self, Keyring, Places};
 use crate::ledger;
 
 /// What was moved.
@@ -71,6 +71,31 @@ pub async fn move_data(
     };
     Mark::forget(&mut there)?;
     Ok(moved)
+}
+
+/// Moves the keys to a server of their own, or, without one, into the data folder; gives how many rows there
+/// are. Nobody may be serving them, on whatever machine. `told` hears how far it is; an error of it breaks the
+/// move off.
+///
+/// Fails with what [`keys::move_store`] fails with.
+pub async fn move_keys(
+    surroundings: Surroundings,
+    to: Option<Server>,
+    ctx: &Ctx,
+    mut told: impl FnMut(Step) -> Result<(), Error>,
+) -> Result<u64, Error> {
+    let places = surroundings.places.clone();
+    let folder = places.data_folder.clone();
+    let to = Places { key_server: to, ..places.clone() }.named();
+    // Who moves what is in the log first; of a move that broke off it is there already.
+    match App::open(surroundings).await {
+        Ok(app) => announce(&*app.desk()?, ctx, "keys.move").await?,
+        Err(refused) if BEGUN.contains(&refused.code) => {}
+        Err(refused) => return Err(refused),
+    }
+    let _lock = lock(&folder)?;
+    let mut told = |what, done| told(Step { what, done, of: None });
+    keys::move_store(&places, &to, &mut told)
 }
 
 /// How far an earlier run came.
@@ -186,7 +211,7 @@ fn copy(
             told(Step { what: "rows compared", done: compared, of: None })
         })?;
         if !same {
-            return Err(flawed(&format!("the table `{}` is not what was sent", table.name)));
+            return Err(move_flawed(&format!("the table `{}` is not what was sent", table.name)));
         }
     }
     Ok(compared)
@@ -216,7 +241,7 @@ fn verified(
     broken_off?;
     match verified.flaws.first() {
         None => Ok(verified.size),
-        Some(flaw) => Err(flawed(&format!("its ledger is flawed: {}", flaw.what))),
+        Some(flaw) => Err(move_flawed(&format!("its ledger is flawed: {}", flaw.what))),
     }
 }
 
@@ -249,19 +274,14 @@ fn not_empty() -> Error {
     Error::conflict("not_empty", detail)
 }
 
-fn flawed(what: &str) -> Error {
-    let detail = format!(
-        "what arrived cannot be used: {what}. Nothing was changed at the place it came from, which stays \
-         the one in use; empty the new place and move again"
-    );
-    Error::unavailable("move_flawed", detail)
-}
-
 fn cannot_leave(cause: std::io::Error) -> Error {
     let detail = "the file the data was in cannot be renamed; the new place is whole, and running the same \
                   command again finishes the move";
     Error::unavailable("data_folder_unusable", detail).caused_by(cause)
 }
+
+/// What an opening says of a key store that was begun to be moved.
+const BEGUN: [&str; 3] = ["moved", "not_initialised", "two_key_stores"];
 
 /// What the file of data that was moved away is called.
 const LEFT: &str = "strongroom-moved.db";

@@ -242,22 +242,21 @@ impl Restore {
     fn places(&self, common: &Common) -> Result<Places, Failure> {
         if let (Some(to), Some(key_file)) = (&self.to, &self.seal_key) {
             let seal = Seal::KeyFile(key_file.clone());
-            return Ok(Places { data_folder: std::path::absolute(to)?, seal });
+            return Ok(Places::in_folder(std::path::absolute(to)?, seal));
         }
         let config = Config::read(&common.config)?;
-        if config.database.is_some() && self.to.is_none() {
+        let is_served = config.database.is_some() || config.key_database.is_some();
+        if is_served && self.to.is_none() {
             let sentence = "a restore fills a data folder, and the configuration names a database server; \
                             name an empty folder with `--to DIR`";
             return Err(Failure::usage(sentence));
         }
         let mut places = match &self.seal_key {
-            Some(path) => {
-                Places { data_folder: config.data_dir, seal: Seal::KeyFile(path.clone()) }
-            }
+            Some(path) => Places::in_folder(config.data_dir, Seal::KeyFile(path.clone())),
             None => seal::places(&config)?,
         };
         if let Some(to) = &self.to {
-            places.data_folder = std::path::absolute(to)?;
+            places = Places::in_folder(std::path::absolute(to)?, places.seal);
         }
         Ok(places)
     }

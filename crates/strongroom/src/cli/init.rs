@@ -112,7 +112,7 @@ impl Made {
         Self {
             config: dir.join("strongroom.toml"),
             policy: dir.join("policy.toml"),
-            places: Places { data_folder: dir.join("data"), seal },
+            places: Places::in_folder(dir.join("data"), seal),
             key_file,
             kept_policy: dir.join("policy.toml").exists(),
         }

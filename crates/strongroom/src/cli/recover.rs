@@ -99,7 +99,7 @@ impl Recover {
 
     async fn recover(&self, config: &Config, output: &Output) -> Result<(), Failure> {
         let shares = seal::shares(&self.share)?;
-        let places = Places { data_folder: config.data_dir.clone(), seal: shares };
+        let places = seal::with(config, shares)?;
         if self.dry_run {
             let seen = rehearse_recovery(&places)?;
             if output.is_json() {

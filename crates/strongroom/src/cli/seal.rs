@@ -21,7 +21,12 @@ pub(super) fn places(config: &Config) -> Result<Places, Failure> {
         (Some(path), None) => Seal::KeyFile(path.clone()),
         (None, None) => return Err(Failure::usage("the configuration names no seal")),
     };
-    Ok(Places { data_folder: config.data_dir.clone(), seal })
+    with(config, seal)
+}
+
+/// The same, opened by something else.
+pub(super) fn with(config: &Config, seal: Seal) -> Result<Places, Failure> {
+    Ok(Places { data_folder: config.data_dir.clone(), key_server: config.key_server()?, seal })
 }
 
 /// What is to open an installation from now on, as the configuration names it; a passphrase is a new one.

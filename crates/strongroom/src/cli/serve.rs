@@ -9,7 +9,7 @@ use clap::Args;
 use strongroom_crypto::SystemRandom;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::access::Desk;
 use crate::app::{App, Surroundings};
@@ -108,17 +108,31 @@ pub(super) async fn attend(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let desk = app.desk()?;
-    let copies = backups.clone().map(|it| tokio::spawn(jobs::run_copies(Arc::clone(&desk), it)));
-    let backups = backups.map(|it| tokio::spawn(jobs::run_backups(Arc::clone(&desk), it)));
-    let jobs = tokio::spawn(jobs::run(Arc::clone(&desk)));
-    let rotations = tokio::spawn(jobs::run_rotations(Arc::clone(&desk)));
+    let (connections, couriers) = (Arc::new(connections), Arc::new(couriers));
+    let led = Arc::clone(&desk);
+    let begin = move || {
+        let mut jobs = JoinSet::new();
+        let desk = || Arc::clone(&led);
+        jobs.spawn(jobs::run(desk()));
+        jobs.spawn(jobs::run_rotations(desk()));
+        jobs.spawn(outlets::attend(desk(), Arc::clone(&connections)));
+        jobs.spawn(webhooks::attend(desk(), Arc::clone(&couriers)));
+        if let Some(settings) = &backups {
+            jobs.spawn(jobs::run_backups(desk(), settings.clone()));
+            jobs.spawn(jobs::run_copies(desk(), settings.clone()));
+        }
+        jobs
+    };
+    let (end, ended) = oneshot::channel();
+    let leading = tokio::spawn(jobs::lead(Arc::clone(&desk), begin, ended));
     let words = tokio::spawn(jobs::run_words(Arc::clone(&desk)));
-    let sends = tokio::spawn(outlets::attend(Arc::clone(&desk), Arc::new(connections)));
-    let events = tokio::spawn(webhooks::attend(Arc::clone(&desk), Arc::new(couriers)));
+    let here = tokio::spawn(jobs::run_here(Arc::clone(&desk)));
     web::serve(listen, router::router(&desk), stop).await;
-    for job in [jobs, rotations, words, sends, events].into_iter().chain(backups).chain(copies) {
+    drop(end);
+    // Only a job that has let the desk go lets the installation close.
+    let _ = leading.await;
+    for job in [words, here] {
         job.abort();
-        // Only a job that has let the desk go lets the installation close.
         let _ = job.await;
     }
     Ok(())

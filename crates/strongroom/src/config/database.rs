@@ -1,4 +1,5 @@
-//! `[database]`: the PostgreSQL server that holds the data, where one machine is not enough.
+//! `[database]` and `[key_database]`: the PostgreSQL servers that hold the data and the keys, where one machine
+//! is not enough.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use crate::db::Server;
 use crate::error::Error;
 use crate::web::trusted_by;
 
-/// A PostgreSQL server. `keys.db` stays in the data folder: whoever copies the server has no key.
+/// A PostgreSQL server. Data and keys belong at two: whoever copies that of the data has no key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
@@ -26,19 +27,28 @@ impl Database {
     /// The way there. Nothing is asked yet.
     ///
     /// Fails with `bad_database_url`, `bad_certificate` or `bad_config`, each naming its cure.
-    pub fn server(&self) -> Result<Server, Error> {
+    pub fn server(&self, section: &str) -> Result<Server, Error> {
         let password = self.password_file.as_deref();
-        let password =
-            password.map(|path| read_secret(path, "database.password_file")).transpose()?;
+        let setting = format!("{section}.password_file");
+        let password = password.map(|path| read_secret(path, &setting)).transpose()?;
         let is_trusted = self.ca.is_some() || !Server::is_here(&self.url)?;
-        let trusted = || trusted_by(self.ca.as_deref(), "database.ca");
+        let trusted = || trusted_by(self.ca.as_deref(), &format!("{section}.ca"));
         let tls = is_trusted.then(trusted).transpose()?;
         Server::at(&self.url, password.as_ref().map(|it| it.as_bytes()), tls)
     }
 
     /// What is wrong beyond the form.
-    pub(super) fn problem(&self) -> Option<String> {
-        Server::is_here(&self.url).err().map(|error| format!("`database.url`: {}", error.detail))
+    pub(super) fn problem(&self, section: &str) -> Option<String> {
+        Server::is_here(&self.url).err().map(|error| format!("`{section}.url`: {}", error.detail))
+    }
+
+    /// With what each is called.
+    pub(super) fn paths(
+        &mut self,
+        [password, ca]: [&'static str; 2],
+    ) -> impl Iterator<Item = (&'static str, &mut PathBuf)> {
+        let named = self.password_file.as_mut().map(|path| (password, path));
+        named.into_iter().chain(self.ca.as_mut().map(|path| (ca, path)))
     }
 }
 

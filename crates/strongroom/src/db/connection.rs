@@ -52,6 +52,13 @@ impl Place {
         }
     }
 
+    /// Whether whoever copies the one copies the other: two databases of one cluster share its write-ahead
+    /// log and its backups. Two files are a pair that belongs together, and never said to be.
+    pub fn is_beside(&self, other: &Self) -> Result<bool, Error> {
+        let (Self::Server(one), Self::Server(other)) = (self, other) else { return Ok(false) };
+        Ok(one.cluster()? == other.cluster()?)
+    }
+
     /// The file, where it is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -229,7 +236,7 @@ impl Connection {
     }
 
     /// Whether nothing is asked over it any more; a file is always there.
-    pub(super) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         match &self.engine {
             Engine::Sqlite(_) => false,
             Engine::Postgres(db) => db.is_closed(),
@@ -265,6 +272,15 @@ impl Connection {
         match &mut self.engine {
             Engine::Sqlite(db) => db.roll_back(),
             Engine::Postgres(db) => db.roll_back(),
+        }
+    }
+
+    /// Has a server give back the room of what was deleted from these tables, to be overwritten. A file has
+    /// [`Self::checkpoint_truncating`] for that.
+    pub fn free_deleted(&mut self, tables: &[&'static str]) -> Result<(), Error> {
+        match &mut self.engine {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(db) => db.run(&format!("VACUUM {}", tables.join(", "))),
         }
     }
 

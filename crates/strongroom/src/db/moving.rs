@@ -67,6 +67,14 @@ impl Mark {
     }
 }
 
+/// Deletes every row of a database whose rows are all at another place now, and marks it as left.
+pub fn leave_empty(db: &mut Connection) -> Result<(), Error> {
+    for table in moved_tables(db)? {
+        delete_rows(db, &table)?;
+    }
+    Mark { moving: Moving::Away, checkpoint: String::new() }.put(db)
+}
+
 /// Whether no table has a row.
 pub fn is_empty(db: &mut Connection) -> Result<bool, Error> {
     for table in moved_tables(db)? {
@@ -125,6 +133,15 @@ pub fn same_rows(
         after = Some(key_in(last, &key));
         told(here.len() as u64)?;
     }
+}
+
+/// What is said where `move` finds that something did not arrive as it was sent.
+pub fn move_flawed(what: &str) -> Error {
+    let detail = format!(
+        "what arrived cannot be used: {what}. Nothing was changed at the place it came from, which stays \
+         the one in use; empty the new place and move again"
+    );
+    Error::unavailable("move_flawed", detail)
 }
 
 /// An absent value is one, whatever type the engine says it would have had.

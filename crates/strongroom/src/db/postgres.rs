@@ -118,6 +118,12 @@ impl Server {
         Ok(db)
     }
 
+    /// What tells its cluster from every other one; a copy of its files has the same.
+    pub(super) fn cluster(&self) -> Result<i64, Error> {
+        let told = self.connect()?.query(READ_CLUSTER, &[])?;
+        told.first().map_or_else(|| Err(silent()), |row| row.integer(0))
+    }
+
     fn open(&self) -> Result<Client, Error> {
         let (config, tls) = (Arc::clone(&self.config), self.tls.clone());
         let opening = async move {
@@ -456,5 +462,7 @@ SET timezone = 'UTC'";
 
 /// Without these an answered commit is lost with the server's power.
 const DURABLE: &[&str] = &["fsync", "full_page_writes", "synchronous_commit"];
+
+const READ_CLUSTER: &str = "SELECT system_identifier FROM pg_control_system()";
 
 const READ_SETTING: &str = "SELECT setting FROM pg_settings WHERE name = $1";

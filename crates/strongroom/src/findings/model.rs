@@ -32,6 +32,8 @@ pub enum FindingKind {
     KeyFileOnly,
     /// A customer's key is not there although nobody erased it.
     KeyMissing,
+    /// Keys and data are at one server: whoever copies that has both.
+    KeysBesideData,
     /// Somebody else had keys: until all are new ones and nothing is kept that the old ones open.
     KeysLeaked,
     /// `ledger verify` saw something that does not fit.
@@ -66,7 +68,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// Every kind there is.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::BackupFailed,
         Self::BackupLate,
         Self::BackupNotCopied,
@@ -80,6 +82,7 @@ impl FindingKind {
         Self::KeyEnding,
         Self::KeyFileOnly,
         Self::KeyMissing,
+        Self::KeysBesideData,
         Self::KeysLeaked,
         Self::LedgerFlaw,
         Self::RecordPutBack,
@@ -113,6 +116,7 @@ impl FindingKind {
             Self::KeyEnding => "key_ending",
             Self::KeyFileOnly => "key_file_only",
             Self::KeyMissing => "key_missing",
+            Self::KeysBesideData => "keys_beside_data",
             Self::KeysLeaked => "keys_leaked",
             Self::LedgerFlaw => "ledger_flaw",
             Self::RecordPutBack => "record_put_back",

@@ -1,4 +1,5 @@
-//! The keyring: the only owner of keys.db and the only opener of sealed values.
+//! The keyring: the only owner of the key store, which is keys.db or a database of its own at a server, and the
+//! only opener of sealed values.
 //!
 //! Keys never leave this room; rooms above hold handles. What must never happen here: a key in a
 //! log or an error, a data key destroyed without a begun erasure, a missing key taken for an erasure.
@@ -10,8 +11,8 @@ mod store;
 mod tests;
 mod verbs;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use strongroom_crypto::{
@@ -19,7 +20,9 @@ use strongroom_crypto::{
 };
 
 use crate::ctx::{Destruction, NewKey, Time};
-use crate::db::{CHECKPOINT_BUSY, Checkpointer, Connection, Database, Durability, Snapshot};
+use crate::db::{
+    CHECKPOINT_BUSY, Checkpointer, Connection, Database, Durability, Place, Server, Snapshot,
+};
 use crate::error::Error;
 
 pub use model::{
@@ -30,11 +33,11 @@ use model::{Hashing, Unsealed};
 pub use store::{Anchor, DEK_TABLE, newest_schema};
 pub use verbs::{
     BackupKey, BackupReader, BackupWriter, KeyReader, MadeShares, Rehearsed, backup_keys, create,
-    empty_store, open, rehearse, reseal, settle,
+    empty_store, move_store, open, rehearse, reseal, settle,
 };
-use verbs::{lock_one, write_key};
+use verbs::{copy_of, wrap_named};
 
-/// Every key of an installation, and the file they live in.
+/// Every key of an installation, and the store they live in.
 pub struct Keyring {
     installation: [u8; 16],
     incarnation: (u64, String),
@@ -42,8 +45,8 @@ pub struct Keyring {
     words: WordIndex,
     writer: Mutex<Connection>,
     readers: Database,
-    path: PathBuf,
-    checkpointer: Checkpointer,
+    keys_at: Place,
+    checkpointer: Option<Checkpointer>,
     random: Arc<dyn Random>,
     beginning: tokio::sync::Mutex<()>,
     rotating: tokio::sync::Mutex<()>,
@@ -56,15 +59,46 @@ pub struct Keyring {
 pub struct Places {
     /// The data folder, which holds keys.db.
     pub data_folder: PathBuf,
+    /// The server that holds the keys; none where keys.db does.
+    pub key_server: Option<Server>,
     /// What opens them.
     pub seal: Seal,
+}
+
+impl Places {
+    /// Keys in the data folder.
+    pub fn in_folder(data_folder: impl Into<PathBuf>, seal: Seal) -> Self {
+        Self { data_folder: data_folder.into(), key_server: None, seal }
+    }
+
+    /// Where the configuration says they are, whatever else there may be.
+    pub fn named(&self) -> Place {
+        match &self.key_server {
+            Some(server) => Place::Server(server.clone()),
+            None => Place::File(self.data_folder.join("keys.db")),
+        }
+    }
+
+    /// Where the keys are. Two places would each be taken for it, whichever the configuration names that day.
+    ///
+    /// Fails with `two_key_stores`.
+    pub fn keys_at(&self) -> Result<Place, Error> {
+        match self.named() {
+            Place::Server(_) if self.data_folder.join("keys.db").exists() => {
+                let detail = "the configuration names a database server for the keys, and this data folder \
+                              holds a keys.db; leave `[key_database]` out to go on with that";
+                Err(Error::unavailable("two_key_stores", detail))
+            }
+            named => Ok(named),
+        }
+    }
 }
 
 /// Whether a data key was found.
 pub enum Found {
     /// It opens what it belongs to.
     Key(KeyHandle),
-    /// keys.db does not have it. Whether that is an erasure only the register can say.
+    /// The store does not have it. Whether that is an erasure only the register can say.
     Missing,
 }
 
@@ -72,6 +106,11 @@ impl Keyring {
     /// The random id every sealed value is bound to.
     pub fn installation(&self) -> [u8; 16] {
         self.installation
+    }
+
+    /// Whether whoever copies a database copies the keys with it.
+    pub fn is_beside(&self, data: &Place) -> Result<bool, Error> {
+        self.keys_at.is_beside(data)
     }
 
     /// Drops every key at once: from now on nothing opens until the process starts again.
@@ -110,7 +149,7 @@ impl Keyring {
         Ok((KeyHandle { binding, key, made_under: *version }, new))
     }
 
-    /// A snapshot of keys.db. Take it after the snapshot of the data: a record seen there has its
+    /// A snapshot of the store. Take it after the snapshot of the data: a record seen there has its
     /// key here, because keys are durable first.
     pub async fn snapshot(&self) -> Result<Snapshot, Error> {
         self.readers.snapshot().await
@@ -151,7 +190,12 @@ impl Keyring {
         dek: [u8; 16],
     ) -> Result<Found, Error> {
         let version = u32::try_from(row.integer(0)?).map_err(Error::internal)?;
-        let keys = self.keys()?;
+        let mut keys = self.keys()?;
+        if keys.kek(version).is_none() {
+            // Another node may have made it.
+            self.keep_up()?;
+            keys = self.keys()?;
+        }
         let kek = keys.kek(version).ok_or_else(no_kek)?;
         let binding = self.binding(customer, compartment, dek);
         let aad = rules::dek_binding(&binding, version);
@@ -210,33 +254,34 @@ impl Keyring {
         anchor: Option<&Anchor>,
         now: Time,
     ) -> Result<(), Error> {
-        let mut db = self.writer();
-        // INVARIANT: no data key stands in keys.db whose wrapping key is destroyed. One that was made
+        let turn = self.turn()?;
+        // INVARIANT: no data key stands in the store whose wrapping key is destroyed. One that was made
         // before a rotation ended comes too late, and its change is made again.
         if !keys.is_empty() {
-            let held = self.keys()?;
+            let held = turn.keys()?;
             if keys.iter().any(|key| !held.keks.contains_key(&key.kek_version)) {
                 let detail =
                     "the wrapping key was rotated meanwhile; nothing was changed, try again";
                 return Err(Error::unavailable("key_rotated", detail).retry_after(1));
             }
         }
-        self.write(&mut db, |db| {
+        turn.commit(|db| {
             store::put_pending(db, keys, now)?;
             anchor.map_or(Ok(()), |anchor| store::write_anchor(db, anchor))
         })?;
-        self.checkpointer.batch_written();
+        self.checkpointer.as_ref().inspect(|it| it.batch_written());
         Ok(())
     }
 
     /// The newest checkpoint this store has seen.
     pub fn anchor(&self) -> Result<Option<Anchor>, Error> {
-        store::read_anchor(&mut self.writer())
+        store::read_anchor(&mut *self.writer()?)
     }
 
     /// Destroys the keys a begun erasure names, for good: deleted, overwritten, and gone from the
-    /// write-ahead log before this returns. Harmless to repeat. While a reader keeps the log from being
-    /// cut, other work on keys goes on.
+    /// write-ahead log before this returns. A server overwrites in its own time, and its log is its own:
+    /// there they are gone after the days that the configuration says. Harmless to repeat. While a reader
+    /// keeps the log from being cut, other work on keys goes on.
     pub async fn destroy_forever(self: &Arc<Self>, destruction: Destruction) -> Result<u64, Error> {
         let keyring = Arc::clone(self);
         let deleting = tokio::task::spawn_blocking(move || keyring.delete(&destruction));
@@ -255,22 +300,23 @@ impl Keyring {
     }
 
     fn delete(&self, destruction: &Destruction) -> Result<u64, Error> {
-        self.write(&mut self.writer(), |db| {
-            destruction.deks().iter().map(|dek| store::destroy(db, dek)).sum()
-        })
+        self.turn()?.commit(|db| destruction.deks().iter().map(|dek| store::destroy(db, dek)).sum())
     }
 
     /// Cuts the write-ahead log to nothing, on a connection of its own: whoever cuts keeps every writer
     /// out for as long as it waits for readers, so it waits a moment only and is asked again.
     async fn cut_log(&self) -> Result<(), Error> {
-        let path = self.path.clone();
-        let cut = move || Connection::open_to_cut(&path)?.checkpoint_truncating();
+        let keys_at = self.keys_at.clone();
+        let cut = move || match keys_at.file() {
+            Some(path) => Connection::open_to_cut(path)?.checkpoint_truncating(),
+            None => keys_at.open(Durability::Durable)?.free_deleted(store::SECRET_TABLES),
+        };
         tokio::task::spawn_blocking(cut).await.map_err(Error::internal)?
     }
 
     /// Keys that are still pending and older than a moment, at most half a million.
     pub fn list_pending(&self, created_before: Time) -> Result<Vec<[u8; 16]>, Error> {
-        store::list_pending(&mut self.writer(), created_before)
+        store::list_pending(&mut *self.writer()?, created_before)
     }
 
     /// Marks pending keys live: their records were seen. Whoever makes keys durable waits for a thousand
@@ -279,9 +325,9 @@ impl Keyring {
         let keyring = Arc::clone(self);
         let marking = move || {
             deks.chunks(MARKED_AT_A_TIME).try_for_each(|some| {
-                keyring.write(&mut keyring.writer(), |db| {
-                    some.iter().try_for_each(|dek| store::mark_live(db, dek))
-                })
+                keyring
+                    .turn()?
+                    .commit(|db| some.iter().try_for_each(|dek| store::mark_live(db, dek)))
             })
         };
         tokio::task::spawn_blocking(marking).await.map_err(Error::internal)?
@@ -290,35 +336,6 @@ impl Keyring {
     fn keys(&self) -> Result<Arc<Unsealed>, Error> {
         let unsealed = self.unsealed.read().unwrap_or_else(PoisonError::into_inner);
         unsealed.clone().ok_or_else(sealed)
-    }
-
-    fn writer(&self) -> MutexGuard<'_, Connection> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Several writes that count together or not at all.
-    fn write<T>(
-        &self,
-        db: &mut Connection,
-        writes: impl FnOnce(&mut Connection) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        db.begin()?;
-        let written = writes(db).and_then(|done| db.commit().map(|()| done));
-        if written.is_err() {
-            self.reopen(db)?;
-        }
-        written
-    }
-
-    /// After a write that failed, a fresh connection and a log file copied whole: what the old
-    /// connection believes of the disk is not believed any more.
-    fn reopen(&self, db: &mut Connection) -> Result<(), Error> {
-        // The old connection lets its transaction go first, or the fresh one waits for it in vain.
-        let _ = db.roll_back();
-        let mut fresh = Connection::open(&self.path, Durability::Durable)?;
-        fresh.checkpoint_truncating()?;
-        *db = fresh;
-        Ok(())
     }
 
     fn binding(&self, customer: &[u8; 16], compartment: &[u8; 16], dek: [u8; 16]) -> KeyBinding {
@@ -340,20 +357,18 @@ impl Keyring {
         if let Some(key) = known(&*self.keys()?) {
             return Ok(key);
         }
-        // Under the lock of the writer the root cannot be another one meanwhile.
-        let mut db = self.writer();
-        let keys = self.keys()?;
+        let turn = self.turn()?;
+        let keys = turn.keys()?;
         if let Some(key) = known(&keys) {
             return Ok(key);
         }
-        let (key, name) = (SecretKey::generate(self.random.as_ref())?, format!("{MONTH}{month}"));
-        let random = self.random.as_ref();
-        write_key(&mut db, random, &self.installation, (&keys.root, &name), &key)?;
-        lock_one(&key);
-        let key = Arc::new(key);
-        let mut months = keys.months.lock().unwrap_or_else(PoisonError::into_inner);
-        months.insert(month.to_owned(), Arc::clone(&key));
-        Ok(key)
+        let (random, name) = (self.random.as_ref(), format!("{MONTH}{month}"));
+        let key = SecretKey::generate(random)?;
+        let wrapped = wrap_named(random, &self.installation, (&keys.root, &name), &key)?;
+        turn.change_keys(copy_of(&keys.root), keys.copy_of_faded(), |db| {
+            store::put_named(db, &name, wrapped)
+        })?;
+        known(&*self.keys()?).ok_or_else(|| Error::internal("the key of a month has no row"))
     }
 }
 
@@ -366,10 +381,6 @@ fn first_half(tag: &[u8; 32]) -> [u8; 16] {
 
 fn hashed<const N: usize>(hashing: &Hashing, hash: impl Fn(&SecretKey) -> [u8; N]) -> Hashed<N> {
     Hashed { hash: hash(&hashing.key), other: hashing.other.as_ref().map(hash) }
-}
-
-fn keys_path(data_folder: &Path) -> PathBuf {
-    data_folder.join("keys.db")
 }
 
 fn sealed() -> Error {

@@ -22,6 +22,8 @@ pub use words::{Beginning, Mark, Standing, WordIndex, index_filling};
 
 /// Every key of an installation, while it is unsealed. Dropping it wipes them.
 pub(super) struct Unsealed {
+    /// How often the keys had changed when these were read.
+    pub(super) generation: u64,
     /// Key-encryption keys by version; the last one wraps new keys.
     pub(super) keks: BTreeMap<u32, SecretKey>,
     /// Those that are destroyed, and since when: whoever read a row a moment ago still needs them.

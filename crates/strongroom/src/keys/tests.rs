@@ -1,6 +1,7 @@
 //! The keyring: what its keys are bound to, and what it refuses.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use strongroom_crypto::{Cell, CryptoError, SystemRandom};
 
@@ -28,7 +29,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let data_folder = folder.path().join("data");
         std::fs::create_dir(&data_folder).unwrap();
-        let places = Places { data_folder, seal: Seal::KeyFile(folder.path().join("seal.key")) };
+        let places = Places::in_folder(data_folder, Seal::KeyFile(folder.path().join("seal.key")));
         create(&places, Arc::new(SystemRandom)).unwrap();
         let keyring = Arc::new(open(&places, random).unwrap());
         Self { places, keyring, _folder: folder }
@@ -91,7 +92,7 @@ async fn a_destroyed_key_is_missing_and_destroying_it_again_is_harmless() {
 async fn a_reader_in_the_way_of_a_destruction_keeps_no_other_key_waiting() {
     let house = House::open();
     let (handle, sealed) = house.record();
-    let path = keys_path(&house.places.data_folder);
+    let path = house.places.data_folder.join("keys.db");
     let mut reader = house.keyring.snapshot().await.unwrap();
     house.keyring.find(&mut reader, &FIRST, &COMPARTMENT, &sealed).await.unwrap();
     let (clock, keyring) = (SystemClock::new(), Arc::clone(&house.keyring));
@@ -220,7 +221,8 @@ fn a_key_file_that_others_can_read_or_that_lies_among_the_data_is_refused() {
     }
     set_mode(0o600);
     let data_folder = places.data_folder.clone();
-    let inside = Places { seal: Seal::KeyFile(data_folder.join("seal.key")), data_folder };
+    let inside =
+        Places::in_folder(data_folder.clone(), Seal::KeyFile(data_folder.join("seal.key")));
     std::fs::copy(key_file_of(places), key_file_of(&inside)).unwrap();
     assert_eq!(code(&inside), "key_file_among_data");
     let text = std::fs::read_to_string(key_file_of(places)).unwrap();
@@ -328,4 +330,19 @@ async fn whoever_read_a_key_s_row_before_a_rotation_ended_opens_it_after() {
     keyring.forget_faded(Time::from_ms(NOW.as_ms() + 60_000)).unwrap();
     assert!(keyring.keys().unwrap().faded.is_none());
     assert_eq!(house.find(&FIRST, &COMPARTMENT, &sealed).await, "key");
+}
+
+#[test]
+fn the_anchor_never_goes_back_and_a_restore_begins_another() {
+    let house = House::open();
+    let anchor = |size, at_ms| Anchor { size, root: [9; 32], at: Time::from_ms(at_ms) };
+    let put = |it: &Anchor| house.keyring.put_pending(&[], Some(it), NOW).unwrap();
+    let (newer, older) = (anchor(5, 2_000), anchor(3, 3_000));
+    put(&newer);
+    put(&older);
+    assert_eq!(house.keyring.anchor().unwrap(), Some(newer));
+    let path = house.places.data_folder.join("keys.db");
+    let mut db = Connection::open(&path, Durability::Durable).unwrap();
+    settle(&mut db, &path, (2, "restored"), &older).unwrap();
+    assert_eq!(house.keyring.anchor().unwrap(), Some(older));
 }

@@ -152,7 +152,7 @@ impl House {
         std::fs::create_dir(&data_folder).unwrap();
         let mut db = Connection::open(&data_folder.join("t.db"), Durability::Durable).unwrap();
         migrate(&mut db, DATA).unwrap();
-        let places = Places { data_folder, seal: Seal::KeyFile(folder.path().join("seal.key")) };
+        let places = Places::in_folder(data_folder, Seal::KeyFile(folder.path().join("seal.key")));
         create(&places, Arc::new(SystemRandom)).unwrap();
         let keyring = Arc::new(open(&places, Arc::new(SystemRandom)).unwrap());
         let published = Published::default();

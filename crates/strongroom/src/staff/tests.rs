@@ -22,7 +22,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let data_folder = folder.path().join("data");
         std::fs::create_dir(&data_folder).unwrap();
-        let places = Places { data_folder, seal: Seal::KeyFile(folder.path().join("seal.key")) };
+        let places = Places::in_folder(data_folder, Seal::KeyFile(folder.path().join("seal.key")));
         create(&places, Arc::new(SystemRandom)).unwrap();
         let keyring = open(&places, Arc::new(SystemRandom)).unwrap();
         let now = Time::from_ms(1_795_255_200_000);

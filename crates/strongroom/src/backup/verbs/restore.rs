@@ -57,7 +57,7 @@ impl RestoreInput {
     /// The data folder, and what opens the backups.
     fn unsealing(&self) -> Places {
         let data_folder = self.places.data_folder.clone();
-        Places { data_folder, seal: self.unseal.as_ref().unwrap_or(&self.places.seal).clone() }
+        Places::in_folder(data_folder, self.unseal.as_ref().unwrap_or(&self.places.seal).clone())
     }
 }
 
@@ -193,7 +193,7 @@ fn build(
     };
     drop((book, keyring));
     let left_out = stage.load_keys(keys, &replayed.replay, opened.as_ref(), number, told)?;
-    let places = Places { data_folder: stage.folder(), seal: unsealing.seal };
+    let places = Places::in_folder(stage.folder(), unsealing.seal);
     let keyring = keys::open(&places, Arc::clone(random))?;
     let grant = to_hash_anew(&ctx)?;
     let task = Rebuild {
@@ -231,7 +231,7 @@ fn build(
 /// Where something else opened the backups, what opens the installation from now on is made.
 fn seal_anew(input: &RestoreInput, stage: &Stage, random: &dyn Random) -> Result<(), Error> {
     let Some(seal) = &input.unseal else { return Ok(()) };
-    let places = Places { data_folder: stage.folder(), seal: seal.clone() };
+    let places = Places::in_folder(stage.folder(), seal.clone());
     keys::reseal(&places, &input.places.seal, random)
 }
 

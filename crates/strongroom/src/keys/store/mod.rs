@@ -5,7 +5,7 @@ pub(super) mod key_file;
 pub(super) mod rotations;
 
 use crate::ctx::{NewKey, Time};
-use crate::db::{Connection, Migration, Statement, Value, newest};
+use crate::db::{Connection, Migration, Row, Statement, Value, newest};
 use crate::error::Error;
 
 pub(super) const MIGRATIONS: &[Migration] = &[
@@ -13,10 +13,14 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, text: include_str!("../../db/migrations/keys_0002.sql") },
     Migration { version: 3, text: include_str!("../../db/migrations/keys_0003.sql") },
     Migration { version: 4, text: include_str!("../../db/migrations/keys_0004.sql") },
+    Migration { version: 5, text: include_str!("../../db/migrations/keys_0005.sql") },
 ];
 
 /// The table of data keys: the one a restore does not take over whole.
 pub const DEK_TABLE: &str = "dek";
+
+/// Where what is deleted is a secret.
+pub(super) const SECRET_TABLES: &[&str] = &[DEK_TABLE, "named_key"];
 
 /// The version of keys.db that this program makes.
 pub fn newest_schema() -> u32 {
@@ -40,6 +44,25 @@ pub(super) fn read_installation(db: &mut Connection) -> Result<Option<[u8; 16]>,
 
 pub(super) fn write_installation(db: &mut Connection, id: &[u8; 16]) -> Result<(), Error> {
     db.execute(&Statement::new(WRITE_INSTALLATION, vec![id.into()])).map(drop)
+}
+
+/// How often the keys of the installation changed.
+pub(super) fn read_generation(db: &mut Connection) -> Result<u64, Error> {
+    generation_of(db.one(READ_GENERATION, &[])?)
+}
+
+/// The same, and whoever else would change them waits until the transaction ends.
+pub(super) fn lock_generation(db: &mut Connection) -> Result<u64, Error> {
+    generation_of(db.one(LOCK_GENERATION, &[])?)
+}
+
+pub(super) fn count_change(db: &mut Connection) -> Result<(), Error> {
+    db.execute(&Statement::new(COUNT_CHANGE, Vec::new())).map(drop)
+}
+
+fn generation_of(row: Option<Row>) -> Result<u64, Error> {
+    let row = row.ok_or_else(|| Error::unavailable("not_initialised", "the key store is empty"))?;
+    u64::try_from(row.integer(0)?).map_err(Error::internal)
 }
 
 pub(super) fn read_named(db: &mut Connection) -> Result<Vec<(String, Vec<u8>)>, Error> {
@@ -114,6 +137,12 @@ pub(super) fn read_anchor(db: &mut Connection) -> Result<Option<Anchor>, Error> 
     Ok(Some(Anchor { size, root: row.array(1)?, at: Time::from_ms(row.integer(2)?) }))
 }
 
+/// Whatever is anchored there is of another log.
+pub(super) fn forget_anchor(db: &mut Connection) -> Result<(), Error> {
+    db.execute(&Statement::new(FORGET_ANCHOR, Vec::new())).map(drop)
+}
+
+/// Unless a newer one is there: of two nodes the one that is behind may come last.
 pub(super) fn write_anchor(db: &mut Connection, anchor: &Anchor) -> Result<(), Error> {
     let size = i64::try_from(anchor.size).map_err(Error::internal)?;
     let args = vec![size.into(), anchor.root.into(), anchor.at.as_ms().into()];
@@ -124,6 +153,13 @@ pub(super) fn write_anchor(db: &mut Connection, anchor: &Anchor) -> Result<(), E
 pub(super) const READ_DEK: &str = "SELECT kek_version, wrapped, made_under FROM dek WHERE id = $1";
 
 const READ_INSTALLATION: &str = "SELECT installation FROM installation WHERE id = 1";
+
+const READ_GENERATION: &str = "SELECT generation FROM installation WHERE id = 1";
+
+const LOCK_GENERATION: &str =
+    "UPDATE installation SET generation = generation WHERE id = 1 RETURNING generation";
+
+const COUNT_CHANGE: &str = "UPDATE installation SET generation = generation + 1 WHERE id = 1";
 
 const WRITE_INSTALLATION: &str = "INSERT INTO installation (id, installation) VALUES (1, $1)";
 
@@ -160,7 +196,10 @@ const READ_ANCHOR: &str = "SELECT size, root, at_ms FROM anchor WHERE id = 1";
 
 const WRITE_ANCHOR: &str = "INSERT INTO anchor (id, size, root, at_ms)
 VALUES (1, $1, $2, $3)
-ON CONFLICT (id) DO UPDATE SET size = excluded.size, root = excluded.root, at_ms = excluded.at_ms";
+ON CONFLICT (id) DO UPDATE SET size = excluded.size, root = excluded.root, at_ms = excluded.at_ms
+WHERE anchor.size <= excluded.size";
+
+const FORGET_ANCHOR: &str = "DELETE FROM anchor";
 
 /// A handful of installation keys and one for each month of two years.
 const NAMED_KEYS_MAX: i64 = 1000;

@@ -59,8 +59,8 @@ pub(in crate::keys) fn count_older(db: &mut Connection, kek_version: u32) -> Res
     u64::try_from(count).map_err(Error::internal)
 }
 
-pub(in crate::keys) fn delete_named(db: &mut Connection, name: &str) -> Result<(), Error> {
-    db.execute(&Statement::new(DELETE_NAMED, vec![name.into()])).map(drop)
+pub(in crate::keys) fn delete_named(db: &mut Connection, name: &str) -> Result<u64, Error> {
+    db.execute(&Statement::new(DELETE_NAMED, vec![name.into()]))
 }
 
 fn read(row: &Row) -> Result<Rotation, Error> {

@@ -85,6 +85,7 @@ pub fn settle(
     store::mark_all_pending(db)?;
     rotations::reopen(db)?;
     store::write_incarnation(db, incarnation.0, incarnation.1)?;
+    store::forget_anchor(db)?;
     store::write_anchor(db, anchor)?;
     db.settle(path)
 }
@@ -150,7 +151,7 @@ impl Keyring {
 
     /// The root key as it is wrapped, for the manifest of a backup.
     pub fn wrapped_root(&self) -> Result<Vec<u8>, Error> {
-        Ok(read_root(&mut self.writer())?.encode())
+        Ok(read_root(&mut *self.writer()?)?.encode())
     }
 
     /// Every row of keys.db, data keys last. Many short reads: a key that is made meanwhile may be
@@ -159,7 +160,7 @@ impl Keyring {
         &self,
         mut visit: impl FnMut(&TableShape, Vec<Value>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut db = Connection::open(&self.path, Durability::ReadOnly)?;
+        let mut db = self.keys_at.open(Durability::ReadOnly)?;
         let (deks, others): (Vec<_>, Vec<_>) =
             list_tables(&mut db)?.into_iter().partition(|it| it.name == store::DEK_TABLE);
         for table in others.iter().chain(&deks) {
@@ -184,7 +185,7 @@ impl Keyring {
 
     /// Which of these keys keys.db still has.
     pub fn which_exist(&self, deks: &[[u8; 16]]) -> Result<Vec<[u8; 16]>, Error> {
-        let mut db = self.writer();
+        let mut db = self.writer()?;
         let mut found = Vec::new();
         for dek in deks {
             if store::exists(&mut db, dek)? {
@@ -196,7 +197,7 @@ impl Keyring {
 
     /// A connection for many look-ups outside of any snapshot.
     pub fn reader(&self) -> Result<KeyReader, Error> {
-        Ok(KeyReader { db: Connection::open(&self.path, Durability::ReadOnly)? })
+        Ok(KeyReader { db: self.keys_at.open(Durability::ReadOnly)? })
     }
 
     /// [`Keyring::find`] on a thread that may block.

@@ -8,7 +8,8 @@
 
 use strongroom_crypto::SecretKey;
 
-use super::rotate::{Running, copy_of, running};
+use super::rotate::{Running, running};
+use super::turn::copy_of;
 use super::unseal::{INDEX, INDEX_OTHER, SUBJECT, SUBJECT_OTHER};
 use crate::db::Connection;
 use crate::error::Error;
@@ -19,21 +20,20 @@ use crate::keys::{Keyring, store};
 impl Keyring {
     /// Makes the keys that are to come. Harmless where a rotation of this kind goes on already.
     pub fn prepare_look_ups(&self, kind: RotationKind) -> Result<(), Error> {
-        let mut db = self.writer();
-        if matches!(running(&mut db, kind)?, Running::Same(_)) {
+        let mut turn = self.turn()?;
+        if matches!(running(turn.db(), kind)?, Running::Same(_)) {
             return Ok(());
         }
-        let keys = self.keys()?;
+        let keys = turn.keys()?;
         // One that was made and never exchanged may be as old as what leaked: it is not used.
         let mut coming = Vec::new();
         for name in [INDEX_OTHER, SUBJECT_OTHER] {
             let key = SecretKey::generate(self.random.as_ref())?;
             coming.push((name, self.wrap(&keys, name, &key)?));
         }
-        self.write(&mut db, |db| {
+        turn.change_keys(copy_of(&keys.root), keys.copy_of_faded(), |db| {
             coming.into_iter().try_for_each(|(name, wrapped)| store::put_named(db, name, wrapped))
-        })?;
-        self.take_up(&mut db, copy_of(&keys.root), keys.copy_of_faded())
+        })
     }
 
     /// Whether look-up keys were ever rotated: data of before stands under hashes of others.
@@ -68,6 +68,7 @@ pub(super) fn forget_unused_look_ups(db: &mut Connection) -> Result<(), Error> {
     if running.is_some_and(|it| it.kind.hashes_anew()) {
         return Ok(());
     }
-    rotations::delete_named(db, INDEX_OTHER)?;
-    rotations::delete_named(db, SUBJECT_OTHER)
+    let forgotten =
+        rotations::delete_named(db, INDEX_OTHER)? + rotations::delete_named(db, SUBJECT_OTHER)?;
+    if forgotten > 0 { store::count_change(db) } else { Ok(()) }
 }

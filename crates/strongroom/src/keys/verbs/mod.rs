@@ -5,9 +5,11 @@ mod backup;
 mod beside;
 mod hashing;
 mod locked;
+mod moving;
 mod recovery;
 mod rotate;
 mod signing;
+mod turn;
 mod unseal;
 
 pub use backup::{
@@ -15,7 +17,8 @@ pub use backup::{
 };
 #[cfg(test)]
 pub(super) use locked::each_long_lived;
-pub(super) use locked::lock_one;
+pub use moving::move_store;
 pub use recovery::{MadeShares, Rehearsed, rehearse, reseal};
-pub(super) use unseal::write_key;
+pub(super) use turn::copy_of;
+pub(super) use unseal::wrap_named;
 pub use unseal::{create, open};

@@ -2,6 +2,7 @@
 
 use strongroom_crypto::{Random, SHARES_COUNT, SecretKey, Share, split_key};
 
+use super::turn::copy_of;
 use super::unseal::{
     FORMER, Opened, RECOVERY, ROOT, ROOT_RECOVERY, establish, open_root, open_store, unwrap_named,
     wrap_named, write_key,
@@ -9,7 +10,7 @@ use super::unseal::{
 use crate::db::Connection;
 use crate::error::Error;
 use crate::keys::model::{Recovery, Seal, SealedRoot};
-use crate::keys::{Keyring, Places, keys_path, store};
+use crate::keys::{Keyring, Places, store};
 
 /// A fresh set of shares that nothing knows of yet.
 pub struct MadeShares {
@@ -51,14 +52,15 @@ impl Keyring {
     /// From now on these shares are the way back, and no set before them.
     pub fn keep_shares(&self, made: &MadeShares) -> Result<(), Error> {
         // Under the lock of the writer the root cannot be another one meanwhile.
-        let mut db = self.writer();
-        let keys = self.keys()?;
+        let mut turn = self.turn()?;
+        let keys = turn.keys()?;
         let random = self.random.as_ref();
         let wrapped =
             wrap_named(random, &self.installation, (&made.key, ROOT_RECOVERY), &keys.root)?;
         let recovery = Some(Recovery { set: made.set_name(), wrapped });
-        let sealed = SealedRoot { recovery, ..read_root(&mut db)? };
-        self.write(&mut db, |db| {
+        let sealed = SealedRoot { recovery, ..read_root(turn.db())? };
+        let root = copy_of(&keys.root);
+        turn.change_keys(root, keys.copy_of_faded(), |db| {
             let under_root = (&keys.root, RECOVERY);
             write_key(db, random, &self.installation, under_root, &made.key)?;
             store::put_named(db, ROOT, sealed.encode())
@@ -67,14 +69,14 @@ impl Keyring {
 
     /// The name of the set of shares that is the way back; none where none was made.
     pub fn recovery_set(&self) -> Result<Option<String>, Error> {
-        Ok(read_root(&mut self.writer())?.recovery.map(|it| it.set))
+        Ok(read_root(&mut *self.writer()?)?.recovery.map(|it| it.set))
     }
 }
 
 /// Puts another seal in place of the one that opens an installation: what opened it before opens it no
 /// more. Nobody may be serving it. Backups made before stay open to what opened them then.
 pub fn reseal(places: &Places, to: &Seal, random: &dyn Random) -> Result<(), Error> {
-    let (mut db, installation) = open_store(&keys_path(&places.data_folder))?;
+    let (mut db, installation) = open_store(&places.keys_at()?)?;
     let sealed = read_root(&mut db)?;
     let Opened { provider, root } =
         open_root(&places.seal, &places.data_folder, &installation, &sealed)?;
@@ -89,6 +91,7 @@ pub fn reseal(places: &Places, to: &Seal, random: &dyn Random) -> Result<(), Err
         write_key(&mut db, random, &installation, (&root, &name), &former)?;
     }
     store::put_named(&mut db, ROOT, sealed.encode())?;
+    store::count_change(&mut db)?;
     db.commit()?;
     // The row as it was before must not be in the write-ahead log any more.
     db.checkpoint_truncating()
@@ -96,7 +99,7 @@ pub fn reseal(places: &Places, to: &Seal, random: &dyn Random) -> Result<(), Err
 
 /// Opens an installation with two shares, looks whether every key of it unwraps, and changes nothing.
 pub fn rehearse(places: &Places) -> Result<Rehearsed, Error> {
-    let (mut db, installation) = open_store(&keys_path(&places.data_folder))?;
+    let (mut db, installation) = open_store(&places.keys_at()?)?;
     let sealed = read_root(&mut db)?;
     let opened = open_root(&places.seal, &places.data_folder, &installation, &sealed)?;
     let mut keys = 1;

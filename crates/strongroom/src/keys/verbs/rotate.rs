@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use strongroom_crypto::{SecretKey, random_array};
 
 use super::recovery::read_root;
+use super::turn::copy_of;
 use super::unseal::{
-    INDEX_OTHER, KEK, Opened, RECOVERY, ROOT, ROOT_RECOVERY, SUBJECT_OTHER, read_keys,
-    unwrap_named, wrap_named,
+    INDEX_OTHER, KEK, RECOVERY, ROOT, ROOT_RECOVERY, SUBJECT_OTHER, unwrap_named, wrap_named,
 };
 use crate::ctx::Time;
 use crate::db::Connection;
@@ -37,15 +37,15 @@ impl Keyring {
     }
 
     fn replace_root(&self, shares: Shares) -> Result<(), Error> {
-        let mut db = self.writer();
-        let keys = self.keys()?;
+        let mut turn = self.turn()?;
+        let keys = turn.keys()?;
         let provider = keys.provider.as_ref().ok_or_else(by_shares)?;
         let (random, installation) = (self.random.as_ref(), &self.installation);
         let root = SecretKey::generate(random)?;
-        let before = read_root(&mut db)?;
+        let before = read_root(turn.db())?;
         let mut named = Vec::new();
         let mut recovery = None;
-        for (name, wrapped) in store::read_named(&mut db)? {
+        for (name, wrapped) in store::read_named(turn.db())? {
             if name == ROOT || (name == RECOVERY && shares == Shares::End) {
                 continue;
             }
@@ -59,7 +59,7 @@ impl Keyring {
         }
         let wrapped = wrap_named(random, installation, (provider, ROOT), &root)?;
         let sealed = SealedRoot { stretch: before.stretch, wrapped, recovery };
-        self.write(&mut db, |db| {
+        turn.change_keys(root, keys.copy_of_faded(), |db| {
             if shares == Shares::End {
                 rotations::delete_named(db, RECOVERY)?;
             }
@@ -67,14 +67,13 @@ impl Keyring {
                 store::put_named(db, &name, wrapped)?;
             }
             store::put_named(db, ROOT, sealed.encode())
-        })?;
-        self.take_up(&mut db, root, keys.copy_of_faded())
+        })
     }
 
     /// Whether a rotation of this kind is under way and would go on instead of beginning; an error that says
     /// what it would have to wait for.
     pub fn goes_on(&self, kind: RotationKind) -> Result<bool, Error> {
-        Ok(matches!(running(&mut self.writer(), kind)?, Running::Same(_)))
+        Ok(matches!(running(&mut *self.writer()?, kind)?, Running::Same(_)))
     }
 
     /// Begins a rotation, or gives the one of this kind that is not done yet. Where look-up keys are
@@ -86,13 +85,13 @@ impl Keyring {
     }
 
     fn add_keys(&self, kind: RotationKind, now: Time) -> Result<Rotation, Error> {
-        let mut db = self.writer();
-        let overtaken = match running(&mut db, kind)? {
+        let mut turn = self.turn()?;
+        let overtaken = match running(turn.db(), kind)? {
             Running::Same(running) => return Ok(running),
             Running::Overtaken(other) => Some(Rotation { ended: Some(now), ..other }),
             Running::None => None,
         };
-        let keys = self.keys()?;
+        let keys = turn.keys()?;
         let (newest, _) = keys.keks.last_key_value().ok_or_else(no_kek)?;
         let random = self.random.as_ref();
         let mut rotation = Rotation {
@@ -110,7 +109,7 @@ impl Keyring {
         let mut named = Vec::new();
         if kind.wraps_anew() {
             rotation.kek_version = newest.checked_add(1).ok_or_else(no_kek)?;
-            rotation.left_over = rotations::count_older(&mut db, rotation.kek_version)?;
+            rotation.left_over = rotations::count_older(turn.db(), rotation.kek_version)?;
             let name = format!("{KEK}{}", rotation.kek_version);
             let kek = SecretKey::generate(random)?;
             named.push((name.clone(), self.wrap(&keys, &name, &kek)?));
@@ -118,14 +117,13 @@ impl Keyring {
         if kind.hashes_anew() {
             named.extend(self.exchanged(&keys)?);
         }
-        self.write(&mut db, |db| {
+        turn.change_keys(copy_of(&keys.root), keys.copy_of_faded(), |db| {
             for (name, wrapped) in named {
                 store::put_named(db, &name, wrapped)?;
             }
             overtaken.map_or(Ok(()), |it| rotations::put(db, &it))?;
             rotations::put(db, &rotation)
         })?;
-        self.take_up(&mut db, copy_of(&keys.root), keys.copy_of_faded())?;
         Ok(rotation)
     }
 
@@ -140,16 +138,16 @@ impl Keyring {
 
     /// Rotations, the newest first.
     pub fn rotations(&self) -> Result<Vec<Rotation>, Error> {
-        rotations::list(&mut self.writer())
+        rotations::list(&mut *self.writer()?)
     }
 
     /// Puts some data keys under the newest wrapping key, and writes down how far the rotation is, both
     /// together. A key that is not there any more is passed over.
     pub fn rewrap(&self, rotation: &Rotation, placed: &[Placed]) -> Result<Rotation, Error> {
-        let mut db = self.writer();
-        let keys = self.keys()?;
+        let turn = self.turn()?;
+        let keys = turn.keys()?;
         let kek = keys.keks.get(&rotation.kek_version).ok_or_else(no_kek)?;
-        self.write(&mut db, |db| {
+        turn.commit(|db| {
             let mut done = rotation.clone();
             for key in placed {
                 done.rewrapped += self.rewrap_one(db, &keys, (rotation.kek_version, kek), key)?;
@@ -182,7 +180,7 @@ impl Keyring {
 
     /// Data keys that are still under an older wrapping key.
     pub fn count_left(&self, rotation: &Rotation) -> Result<u64, Error> {
-        rotations::count_older(&mut self.writer(), rotation.kek_version)
+        rotations::count_older(&mut *self.writer()?, rotation.kek_version)
     }
 
     /// Whoever copies keys.db holds this: until it is let go, what wraps other keys stays as it is, so
@@ -198,13 +196,13 @@ impl Keyring {
 
     /// Whether a rotation goes on, and no other one took its place.
     pub fn is_running(&self, rotation: &Rotation) -> Result<bool, Error> {
-        let all = rotations::list(&mut self.writer())?;
+        let all = rotations::list(&mut *self.writer()?)?;
         Ok(all.iter().any(|it| it.id == rotation.id && it.ended.is_none()))
     }
 
     /// Whether the older keys of a rotation are needed no more, after a pass over all customers.
     pub fn is_settled(&self, rotation: &Rotation) -> Result<bool, Error> {
-        is_settled(&mut self.writer(), rotation)
+        is_settled(&mut *self.writer()?, rotation)
     }
 
     /// Ends a pass over all customers. Where nothing needs an older key any more, the older keys are
@@ -221,20 +219,28 @@ impl Keyring {
     fn retire(&self, rotation: &Rotation, now: Time) -> Result<Rotation, Error> {
         // Held until the older keys are gone from memory too: a data key that was wrapped by one of them
         // meanwhile is refused when it comes to be put (`put_pending`).
-        let mut db = self.writer();
-        let keys = self.keys()?;
+        let mut turn = self.turn()?;
+        let keys = turn.keys()?;
         let mut ended = rotation.clone();
         ended.passes += 1;
         ended.position = None;
         ended.left_over = match rotation.kind.wraps_anew() {
-            true => rotations::count_older(&mut db, rotation.kek_version)?.max(rotation.unsettled),
+            true => {
+                rotations::count_older(turn.db(), rotation.kek_version)?.max(rotation.unsettled)
+            }
             false => rotation.unsettled,
         };
-        ended.ended = is_settled(&mut db, rotation)?.then_some(now);
+        ended.ended = is_settled(turn.db(), rotation)?.then_some(now);
         ended.unsettled = 0;
         let (kind, is_ended) = (rotation.kind, ended.ended.is_some());
         let older = || keys.keks.range(..rotation.kek_version).filter(|_| kind.wraps_anew());
-        self.write(&mut db, |db| {
+        let mut faded = keys.copy_of_faded();
+        if is_ended {
+            let older = older().map(|(version, kek)| (*version, copy_of(kek)));
+            faded.get_or_insert_with(|| (now, BTreeMap::new())).1.extend(older);
+            faded.iter_mut().for_each(|(since, _)| *since = now);
+        }
+        turn.change_keys(copy_of(&keys.root), faded, |db| {
             if is_ended {
                 for (version, _) in older() {
                     rotations::delete_named(db, &format!("{KEK}{version}"))?;
@@ -246,13 +252,6 @@ impl Keyring {
             }
             rotations::put(db, &ended)
         })?;
-        let mut faded = keys.copy_of_faded();
-        if is_ended {
-            let older = older().map(|(version, kek)| (*version, copy_of(kek)));
-            faded.get_or_insert_with(|| (now, BTreeMap::new())).1.extend(older);
-            faded.iter_mut().for_each(|(since, _)| *since = now);
-        }
-        self.take_up(&mut db, copy_of(&keys.root), faded)?;
         Ok(ended)
     }
 
@@ -263,25 +262,9 @@ impl Keyring {
         if now.as_ms().abs_diff(since.as_ms()) < FADED_MS {
             return Ok(());
         }
-        let mut db = self.writer();
-        self.take_up(&mut db, copy_of(&self.keys()?.root), None)
-    }
-
-    /// Reads all keys again, under this root.
-    pub(super) fn take_up(
-        &self,
-        db: &mut Connection,
-        root: SecretKey,
-        faded: Option<Faded>,
-    ) -> Result<(), Error> {
-        let provider = self.keys()?.provider.as_ref().map(copy_of);
-        let unsealed = read_keys(db, &self.installation, Opened { provider, root }, faded)?;
-        let mut held = self.unsealed.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Sealed meanwhile stays sealed.
-        if held.is_some() {
-            *held = Some(std::sync::Arc::new(unsealed));
-        }
-        Ok(())
+        let turn = self.turn()?;
+        let root = copy_of(&turn.keys()?.root);
+        turn.change_keys(root, None, |_| Ok(()))
     }
 }
 
@@ -330,14 +313,10 @@ fn is_settled(db: &mut Connection, rotation: &Rotation) -> Result<bool, Error> {
 }
 
 impl Unsealed {
-    pub(super) fn copy_of_faded(&self) -> Option<Faded> {
+    pub(in crate::keys) fn copy_of_faded(&self) -> Option<Faded> {
         let (since, keks) = self.faded.as_ref()?;
         Some((*since, keks.iter().map(|(version, kek)| (*version, copy_of(kek))).collect()))
     }
-}
-
-pub(super) fn copy_of(key: &SecretKey) -> SecretKey {
-    SecretKey::from_bytes(*key.expose_bytes())
 }
 
 const FADED_MS: u64 = 60_000;

@@ -3,7 +3,7 @@
 
 use strongroom_crypto::{SecretKey, SigningKey, VerifyingKey};
 
-use super::rotate::copy_of;
+use super::turn::copy_of;
 use super::unseal::{SIGNER, SIGNING, SIGNING_NEXT, wrap_named};
 use crate::db::CHECKPOINT_BUSY;
 use crate::error::Error;
@@ -41,8 +41,8 @@ impl Keyring {
     /// Makes the coming signing key and keeps it beside the one there is, or gives the one that was made
     /// before and that nothing was handed over to yet.
     pub fn make_coming_signer(&self) -> Result<VerifyingKey, Error> {
-        let mut db = self.writer();
-        let keys = self.keys()?;
+        let turn = self.turn()?;
+        let keys = turn.keys()?;
         if let Some(coming) = &keys.coming {
             return Ok(coming.verifying_key());
         }
@@ -51,21 +51,22 @@ impl Keyring {
         let public = SigningKey::from_seed(&seed)?.verifying_key();
         let under_root = (&keys.root, SIGNING_NEXT);
         let wrapped = wrap_named(random, &self.installation, under_root, &seed)?;
-        self.write(&mut db, |db| store::put_named(db, SIGNING_NEXT, wrapped))?;
-        self.take_up(&mut db, copy_of(&keys.root), keys.copy_of_faded())?;
+        turn.change_keys(copy_of(&keys.root), keys.copy_of_faded(), |db| {
+            store::put_named(db, SIGNING_NEXT, wrapped)
+        })?;
         Ok(public)
     }
 
     /// The coming key takes the place of the one that signed until now, of which the public half alone is
     /// left. Only after an entry that says so is durable; harmless to repeat.
     pub fn promote_coming_signer(&self) -> Result<(), Error> {
-        let mut db = self.writer();
-        let keys = self.keys()?;
+        let mut turn = self.turn()?;
+        let keys = turn.keys()?;
         if keys.coming.is_none() {
             return Ok(());
         }
         let (random, installation) = (self.random.as_ref(), &self.installation);
-        let named = store::read_named(&mut db)?;
+        let named = store::read_named(turn.db())?;
         let coming = named.iter().find(|(name, _)| name == SIGNING_NEXT);
         let (_, coming) = coming.ok_or_else(|| Error::internal("the coming key has no row"))?;
         let seed = super::unseal::unwrap_named(installation, &keys.root, SIGNING_NEXT, coming)?;
@@ -75,12 +76,11 @@ impl Keyring {
         // Public, and kept like a secret all the same: under the root nobody puts another one there.
         let old = SecretKey::from_bytes(*keys.signing.verifying_key().as_bytes());
         let former = wrap_named(random, installation, (&keys.root, &name), &old)?;
-        self.write(&mut db, |db| {
+        turn.change_keys(copy_of(&keys.root), keys.copy_of_faded(), |db| {
             store::put_named(db, &name, former)?;
             store::put_named(db, SIGNING, wrapped)?;
-            rotations::delete_named(db, SIGNING_NEXT)
-        })?;
-        self.take_up(&mut db, copy_of(&keys.root), keys.copy_of_faded())
+            rotations::delete_named(db, SIGNING_NEXT).map(drop)
+        })
     }
 
     /// The write-ahead log still holds the row of the key that signed before. A reader that keeps it is no

@@ -8,21 +8,26 @@ use strongroom_crypto::{
     Plain, Random, SecretKey, SigningKey, Stretch, VerifyingKey, combine_shares,
 };
 
-use crate::db::{Checkpointer, Connection, Database, Durability, Stall, migrate};
+use crate::db::{Checkpointer, Connection, Database, Durability, Place, Stall, migrate};
 use crate::error::Error;
 use crate::keys::model::{Faded, Hashing, Seal, SealedRoot, Unsealed, WordIndex};
 use crate::keys::store::{credential, key_file};
 use crate::keys::verbs::hashing::forget_unused_look_ups;
 use crate::keys::verbs::locked;
+use crate::keys::verbs::moving::refuse_marked;
 use crate::keys::verbs::recovery::read_root;
-use crate::keys::{Keyring, MONTH, Places, keys_path, rules, store};
+use crate::keys::{Keyring, MONTH, Places, rules, store};
 
 /// Makes everything fresh: what opens the installation, keys.db, and every key in it.
 pub fn create(places: &Places, random: Arc<dyn Random>) -> Result<(), Error> {
     let random = random.as_ref();
-    let (provider, stretch) = establish(&places.seal, &places.data_folder, random)?;
-    let mut db = Connection::open(&keys_path(&places.data_folder), Durability::Durable)?;
+    let mut db = places.keys_at()?.open(Durability::Durable)?;
     migrate(&mut db, store::MIGRATIONS)?;
+    if store::read_installation(&mut db)?.is_some() {
+        let detail = "the key store holds an installation already; nothing was changed";
+        return Err(Error::conflict("already_initialised", detail));
+    }
+    let (provider, stretch) = establish(&places.seal, &places.data_folder, random)?;
     let installation = strongroom_crypto::random_array(random)?;
     db.begin()?;
     store::write_installation(&mut db, &installation)?;
@@ -40,10 +45,13 @@ pub fn create(places: &Places, random: Arc<dyn Random>) -> Result<(), Error> {
 
 /// Opens keys.db and unseals it.
 pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> {
-    let path = keys_path(&places.data_folder);
-    let (mut db, installation) = open_store(&path)?;
+    let keys_at = places.keys_at()?;
+    let (mut db, installation) = open_store(&keys_at)?;
+    db.begin()?;
+    store::lock_generation(&mut db)?;
     forget_unused_look_ups(&mut db)?;
     let unsealed = unseal(&mut db, installation, places)?;
+    db.commit()?;
     let first = || (1, rules::first_origin(&installation));
     let words = SecretKey::generate(random.as_ref())?;
     locked::lock_one(&words);
@@ -54,9 +62,9 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
         words: WordIndex::new(words),
         writer: Mutex::new(db),
         // Nothing reads keys.db for long.
-        readers: Database::over(&path, Stall::default()),
-        checkpointer: Checkpointer::start(path.clone())?,
-        path,
+        readers: Database::at(keys_at.clone(), Stall::default()),
+        checkpointer: keys_at.file().map(|it| Checkpointer::start(it.to_owned())).transpose()?,
+        keys_at,
         random,
         beginning: tokio::sync::Mutex::default(),
         rotating: tokio::sync::Mutex::default(),
@@ -65,16 +73,18 @@ pub fn open(places: &Places, random: Arc<dyn Random>) -> Result<Keyring, Error> 
     })
 }
 
-pub(super) fn open_store(path: &Path) -> Result<(Connection, [u8; 16]), Error> {
-    if !path.exists() {
+pub(super) fn open_store(keys_at: &Place) -> Result<(Connection, [u8; 16]), Error> {
+    if keys_at.file().is_some_and(|path| !path.exists()) {
         let detail = "there is no keys.db in the data folder; `strongroom init` makes a new \
-                      installation, a restore brings an old one back";
+                      installation, a restore brings an old one back. Where the keys are at a database \
+                      server, name that in `[key_database]`";
         return Err(Error::unavailable("not_initialised", detail));
     }
-    let mut db = Connection::open(path, Durability::Durable)?;
+    let mut db = keys_at.open(Durability::Durable)?;
     migrate(&mut db, store::MIGRATIONS)?;
+    refuse_marked(&mut db)?;
     let installation = store::read_installation(&mut db)?
-        .ok_or_else(|| Error::unavailable("not_initialised", "keys.db is empty"))?;
+        .ok_or_else(|| Error::unavailable("not_initialised", "the key store is empty"))?;
     Ok((db, installation))
 }
 
@@ -142,7 +152,11 @@ pub(super) fn establish(
     }
 }
 
-fn unseal(db: &mut Connection, installation: [u8; 16], places: &Places) -> Result<Unsealed, Error> {
+pub(super) fn unseal(
+    db: &mut Connection,
+    installation: [u8; 16],
+    places: &Places,
+) -> Result<Unsealed, Error> {
     let sealed = read_root(db)?;
     let opened = open_root(&places.seal, &places.data_folder, &installation, &sealed)?;
     read_keys(db, &installation, opened, None)
@@ -190,6 +204,7 @@ pub(super) fn read_keys(
     }
     let months = Mutex::new(months);
     let unsealed = Unsealed {
+        generation: store::read_generation(db)?,
         provider,
         formers,
         keks,
@@ -220,7 +235,7 @@ pub(super) fn unwrap_named(
 }
 
 /// A key, wrapped by another under a name.
-pub(super) fn wrap_named(
+pub(in crate::keys) fn wrap_named(
     random: &dyn Random,
     installation: &[u8; 16],
     (under, name): (&SecretKey, &str),
@@ -232,7 +247,7 @@ pub(super) fn wrap_named(
 }
 
 /// Wraps a key and puts it into keys.db.
-pub(in crate::keys) fn write_key(
+pub(super) fn write_key(
     db: &mut Connection,
     random: &dyn Random,
     installation: &[u8; 16],

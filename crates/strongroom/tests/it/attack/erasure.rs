@@ -12,7 +12,7 @@ async fn ask(shop: &Shop, id: &str) {
 }
 
 fn keys_of(shop: &Shop) -> i64 {
-    one(&shop.keys_file(), "SELECT COUNT(*) FROM dek")
+    one(shop.keys(), "SELECT COUNT(*) FROM dek")
 }
 
 /// Once from now on, with the jobs of the system.
@@ -252,7 +252,7 @@ async fn a_customer_put_back_to_before_they_asked_to_be_forgotten_is_noticed_whe
 /// Between begin and done the customer of whom a part stays is shown and changed like any other.
 #[tokio::test]
 async fn a_value_set_anew_before_an_erasure_is_done_is_still_found_afterwards() {
-    let shop = Shop::open().await;
+    let shop = Shop::open_in_file().await;
     let id = shop.customer(1).await;
     ask(&shop, &id).await;
     let reader = rusqlite::Connection::open(shop.keys_file()).unwrap();
@@ -312,11 +312,9 @@ async fn erased_stays_erased_although_rows_and_keys_are_put_back() {
         INSERT INTO lookup_unique SELECT * FROM old.lookup_unique;
         INSERT INTO subject SELECT * FROM old.subject;";
     intrude(shop.data(), &before.attached(rows));
-    let keys = format!(
-        "ATTACH '{}' AS old; INSERT INTO dek SELECT * FROM old.dek;",
-        before.keys().display()
-    );
-    intrude(&shop.keys_file(), &keys);
+    let keys = "INSERT INTO dek SELECT * FROM old.dek;";
+    let keys = before.keys().attached("old", keys);
+    intrude(shop.keys(), &keys);
     assert_eq!(read(&shop, &id).await.status, 404);
     let found = look_up(&shop, "email", "ada.1@mail.example").await;
     assert_eq!(found.json["customers"], json!([]), "{:?}", found.json);

@@ -25,7 +25,7 @@ async fn a_wrapped_data_key_moved_to_another_customer_opens_nothing() {
         "UPDATE dek SET wrapped = x''",
     ] {
         kept.put_back(&shop);
-        intrude(&shop.keys_file(), attack);
+        intrude(shop.keys(), attack);
         shop.start().await.unwrap();
         let answers = [read(&shop, &ids[0]).await, read(&shop, &ids[1]).await];
         let tampered = answers.iter().filter(|it| it.json["code"] == "tampered").count();
@@ -67,7 +67,7 @@ async fn absence_is_not_erasure_a_deleted_data_key_is_missed_and_nothing_is_dele
     {
         kept.put_back(&shop);
         let before = contents(&shop);
-        intrude(&shop.keys_file(), attack);
+        intrude(shop.keys(), attack);
         shop.start().await.unwrap();
         let mut missed = 0;
         for id in &ids {
@@ -102,7 +102,7 @@ async fn with_the_keys_of_eleven_customers_missing_nothing_is_written() {
     for number in 0..11 {
         ids.push(shop.customer(number).await);
     }
-    intrude(&shop.keys_file(), "DELETE FROM dek");
+    intrude(shop.keys(), "DELETE FROM dek");
     for (number, id) in ids.iter().enumerate() {
         let made = shop.call("shop", "POST", "/v1/customers", Some(person(100 + number))).await;
         assert_eq!(made.status, 201, "after {number} missing: {:?}", made.json);
@@ -118,9 +118,9 @@ async fn with_the_keys_of_eleven_customers_missing_nothing_is_written() {
 async fn a_forged_register_line_does_not_turn_a_missing_key_into_an_erasure() {
     let mut shop = Shop::open().await;
     let id = shop.customer(1).await;
-    let dek = one::<String>(&shop.keys_file(), "SELECT hex(MIN(id)) FROM dek");
+    let dek = one::<String>(shop.keys(), "SELECT hex(MIN(id)) FROM dek");
     let deks = format!("DELETE FROM dek WHERE id = x'{dek}'");
-    intrude(&shop.keys_file(), &deks);
+    intrude(shop.keys(), &deks);
     let line = format!("INSERT INTO erasure_register VALUES (x'{dek}', 0, zeroblob(32))");
     intrude(shop.data(), &line);
     let job = "INSERT INTO erasure_job

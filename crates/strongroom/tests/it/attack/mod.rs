@@ -16,7 +16,7 @@ mod running;
 mod sealed;
 mod vanished;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -26,15 +26,17 @@ use crate::support::{Answer, Shop, person};
 
 /// Copies of both databases of an installation.
 pub(crate) struct Kept {
-    folder: TempDir,
+    _folder: TempDir,
     data: Data,
+    keys: Data,
 }
 
 impl Kept {
     pub(crate) fn of(shop: &Shop) -> Self {
-        settle(&shop.keys_file());
-        if let Data::File(file) = shop.data() {
-            settle(file);
+        for place in [shop.keys(), shop.data()] {
+            if let Data::File(file) = place {
+                settle(file);
+            }
         }
         Self::of_running(shop)
     }
@@ -44,16 +46,16 @@ impl Kept {
     pub(crate) fn of_running(shop: &Shop) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = shop.data().copied_to(&folder.path().join("strongroom.db"));
-        shop.keys().copied_to(&folder.path().join("keys.db"));
-        Self { folder, data }
+        let keys = shop.keys().copied_to(&folder.path().join("keys.db"));
+        Self { _folder: folder, data, keys }
     }
 
     pub(crate) fn data(&self) -> &Data {
         &self.data
     }
 
-    pub(crate) fn keys(&self) -> PathBuf {
-        self.folder.path().join("keys.db")
+    pub(crate) fn keys(&self) -> &Data {
+        &self.keys
     }
 
     pub(crate) fn put_back(&self, shop: &Shop) {
@@ -62,14 +64,11 @@ impl Kept {
     }
 
     pub(crate) fn put_back_data(&self, shop: &Shop) {
-        match shop.data() {
-            Data::File(file) => put_back(&self.folder.path().join("strongroom.db"), file),
-            Data::Schema(_) | Data::Server(_) => shop.data().become_like(&self.data),
-        }
+        put_back(&self.data, shop.data());
     }
 
     pub(crate) fn put_back_keys(&self, shop: &Shop) {
-        put_back(&self.keys(), &shop.keys_file());
+        put_back(&self.keys, shop.keys());
     }
 
     /// For SQL that puts old rows back: `old.` names the kept data.
@@ -78,9 +77,14 @@ impl Kept {
     }
 }
 
-fn put_back(kept: &Path, file: &Path) {
-    settle(file);
-    std::fs::copy(kept, file).unwrap();
+fn put_back(kept: &Data, place: &Data) {
+    match (kept, place) {
+        (Data::File(kept), Data::File(file)) => {
+            settle(file);
+            std::fs::copy(kept, file).unwrap();
+        }
+        _ => place.become_like(kept),
+    }
 }
 
 /// Two connections that close at the same moment leave the write-ahead log behind; one more closes it.

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 use strongroom::app::{App, Surroundings};
-use strongroom::keys::{Places, Seal};
 use strongroom::router::router;
 use strongroom_crypto::{CryptoError, Decoder, Random, SystemRandom};
 
@@ -70,7 +69,7 @@ fn sealing_of(data: &[u8]) -> Sealing {
 
 /// Changes the e-mail at a broken machine and gives the answer.
 async fn patch(shop: &Shop, id: &str, version: u64, email: &str) -> Answer {
-    let places = Places { data_folder: shop.data_folder(), seal: Seal::KeyFile(shop.key_file()) };
+    let places = shop.surroundings().places;
     let clock = Arc::clone(&shop.clock);
     let random = Arc::new(Breaking(AtomicBool::new(false)));
     let (server, breaking) = (shop.data().server(), Arc::<Breaking>::clone(&random));

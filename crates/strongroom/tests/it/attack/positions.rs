@@ -125,7 +125,7 @@ async fn a_unique_value_is_claimed_once() {
     assert_eq!(first.status, 201, "{:?}", first.json);
     assert_code(&second, 409, "taken");
     assert_code(&create().await, 409, "taken");
-    let keys: i64 = super::one(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
+    let keys: i64 = super::one(shop.keys(), "SELECT COUNT(*) FROM dek");
     let records: i64 = super::one(shop.data(), "SELECT COUNT(*) FROM sealed_record");
     assert_eq!(keys, records, "no key of a customer who never was");
 }

@@ -126,11 +126,9 @@ async fn erased_stays_erased_though_records_and_their_key_return() {
         DELETE FROM sealed_record; INSERT INTO sealed_record SELECT * FROM old.sealed_record;
         DELETE FROM shelf_record; INSERT INTO shelf_record SELECT * FROM old.shelf_record;";
     intrude(shop.data(), &before.attached(rows));
-    let keys = format!(
-        "ATTACH '{}' AS old; INSERT OR IGNORE INTO dek SELECT * FROM old.dek;",
-        before.keys().display()
-    );
-    intrude(&shop.keys_file(), &keys);
+    let keys = "INSERT OR IGNORE INTO dek SELECT * FROM old.dek;";
+    let keys = before.keys().attached("old", keys);
+    intrude(shop.keys(), &keys);
     let path = format!("/v1/customers/{id}/records/{record}?fields=message.body");
     let answer = shop.call("shop", "GET", &path, None).await;
     assert_code(&answer, 404, "not_found");

@@ -41,7 +41,7 @@ fn bytes_of(keys_file: &Path) -> Vec<u8> {
 
 #[tokio::test]
 async fn no_byte_of_an_erased_data_key_is_left() {
-    let mut shop = Shop::open().await;
+    let mut shop = Shop::open_in_file().await;
     let id = enquirer(&shop, 1).await;
     let gone = Trace::all(&shop.keys_file());
     assert!(!gone.is_empty());
@@ -61,11 +61,11 @@ async fn no_byte_of_an_erased_data_key_is_left() {
 /// The same deletion by a connection that does not overwrite: the search finds what it left.
 #[tokio::test]
 async fn without_overwriting_a_deleted_data_key_would_be_left() {
-    let mut shop = Shop::open().await;
+    let mut shop = Shop::open_in_file().await;
     enquirer(&shop, 1).await;
     shop.stop();
     let kept = Kept::of(&shop);
-    let gone = Trace::all(&kept.keys());
+    let gone = Trace::all(kept.keys().file());
     for (overwrite, left_behind) in [("OFF", true), ("ON", false)] {
         kept.put_back(&shop);
         let db = rusqlite::Connection::open(shop.keys_file()).unwrap();
@@ -83,7 +83,7 @@ async fn without_overwriting_a_deleted_data_key_would_be_left() {
 /// itself once the reader is gone.
 #[tokio::test]
 async fn an_erasure_is_not_done_while_a_reader_keeps_the_old_page() {
-    let shop = Shop::open().await;
+    let shop = Shop::open_in_file().await;
     let id = enquirer(&shop, 1).await;
     let gone = Trace::all(&shop.keys_file());
     shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;

@@ -98,7 +98,7 @@ async fn keys_db_put_back_alone_is_refused_once_it_is_a_minute_older_than_the_lo
     assert_eq!(shop.start().await.unwrap_err().code, "ledger_altered");
     // And without any anchor the key store is no pair for a log that has entries.
     now.put_back(&shop);
-    intrude(&shop.keys_file(), "DELETE FROM anchor");
+    intrude(shop.keys(), "DELETE FROM anchor");
     assert_eq!(shop.start().await.unwrap_err().code, "store_rolled_back");
 }
 
@@ -120,12 +120,10 @@ async fn erased_stays_erased_keys_db_put_back_within_the_minute_is_refused() {
     let refused = shop.start().await.unwrap_err();
     assert_eq!(refused.code, "store_rolled_back", "{refused:?}");
     // With an anchor as young as the log it is the register of erasures that refuses.
-    let anchor = format!(
-        "ATTACH '{}' AS new; DELETE FROM anchor;
-        INSERT INTO anchor SELECT * FROM new.anchor;",
-        now.keys().display()
-    );
-    intrude(&shop.keys_file(), &anchor);
+    let anchor = "DELETE FROM anchor;
+        INSERT INTO anchor SELECT * FROM new.anchor;";
+    let anchor = now.keys().attached("new", anchor);
+    intrude(shop.keys(), &anchor);
     let refused = shop.start().await.unwrap_err();
     assert_eq!(refused.code, "store_rolled_back", "{refused:?}");
     assert!(refused.detail.contains("erased"), "{refused:?}");
@@ -217,7 +215,7 @@ async fn named_keys_exchanged_by_sql_do_not_unseal() {
         ),
     ] {
         kept.put_back(&shop);
-        intrude(&shop.keys_file(), attack);
+        intrude(shop.keys(), attack);
         assert_eq!(shop.start().await.unwrap_err().code, code, "{attack}");
     }
 }

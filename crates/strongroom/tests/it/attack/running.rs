@@ -91,13 +91,13 @@ async fn a_legal_hold_deleted_by_sql_still_stands_against_an_erasure() {
         let placed = shop.as_operator("PUT", &format!("/v1/customers/{id}/hold"), hold).await;
         assert_eq!(placed.status, 204);
     }
-    let keys: i64 = one(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
+    let keys: i64 = one(shop.keys(), "SELECT COUNT(*) FROM dek");
     intrude(shop.data(), "DELETE FROM legal_hold");
     let refused = shop.call("privacy", "DELETE", &format!("/v1/customers/{held}"), None).await;
     assert_code(&refused, 423, "legal_hold");
     shop.clock.pass_ms(8 * 86_400_000);
     jobs::run_once(&shop.desk()).await;
-    assert_eq!(one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek"), keys, "nothing died");
+    assert_eq!(one::<i64>(shop.keys(), "SELECT COUNT(*) FROM dek"), keys, "nothing died");
     assert_eq!(shop.call("privacy", "DELETE", &format!("{path}/erasure"), None).await.status, 204);
     check_noticed_at_the_next_change(&mut shop, "SELECT 1").await;
 }
@@ -115,11 +115,11 @@ async fn a_hold_placed_by_sql_limits_although_it_was_placed_by_nobody() {
     intrude(shop.data(), "DELETE FROM legal_hold");
     let asked = shop.call("privacy", "DELETE", &format!("/v1/customers/{id}"), None).await;
     assert_eq!(asked.status, 202, "{:?}", asked.json);
-    let keys: i64 = one(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
+    let keys: i64 = one(shop.keys(), "SELECT COUNT(*) FROM dek");
     intrude(shop.data(), hold);
     shop.clock.pass_ms(8 * 86_400_000);
     jobs::run_once(&shop.desk()).await;
-    assert_eq!(one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek"), keys);
+    assert_eq!(one::<i64>(shop.keys(), "SELECT COUNT(*) FROM dek"), keys);
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn a_newer_register_keeps_the_erased_erased_where_the_keys_are_old() {
     empty.start().await.unwrap();
     super::enable_all(&empty).await;
     check_gone(&empty, &gone, &stays).await;
-    let keys = count(&empty.keys_file(), "SELECT COUNT(*) FROM dek");
+    let keys = count(empty.keys(), "SELECT COUNT(*) FROM dek");
     assert_eq!(keys, 2, "the keys of the one who stays");
 }
 
@@ -175,7 +175,7 @@ async fn an_erasure_asked_for_since_hides_the_customer_again_and_goes_on() {
 /// Begun, and the machine dies before the keys are destroyed: the key backup still has them.
 #[tokio::test]
 async fn an_erasure_begun_before_the_machine_died_is_finished() {
-    let mut shop = Shop::open().await;
+    let mut shop = Shop::open_in_file().await;
     let (gone, stays) = (enquirer(&shop, 1).await, enquirer(&shop, 2).await);
     let old = back_up(&shop).await;
     ask(&shop, &gone).await;

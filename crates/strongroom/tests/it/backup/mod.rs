@@ -76,7 +76,7 @@ pub(crate) fn input(empty: &Shop, data: &Path, keys: &Path) -> RestoreInput {
         data: data.to_owned(),
         keys: keys.to_owned(),
         registers: Vec::new(),
-        places: Places { data_folder: empty.data_folder(), seal: Seal::KeyFile(empty.key_file()) },
+        places: Places::in_folder(empty.data_folder(), Seal::KeyFile(empty.key_file())),
         unseal: None,
         register_as_of: None,
         agreed_by: Vec::new(),

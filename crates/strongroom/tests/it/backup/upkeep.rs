@@ -70,7 +70,7 @@ async fn a_rehearsal_misses_a_key_that_nobody_erased_and_not_one_that_was() {
     let check = backup::rehearse(&shop.desk(), &operator(&shop), &settings(&shop)).await.unwrap();
     assert_eq!((check.result.as_str(), check.customers), ("ok", 1), "{}", check.detail);
     shop.stop();
-    crate::support::intrude(&shop.keys_file(), "DELETE FROM dek");
+    crate::support::intrude(shop.keys(), "DELETE FROM dek");
     shop.start().await.unwrap();
     let check = backup::rehearse(&shop.desk(), &operator(&shop), &settings(&shop)).await.unwrap();
     assert_eq!(check.result, "not_all_open");

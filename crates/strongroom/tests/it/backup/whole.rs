@@ -193,7 +193,7 @@ async fn a_preview_says_what_would_come_back_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_restore_replaces_nothing() {
-    let mut shop = Shop::open().await;
+    let mut shop = Shop::open_in_file().await;
     shop.customer(1).await;
     let pair = back_up(&shop).await;
     shop.stop();

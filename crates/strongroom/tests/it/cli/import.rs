@@ -230,10 +230,10 @@ fn kind_of(row: u64) -> Kind {
 fn assert_each_row_once(installation: &Installation, list: &List) {
     let key = std::fs::read_to_string(installation.key("desk")).unwrap();
     let key = format!("Bearer {}", key.trim());
-    let places = Places {
-        data_folder: installation.path().join("data"),
-        seal: Seal::KeyFile(installation.path().join("strongroom.key")),
-    };
+    let places = Places::in_folder(
+        installation.path().join("data"),
+        Seal::KeyFile(installation.path().join("strongroom.key")),
+    );
     let clock = Arc::new(SystemClock::new());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

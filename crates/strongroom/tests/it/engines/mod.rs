@@ -2,6 +2,7 @@
 
 mod cut;
 mod faults;
+mod keys;
 mod moving;
 mod nodes;
 mod statements;

@@ -42,7 +42,7 @@ async fn moves(
 }
 
 /// Whoever unseals; nothing is open.
-fn operator_of(shop: &Shop) -> Ctx {
+pub(super) fn operator_of(shop: &Shop) -> Ctx {
     let (now, rng) = (shop.clock.now(), Arc::new(SystemRandom));
     let request = Id::time_ordered(now, rng.as_ref()).unwrap();
     Ctx { actor: Actor::Operator, network: None, now, request, rng, claim: None }

@@ -1,21 +1,29 @@
 //! Two nodes on one database: each has its own memory, and neither believes it where the other wrote.
 
-use std::sync::Barrier;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Barrier};
 
 use serde_json::json;
 use strongroom::app::{App, Surroundings};
+use strongroom::ctx::{Clock, SystemClock};
+use strongroom::db::Lead;
+use strongroom::jobs;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
 
+use super::keys::keys_to_server;
 use crate::doors::races::{check_thirty, customers, reveal_all};
-use crate::support::data::database_section;
-use crate::support::postgres::Cluster;
+use crate::support::data::{database_section, key_section};
+use crate::support::postgres::{Cluster, End};
 use crate::support::server::{Client, Server};
 use crate::support::{Answer, Shop, person, together};
 
-/// Two nodes that know the same keys.
-async fn open(name: &'static str) -> Option<[Shop; 2]> {
-    let cluster = Cluster::shared()?;
-    let mut first = Shop::open_at(cluster.database(name)).await;
+/// Two nodes that share the data at one server and the keys at another.
+pub(super) async fn open(name: &'static str) -> Option<[Shop; 2]> {
+    let mut first = Shop::open_at(Cluster::shared()?.database(name)).await;
     first.stop();
+    keys_to_server(&mut first, Cluster::of_keys()?.database(name)).await;
     let second = first.node_beside();
     let mut nodes = [first, second];
     for node in &mut nodes {
@@ -50,11 +58,16 @@ async fn slow_two_processes_that_create_one_email_at_once_make_one_customer() {
     let asked = std::env::var("STRONGROOM_RACES").ok().and_then(|it| it.parse().ok());
     let rounds = asked.unwrap_or(ROUNDS);
     let Some(cluster) = Cluster::shared() else { return };
-    let mut shop = Shop::open_today_at(cluster.database("two_processes")).await;
+    let Some(of_keys) = Cluster::of_keys() else { return };
+    let name = "two_processes";
+    let mut shop = Shop::open_today_at(cluster.database(name)).await;
     let key = shop.keys["shop"].clone();
     shop.stop();
+    keys_to_server(&mut shop, of_keys.database(name)).await;
     let other = shop.node_beside();
-    let section = database_section(cluster, "two_processes", shop.folder.path());
+    let folder = shop.folder.path();
+    let section =
+        database_section(cluster, name, folder) + &key_section(of_keys, &of_keys.url(name), folder);
     let servers = [&shop, &other].map(|it| Server::start_with(it.folder.path(), &[], &section));
     let start = Barrier::new(2);
     let statuses = std::thread::scope(|scope| {
@@ -83,13 +96,8 @@ async fn slow_two_processes_that_create_one_email_at_once_make_one_customer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_reveals_over_two_nodes_against_a_budget_of_thirty() {
-    let Some(cluster) = Cluster::shared() else { return };
-    let mut first = Shop::open_at(cluster.database("two_nodes_reveal")).await;
+    let Some([first, second]) = open("two_nodes_reveal").await else { return };
     let customers = customers(&first, 64).await;
-    first.stop();
-    let mut second = first.node_beside();
-    first.start().await.unwrap();
-    second.start().await.unwrap();
     let (one, other) = (first.client("desk"), second.client("desk"));
     let (here, there) = customers.split_at(32);
     let (mut answers, more) = tokio::join!(reveal_all(&one, here), reveal_all(&other, there));
@@ -124,6 +132,73 @@ async fn a_key_that_one_node_revokes_ends_on_an_idle_one_too() {
     while ask().await.status != 401 {
         asked += 1;
         assert!(asked < 1_000_000, "it never looked");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Two would send twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_nodes_one_does_the_jobs_and_the_other_takes_over() {
+    let Some([first, second]) = open("two_nodes_lead").await else { return };
+    let (one, end_one, leading) = lead(&first);
+    until(|| one.load(SeqCst)).await;
+    let (other, end_other, following) = lead(&second);
+    // It has asked by the time that the one has been asked again, and was refused.
+    let mut beside = Lead::over(second.desk().data.place().clone());
+    assert!(!beside.is_ours().unwrap());
+    assert!(!other.load(SeqCst));
+    drop(end_one);
+    leading.await.unwrap();
+    assert!(!one.load(SeqCst), "what it began has ended");
+    until(|| other.load(SeqCst)).await;
+    drop(end_other);
+    following.await.unwrap();
+    assert!(beside.is_ours().unwrap(), "nobody leads any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_leads_and_is_cut_off_begins_nothing_until_the_server_is_back() {
+    let Some(cluster) = Cluster::start(&["max_connections=40"], &[]) else { return };
+    let node = Shop::open_at(cluster.database("leads_alone")).await;
+    let (leads, end, leading) = lead(&node);
+    until(|| leads.load(SeqCst)).await;
+    cluster.end(End::Killed);
+    until(|| !leads.load(SeqCst)).await;
+    cluster.start_again();
+    until(|| leads.load(SeqCst)).await;
+    drop(end);
+    leading.await.unwrap();
+}
+
+/// Whether a node has jobs running, what ends its claim, and what ends then.
+fn lead(node: &Shop) -> (Arc<AtomicBool>, oneshot::Sender<()>, JoinHandle<()>) {
+    let leads = Arc::new(AtomicBool::new(false));
+    let (told, (end, ended)) = (Arc::clone(&leads), oneshot::channel());
+    let begin = move || {
+        told.store(true, SeqCst);
+        let until_ended = Leading(Arc::clone(&told));
+        let mut jobs = JoinSet::new();
+        jobs.spawn(async move {
+            let _until_ended = until_ended;
+            std::future::pending().await
+        });
+        jobs
+    };
+    (leads, end, tokio::spawn(jobs::lead(node.desk(), begin, ended)))
+}
+
+struct Leading(Arc<AtomicBool>);
+
+impl Drop for Leading {
+    fn drop(&mut self) {
+        self.0.store(false, SeqCst);
+    }
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    let clock = SystemClock::new();
+    while !is_so() {
+        assert!(clock.monotonic_ms() < 60_000, "it never came");
         tokio::task::yield_now().await;
     }
 }

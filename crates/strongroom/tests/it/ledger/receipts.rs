@@ -40,7 +40,7 @@ async fn one_history_every_receipt_stays_true_through_failed_batches_and_restart
         client.keep(&read(&shop, &id).await);
         let (data, table) = match failing {
             Failing::Data(table) => (shop.data().clone(), table),
-            Failing::Keys(table) => (shop.keys(), table),
+            Failing::Keys(table) => (shop.keys().clone(), table),
         };
         data.refuse_rows_of(table);
         for _ in 0..2 {

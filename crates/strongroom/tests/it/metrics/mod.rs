@@ -85,9 +85,10 @@ async fn findings_jobs_backups_and_sends_are_as_they_stand() {
     assert_eq!(told.of("strongroom_backup_timestamp_seconds"), now);
     assert_eq!(told.of("strongroom_backup_rehearsal_good"), 1.0);
     assert_eq!(told.of("strongroom_ledger_checkpoint_timestamp_seconds"), now);
-    assert!(told.of("strongroom_file_bytes{file=\"keys.db\"}") > 0.0);
-    if let Data::File(_) = shop.data() {
-        assert!(told.of("strongroom_file_bytes{file=\"strongroom.db\"}") > 0.0);
+    for (place, file) in [(shop.keys(), "keys.db"), (shop.data(), "strongroom.db")] {
+        if let Data::File(_) = place {
+            assert!(told.of(&format!("strongroom_file_bytes{{file=\"{file}\"}}")) > 0.0);
+        }
     }
     assert!(told.of("process_resident_memory_bytes") > 1e6);
     assert_eq!(told.of("strongroom_build_info{version=\"0.1.0\"}"), 1.0);

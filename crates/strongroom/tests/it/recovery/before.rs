@@ -124,7 +124,7 @@ async fn data_of_before_a_rotation_is_sealed_anew_when_it_is_restored() {
     let mut shop = Shop::open_today().await;
     let whole = Whole::make(&shop, 1).await;
     let old = back_up(&shop).await;
-    let deks = blobs(&shop.keys_file(), "SELECT id FROM dek");
+    let deks = blobs(shop.keys(), "SELECT id FROM dek");
     rotate(&shop, "data_keys").await;
     go_on(&shop).await;
     let new = back_up(&shop).await;

@@ -8,6 +8,7 @@ mod signing;
 mod unused;
 
 pub(crate) use renewal::rehearse;
+pub(crate) use rotation::{go_on, newest, rotate};
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ fn restore_by(empty: &Shop, pair: &Pair, unseal: Seal) -> Result<Restored, Error
         data: pair.data.clone(),
         keys: pair.keys.clone(),
         registers: Vec::new(),
-        places: Places { data_folder: empty.data_folder(), seal: Seal::KeyFile(empty.key_file()) },
+        places: Places::in_folder(empty.data_folder(), Seal::KeyFile(empty.key_file())),
         unseal: Some(unseal),
         register_as_of: None,
         agreed_by: Vec::new(),
@@ -117,11 +118,11 @@ async fn one_share_or_shares_of_two_sets_bring_nothing_back_and_say_why() {
 
 #[tokio::test]
 async fn a_rehearsal_opens_every_key_and_changes_nothing() {
-    let mut shop = Shop::open_today().await;
+    let mut shop = Shop::open_in_file().await;
     let pages = hand_out(&shop).await;
     shop.stop();
     let before = std::fs::read(shop.keys_file()).unwrap();
-    let places = |seal| Places { data_folder: shop.data_folder(), seal };
+    let places = |seal| Places::in_folder(shop.data_folder(), seal);
     let seen = app::rehearse_recovery(&places(two(&pages[0], &pages[2]))).unwrap();
     assert!(seen.keys >= 7, "{seen:?}");
     assert_eq!(std::fs::read(shop.keys_file()).unwrap(), before);
@@ -151,7 +152,7 @@ async fn another_seal_opens_the_installation_and_the_one_before_it_nothing() {
     app::reseal(surroundings(key_file.clone()), &words, &ctx).await.unwrap();
 
     let code = |seal: &Seal| {
-        let places = Places { data_folder: shop.data_folder(), seal: seal.clone() };
+        let places = surroundings(seal.clone()).places;
         keys::open(&places, Arc::new(SystemRandom)).err().map_or("", |error| error.code)
     };
     assert_eq!(code(&words), "");

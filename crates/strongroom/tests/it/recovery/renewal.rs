@@ -118,8 +118,7 @@ async fn every_value_is_sealed_anew_under_keys_nobody_had() {
     );
     let sealed = "SELECT data FROM sealed_record UNION ALL SELECT data FROM shelf_record
         UNION ALL SELECT data FROM token";
-    let (before, keys) =
-        (blobs(shop.data(), sealed), blobs(&shop.keys_file(), "SELECT id FROM dek"));
+    let (before, keys) = (blobs(shop.data(), sealed), blobs(shop.keys(), "SELECT id FROM dek"));
 
     rotate(&shop, "data_keys").await;
     go_on(&shop).await;
@@ -331,9 +330,9 @@ async fn after_a_leak_no_key_that_opens_or_finds_stays_and_what_is_exposed_is_na
     shop.clock.pass_ms(1000);
     let older = "SELECT count(*) FROM named_key WHERE name = 'kek/1' OR name LIKE '%/other'";
     let root = "SELECT wrapped FROM named_key WHERE name = 'root'";
-    let before = blobs(&shop.keys_file(), root);
-    assert_eq!((count(&shop.keys_file(), older), before.len()), (1, 1));
-    let deks = blobs(&shop.keys_file(), "SELECT id FROM dek");
+    let before = blobs(shop.keys(), root);
+    assert_eq!((count(shop.keys(), older), before.len()), (1, 1));
+    let deks = blobs(shop.keys(), "SELECT id FROM dek");
     let hashes = blobs(shop.data(), HASHES);
     rotate(&shop, "after_leak").await;
     assert!(findings(&shop).await.contains(&"keys_leaked".to_owned()));
@@ -342,8 +341,8 @@ async fn after_a_leak_no_key_that_opens_or_finds_stays_and_what_is_exposed_is_na
     }
     let told = newest(&shop).await;
     assert_eq!((&told["what"], &told["state"]), (&json!("after_leak"), &json!("done")), "{told}");
-    assert_eq!(count(&shop.keys_file(), older), 0);
-    assert_ne!(blobs(&shop.keys_file(), root), before);
+    assert_eq!(count(shop.keys(), older), 0);
+    assert_ne!(blobs(shop.keys(), root), before);
     let after = blobs(shop.data(), HASHES);
     assert!(after.iter().all(|hash| !hashes.contains(hash)), "a hash is as it was");
     no_record_names(&shop, &deks);
@@ -462,19 +461,19 @@ async fn shares_handed_out_after_a_leak_stay_good_when_it_is_asked_for_again() {
     let old = hand_out(&shop).await;
     let shares = "SELECT wrapped FROM named_key WHERE name = 'recovery'";
     rotate(&shop, "after_leak").await;
-    assert_eq!(blobs(&shop.keys_file(), shares), [[0; 0]; 0], "{old:?} open nothing");
+    assert_eq!(blobs(shop.keys(), shares), [[0; 0]; 0], "{old:?} open nothing");
     hand_out(&shop).await;
-    let handed_out = blobs(&shop.keys_file(), shares);
+    let handed_out = blobs(shop.keys(), shares);
     let again = rotate(&shop, "after_leak").await;
     assert_eq!(again["rotations"].as_array().unwrap().len(), 1, "{again}");
-    assert_eq!(blobs(&shop.keys_file(), shares), handed_out);
+    assert_eq!(blobs(shop.keys(), shares), handed_out);
     assert!(!findings(&shop).await.contains(&"recovery_missing".to_owned()));
 }
 
 /// No sealed record is under one of these keys; a record of today is under one that is there.
 pub(super) fn no_record_names(shop: &Shop, deks: &[Vec<u8>]) {
     assert!(!deks.is_empty());
-    let today = blobs(&shop.keys_file(), "SELECT id FROM dek");
+    let today = blobs(shop.keys(), "SELECT id FROM dek");
     for table in ["sealed_record", "shelf_record"] {
         let naming = |dek: &Vec<u8>| {
             let hex = data_encoding::HEXLOWER.encode(dek);

@@ -13,20 +13,20 @@ use super::{hand_out, two};
 use crate::backup::{back_up, operator};
 use crate::support::{Shop, intrude};
 
-pub(super) async fn rotate(shop: &Shop, what: &str) -> Value {
+pub(crate) async fn rotate(shop: &Shop, what: &str) -> Value {
     let asked = shop.as_operator("POST", "/v1/rotations", Some(json!({ "what": what }))).await;
     assert_eq!(asked.status, 202, "{:?}", asked.json);
     asked.json
 }
 
 /// What a served program does each minute.
-pub(super) async fn go_on(shop: &Shop) {
+pub(crate) async fn go_on(shop: &Shop) {
     let desk = shop.desk();
     let ctx = Ctx::system("rotate", desk.now(), Arc::clone(&desk.random)).unwrap();
     vault::rotate_due(&desk, &ctx, u32::MAX).await.unwrap();
 }
 
-pub(super) async fn newest(shop: &Shop) -> Value {
+pub(crate) async fn newest(shop: &Shop) -> Value {
     shop.as_operator("GET", "/v1/rotations", None).await.json["rotations"][0].clone()
 }
 

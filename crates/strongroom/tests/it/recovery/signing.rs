@@ -43,7 +43,7 @@ fn opens(note: &str, key: &VerifierKey) -> bool {
 fn names(shop: &Shop) -> String {
     let sql = "SELECT group_concat(name) FROM (SELECT name FROM named_key
         WHERE name LIKE 'sign%' ORDER BY name)";
-    one(&shop.keys_file(), sql)
+    one(shop.keys(), sql)
 }
 
 async fn places_of(shop: &Shop, verb: &str) -> Vec<u64> {

@@ -1,6 +1,7 @@
 //! The data of a shop, as whoever holds its database sees it: a file, or a schema of a server of PostgreSQL.
 //!
-//! Which of them is chosen for a whole run: `STRONGROOM_ENGINE=postgres`, or SQLite without a word.
+//! Which of them is chosen for a whole run: `STRONGROOM_ENGINE=postgres`, `STRONGROOM_ENGINE=servers` for the keys at
+//! a second server too, or SQLite without a word.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -17,9 +18,52 @@ use crate::support::postgres::Cluster;
 pub(crate) enum Data {
     File(PathBuf),
     /// By the name of its schema.
-    Schema(String),
+    Schema(At, String),
     /// Over a way of a test's own.
     Server(Server),
+}
+
+/// Which of the two servers of a run.
+#[derive(Clone, Copy)]
+pub(crate) enum At {
+    OfData,
+    OfKeys,
+}
+
+impl At {
+    fn cluster(self) -> &'static Cluster {
+        let found = match self {
+            Self::OfData => Cluster::shared(),
+            Self::OfKeys => Cluster::of_keys(),
+        };
+        found.expect("STRONGROOM_ENGINE asks for PostgreSQL, which is not here")
+    }
+
+    /// The database in which shops have schemas of their own.
+    fn shops(self) -> &'static Server {
+        static SHOPS: [OnceLock<Server>; 2] = [OnceLock::new(), OnceLock::new()];
+        SHOPS[self as usize].get_or_init(|| {
+            let server = self.cluster().database("shops");
+            let mut db = Connection::to(&server).unwrap();
+            for word in WORDS {
+                db.execute(&Statement::new(word, Vec::new())).unwrap();
+            }
+            server
+        })
+    }
+
+    fn make_schema(self, prefix: &str) -> String {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let schema = format!("{prefix}_{}", MADE.fetch_add(1, Ordering::SeqCst));
+        let mut db = Connection::to(self.shops()).unwrap();
+        db.execute(&made(format!("CREATE SCHEMA {schema}"))).unwrap();
+        schema
+    }
+
+    fn url(self, schema: &str) -> String {
+        let url = self.cluster().url("shops");
+        format!("{url}&options=-csearch_path%3D{schema},public")
+    }
 }
 
 /// What a question of a test brings back.
@@ -69,23 +113,42 @@ impl Data {
         if !runs_on_a_server() {
             return Self::File(folder.join("data/strongroom.db"));
         }
-        let schema = make_schema("shop");
-        let password = password_file(cluster(), folder);
-        let section =
-            format!("[database]\nurl = {:?}\npassword_file = {password:?}\n", url(&schema));
+        let schema = At::OfData.make_schema("shop");
+        let password = password_file(At::OfData.cluster(), folder);
+        let url = At::OfData.url(&schema);
+        let section = format!("[database]\nurl = {url:?}\npassword_file = {password:?}\n");
         std::fs::write(folder.join(SECTION), section).unwrap();
-        Self::Schema(schema)
+        Self::Schema(At::OfData, schema)
+    }
+
+    /// The same for its keys.
+    pub(crate) fn fresh_keys(folder: &Path) -> Self {
+        if !keys_are_on_a_server() {
+            return Self::File(folder.join("data/keys.db"));
+        }
+        let schema = At::OfKeys.make_schema("keys");
+        let section = key_section(At::OfKeys.cluster(), &At::OfKeys.url(&schema), folder);
+        std::fs::write(folder.join(SECTION), section_of(folder) + &section).unwrap();
+        Self::Schema(At::OfKeys, schema)
     }
 
     /// The way to it, where it is at a server.
     pub(crate) fn server(&self) -> Option<Server> {
         match self {
             Self::File(_) => None,
-            Self::Schema(schema) => {
-                let password = cluster().password();
-                Some(Server::at(&url(schema), Some(password.as_bytes()), None).unwrap())
+            Self::Schema(at, schema) => {
+                let password = at.cluster().password();
+                Some(Server::at(&at.url(schema), Some(password.as_bytes()), None).unwrap())
             }
             Self::Server(server) => Some(server.clone()),
+        }
+    }
+
+    /// Where it is in a file.
+    pub(crate) fn file(&self) -> &Path {
+        match self {
+            Self::File(file) => file,
+            _ => panic!("it is at a server"),
         }
     }
 
@@ -95,7 +158,7 @@ impl Data {
             Self::File(file) => {
                 rusqlite::Connection::open(file).unwrap().execute_batch(sql).unwrap();
             }
-            Self::Schema(_) | Self::Server(_) => {
+            Self::Schema(..) | Self::Server(_) => {
                 let mut db = self.connect();
                 for one in in_its_words(sql).split(';').filter(|one| !one.trim().is_empty()) {
                     db.execute(&made(one.to_owned())).unwrap_or_else(|e| panic!("{one}: {e:?}"));
@@ -175,7 +238,7 @@ impl Data {
     pub(crate) fn column<T: Answered>(&self, sql: &str) -> Vec<T> {
         let sql = match self {
             Self::File(_) => sql.to_owned(),
-            Self::Schema(_) | Self::Server(_) => in_its_words(sql),
+            Self::Schema(..) | Self::Server(_) => in_its_words(sql),
         };
         self.connect().query(sql.leak(), &[]).unwrap().iter().map(T::of).collect()
     }
@@ -187,15 +250,15 @@ impl Data {
                 self.intrude(&format!("VACUUM INTO '{}'", file.display()));
                 Self::File(file.to_owned())
             }
-            Self::Schema(schema) => {
-                let (copy, mut db) = (make_schema("kept"), self.connect());
+            Self::Schema(at, schema) => {
+                let (copy, mut db) = (at.make_schema("kept"), self.connect());
                 for table in tables(&mut db) {
                     let same = format!("CREATE TABLE {copy}.{table} (LIKE {schema}.{table})");
                     db.execute(&made(same)).unwrap();
                     let rows = format!("INSERT INTO {copy}.{table} SELECT * FROM {schema}.{table}");
                     db.execute(&made(rows)).unwrap();
                 }
-                Self::Schema(copy)
+                Self::Schema(*at, copy)
             }
             Self::Server(_) => panic!("only schemas are copied"),
         }
@@ -203,7 +266,7 @@ impl Data {
 
     /// Every row of it in place of those that are there; both are on a server.
     pub(crate) fn become_like(&self, other: &Self) {
-        let (Self::Schema(own), Self::Schema(other)) = (self, other) else {
+        let (Self::Schema(_, own), Self::Schema(_, other)) = (self, other) else {
             panic!("files are copied");
         };
         let mut db = self.connect();
@@ -219,7 +282,7 @@ impl Data {
     pub(crate) fn attached(&self, name: &str, sql: &str) -> String {
         match self {
             Self::File(file) => format!("ATTACH '{}' AS {name}; {sql}", file.display()),
-            Self::Schema(schema) => sql.replace(&format!("{name}."), &format!("{schema}.")),
+            Self::Schema(_, schema) => sql.replace(&format!("{name}."), &format!("{schema}.")),
             Self::Server(_) => panic!("only schemas are kept"),
         }
     }
@@ -227,12 +290,19 @@ impl Data {
     pub(crate) fn connect(&self) -> Connection {
         match self {
             Self::File(file) => Connection::open(file, Durability::ReadOnly).unwrap(),
-            Self::Schema(_) | Self::Server(_) => Connection::to(&self.server().unwrap()).unwrap(),
+            Self::Schema(..) | Self::Server(_) => Connection::to(&self.server().unwrap()).unwrap(),
         }
     }
 }
 
-/// What a configuration says of the data of the shop in this folder.
+/// From now on data and keys are in the folder.
+pub(crate) fn forget_servers(folder: &Path) {
+    if engine() != "sqlite" {
+        std::fs::remove_file(folder.join(SECTION)).unwrap();
+    }
+}
+
+/// What a configuration says of the data and keys of the shop in this folder.
 pub(crate) fn section_of(folder: &Path) -> String {
     std::fs::read_to_string(folder.join(SECTION)).unwrap_or_default()
 }
@@ -243,19 +313,20 @@ pub(crate) fn database_section(cluster: &Cluster, name: &str, folder: &Path) -> 
     format!("[database]\nurl = {url:?}\npassword_file = {password:?}\n")
 }
 
+/// What a configuration says of keys in a database of a server; its password is put into the folder.
+pub(crate) fn key_section(cluster: &Cluster, url: &str, folder: &Path) -> String {
+    let password = folder.join("keys.password");
+    std::fs::write(&password, cluster.password()).unwrap();
+    std::fs::set_permissions(&password, Permissions::from_mode(0o600)).unwrap();
+    format!("[key_database]\nurl = {url:?}\npassword_file = {password:?}\n")
+}
+
 /// The password of a server, as a configuration or a command wants it.
 pub(crate) fn password_file(cluster: &Cluster, folder: &Path) -> PathBuf {
     let path = folder.join("database.password");
     std::fs::write(&path, cluster.password()).unwrap();
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     path
-}
-
-/// From now on the data is in the folder.
-pub(crate) fn forget_server(folder: &Path) {
-    if runs_on_a_server() {
-        std::fs::remove_file(folder.join(SECTION)).unwrap();
-    }
 }
 
 const SECTION: &str = "database.section";
@@ -265,49 +336,27 @@ pub(crate) fn blob(bytes: &[u8]) -> String {
     format!("x'{}'", data_encoding::HEXLOWER.encode(bytes))
 }
 
+/// Whether their keys are too.
+fn keys_are_on_a_server() -> bool {
+    engine() == "servers"
+}
+
 /// Whether the shops of this run are on a server.
 pub(crate) fn runs_on_a_server() -> bool {
+    engine() != "sqlite"
+}
+
+fn engine() -> String {
     #[expect(clippy::disallowed_methods, reason = "the check asks for the other engine this way")]
-    let engine = std::env::var("STRONGROOM_ENGINE");
-    match engine.as_deref() {
-        Ok("postgres") => true,
-        Ok("sqlite") | Err(_) => false,
-        Ok(other) => panic!("STRONGROOM_ENGINE is sqlite or postgres, not {other}"),
-    }
-}
-
-fn make_schema(prefix: &str) -> String {
-    static MADE: AtomicUsize = AtomicUsize::new(0);
-    let schema = format!("{prefix}_{}", MADE.fetch_add(1, Ordering::SeqCst));
-    let mut db = Connection::to(shops()).unwrap();
-    db.execute(&made(format!("CREATE SCHEMA {schema}"))).unwrap();
-    schema
-}
-
-/// The database in which shops have schemas of their own.
-fn shops() -> &'static Server {
-    static SHOPS: OnceLock<Server> = OnceLock::new();
-    SHOPS.get_or_init(|| {
-        let server = cluster().database("shops");
-        let mut db = Connection::to(&server).unwrap();
-        for word in WORDS {
-            db.execute(&Statement::new(word, Vec::new())).unwrap();
-        }
-        server
-    })
+    let engine = std::env::var("STRONGROOM_ENGINE").unwrap_or_else(|_| "sqlite".to_owned());
+    let known = ["sqlite", "postgres", "servers"];
+    assert!(known.contains(&&*engine), "STRONGROOM_ENGINE is one of {known:?}, not {engine}");
+    engine
 }
 
 fn tables(db: &mut Connection) -> Vec<String> {
     let sql = "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = current_schema()";
     db.query(sql, &[]).unwrap().iter().map(|row| row.text(0).unwrap().to_owned()).collect()
-}
-
-fn cluster() -> &'static Cluster {
-    Cluster::shared().expect("STRONGROOM_ENGINE=postgres needs PostgreSQL")
-}
-
-fn url(schema: &str) -> String {
-    format!("{}&options=-csearch_path%3D{schema},public", cluster().url("shops"))
 }
 
 /// Statements are constants; a test has few of its own.

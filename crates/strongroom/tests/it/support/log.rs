@@ -1,6 +1,5 @@
 //! The ledger as a test reads it: entry by entry, decoded, past every right.
 
-use crate::support::Data;
 use strongroom::ctx::Outcome;
 use strongroom::ledger::{self, Leaf};
 
@@ -36,7 +35,7 @@ impl Shop {
 
     /// Data keys there are rows of.
     pub(crate) fn count_data_keys(&self) -> u64 {
-        Data::from(&self.keys_file()).one::<i64>("SELECT count(*) FROM dek").try_into().unwrap()
+        self.keys().one::<i64>("SELECT count(*) FROM dek").try_into().unwrap()
     }
 }
 

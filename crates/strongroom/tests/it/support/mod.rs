@@ -41,6 +41,7 @@ pub(crate) struct Shop {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) keys: HashMap<&'static str, String>,
     data: Data,
+    key_data: Data,
     app: Option<App>,
     router: Option<Router>,
 }
@@ -61,6 +62,9 @@ impl std::fmt::Debug for Answer {
         write!(f, "{} {} {:?}", self.status, self.json, self.headers)
     }
 }
+
+const DATA: &str = "data/strongroom.db";
+const KEYS: &str = "data/keys.db";
 
 /// 2026-11-21T10:00:00Z.
 pub(crate) const START_MS: i64 = 1_795_255_200_000;
@@ -121,10 +125,9 @@ impl Shop {
 
     /// With its data in a file, whatever the run is for.
     pub(crate) async fn open_in_file() -> Self {
-        let mut shop = Self::bare_at(SystemClock::new().now());
-        data::forget_server(shop.folder.path());
-        shop.data = Data::File(shop.data_folder().join("strongroom.db"));
-        Self::with(shop, POLICY).await
+        let folder = tempfile::tempdir().unwrap();
+        let places = [DATA, KEYS].map(|it| Data::File(folder.path().join(it)));
+        Self::with(Self::bare_in(folder, SystemClock::new().now(), places), POLICY).await
     }
 
     /// From now on its data is there; where it was until now.
@@ -132,11 +135,22 @@ impl Shop {
         std::mem::replace(&mut self.data, data)
     }
 
-    /// Another node on the same database, with a copy of the keys; both are closed.
+    /// The same with its keys.
+    pub(crate) fn use_keys(&mut self, keys: Data) -> Data {
+        std::mem::replace(&mut self.key_data, keys)
+    }
+
+    /// From now on its keys are in its folder.
+    pub(crate) fn use_keys_file(&mut self) {
+        self.key_data = Data::File(self.folder.path().join(KEYS));
+    }
+
+    /// Another node on the same databases.
     pub(crate) fn node_beside(&self) -> Self {
-        let node = Self { data: self.data.clone(), ..self.empty_beside() };
+        let (data, key_data) = (self.data.clone(), self.key_data.clone());
+        assert!(key_data.server().is_some(), "two nodes need one place for their keys");
+        let node = Self { data, key_data, ..self.empty_beside() };
         std::fs::create_dir(node.data_folder()).unwrap();
-        std::fs::copy(self.keys_file(), node.keys_file()).unwrap();
         node
     }
 
@@ -147,9 +161,13 @@ impl Shop {
 
     fn bare_at(start: Time) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock::at(start));
-        let data = Data::fresh(folder.path());
-        let shop = Self { folder, clock, keys: HashMap::new(), data, app: None, router: None };
+        let places = [Data::fresh(folder.path()), Data::fresh_keys(folder.path())];
+        Self::bare_in(folder, start, places)
+    }
+
+    fn bare_in(folder: TempDir, start: Time, [data, key_data]: [Data; 2]) -> Self {
+        let (clock, keys) = (Arc::new(TestClock::at(start)), HashMap::new());
+        let shop = Self { folder, clock, keys, data, key_data, app: None, router: None };
         initialise(&shop.surroundings()).unwrap();
         shop
     }
@@ -161,8 +179,9 @@ impl Shop {
         let clock = Arc::new(TestClock::at(self.clock.now()));
         let keys = self.keys.clone();
         // A restore fills a folder.
-        let data = Data::File(folder.path().join("data/strongroom.db"));
-        let shop = Self { folder, clock, keys, data, app: None, router: None };
+        let data = Data::File(folder.path().join(DATA));
+        let key_data = Data::File(folder.path().join(KEYS));
+        let shop = Self { folder, clock, keys, data, key_data, app: None, router: None };
         std::fs::copy(self.key_file(), shop.key_file()).unwrap();
         shop
     }
@@ -204,10 +223,7 @@ impl Shop {
 
     /// Of a shop whose data is in a file.
     pub(crate) fn data_file(&self) -> PathBuf {
-        match &self.data {
-            Data::File(file) => file.clone(),
-            Data::Schema(_) | Data::Server(_) => panic!("the data of this shop is on a server"),
-        }
+        self.data.file().to_owned()
     }
 
     pub(crate) fn data(&self) -> &Data {
@@ -215,12 +231,13 @@ impl Shop {
     }
 
     /// The key store, as a place to ask.
-    pub(crate) fn keys(&self) -> Data {
-        Data::File(self.keys_file())
+    pub(crate) fn keys(&self) -> &Data {
+        &self.key_data
     }
 
+    /// Of a shop whose keys are in its folder.
     pub(crate) fn keys_file(&self) -> PathBuf {
-        self.data_folder().join("keys.db")
+        self.key_data.file().to_owned()
     }
 
     /// Makes an API key and gives its text.
@@ -311,8 +328,9 @@ impl Shop {
     }
 
     pub(crate) fn surroundings(&self) -> Surroundings {
-        let places =
-            Places { data_folder: self.data_folder(), seal: Seal::KeyFile(self.key_file()) };
+        let seal = Seal::KeyFile(self.key_file());
+        let key_server = self.key_data.server();
+        let places = Places { data_folder: self.data_folder(), key_server, seal };
         let clock = Arc::clone(&self.clock);
         let server = self.data.server();
         Surroundings { places, server, clock, random: Arc::new(SystemRandom) }

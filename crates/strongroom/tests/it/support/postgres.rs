@@ -49,6 +49,12 @@ impl Cluster {
         SHARED.get_or_init(|| Self::start(&["max_connections=400"], &[])).as_ref()
     }
 
+    /// The one that holds keys, apart from the data.
+    pub(crate) fn of_keys() -> Option<&'static Self> {
+        static OF_KEYS: OnceLock<Option<Cluster>> = OnceLock::new();
+        OF_KEYS.get_or_init(|| Self::start(&["max_connections=100"], &[])).as_ref()
+    }
+
     /// Another one, with settings of its own and files beside its data.
     pub(crate) fn start(settings: &[&str], files: &[(&str, String)]) -> Option<Self> {
         let programs = programs()?;

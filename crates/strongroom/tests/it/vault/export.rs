@@ -259,7 +259,7 @@ async fn a_customer_whose_key_is_missing_is_named_and_keeps_nobody_else_in() {
     let key = shop.new_key("leaver", &["leaving"]).await;
     shop.stop();
     let sql = "DELETE FROM dek WHERE id IN (SELECT id FROM dek LIMIT 1)";
-    crate::support::intrude(&shop.keys_file(), sql);
+    crate::support::intrude(shop.keys(), sql);
     shop.start().await.unwrap();
     let gone = export(&shop.client_with(&key), json!({})).await;
     let lines = lines(&gone);

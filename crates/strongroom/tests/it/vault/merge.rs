@@ -60,7 +60,7 @@ async fn pass_days(shop: &Shop, days: i64) {
 }
 
 fn keys_of(shop: &Shop) -> i64 {
-    one(&shop.keys_file(), "SELECT COUNT(*) FROM dek")
+    one(shop.keys(), "SELECT COUNT(*) FROM dek")
 }
 
 #[tokio::test]
@@ -436,11 +436,9 @@ async fn erased_stays_erased_after_a_merge() {
     let rows = "INSERT OR IGNORE INTO customer SELECT * FROM old.customer;
         INSERT OR IGNORE INTO sealed_record SELECT * FROM old.sealed_record;";
     intrude(shop.data(), &before.attached(rows));
-    let keys = format!(
-        "ATTACH '{}' AS old; INSERT OR IGNORE INTO dek SELECT * FROM old.dek;",
-        before.keys().display()
-    );
-    intrude(&shop.keys_file(), &keys);
+    let keys = "INSERT OR IGNORE INTO dek SELECT * FROM old.dek;";
+    let keys = before.keys().attached("old", keys);
+    intrude(shop.keys(), &keys);
     assert_code(&read(&shop, &goes).await, 404, "not_found");
     assert_eq!(read(&shop, &stays).await.status, 200);
 }

@@ -39,10 +39,10 @@ async fn the_buyer_s_address_stays_by_tax_law_and_their_phone_goes() {
     });
     assert_eq!((asked.status.as_u16(), &asked.json), (202, &expected));
     let keys = "SELECT COUNT(*) FROM dek";
-    let before: i64 = one(&shop.keys_file(), keys);
+    let before: i64 = one(shop.keys(), keys);
     shop.clock.pass_ms(8 * 86_400_000);
     jobs::run_once(&shop.desk()).await;
-    assert_eq!(before - one::<i64>(&shop.keys_file(), keys), 1, "the phone's key is destroyed");
+    assert_eq!(before - one::<i64>(shop.keys(), keys), 1, "the phone's key is destroyed");
     // Exactly what was told is there.
     let all = format!("{path}?fields=name,email,phone,address,note");
     let left = shop.call("shop", "GET", &all, None).await;

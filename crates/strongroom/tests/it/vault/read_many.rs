@@ -98,14 +98,11 @@ async fn one_customer_that_does_not_open_keeps_no_other_and_is_not_hidden() {
     }
     let shop = Shop::open().await;
     let first = shop.customer(0).await;
-    let before = shop.folder.path().join("before.db");
-    intrude(&shop.keys_file(), &format!("VACUUM INTO '{}'", before.display()));
+    let before = shop.keys().copied_to(&shop.folder.path().join("before.db"));
     let ids = [first, shop.customer(1).await];
-    let newer = format!(
-        "ATTACH '{}' AS old; DELETE FROM dek WHERE id NOT IN (SELECT id FROM old.dek)",
-        before.display()
-    );
-    intrude(&shop.keys_file(), &newer);
+    let newer = "DELETE FROM dek WHERE id NOT IN (SELECT id FROM old.dek)";
+    let newer = before.attached("old", newer);
+    intrude(shop.keys(), &newer);
     let answer = page(&shop, &[&ids[0], &ids[1]], &["name"]).await;
     assert_eq!(shown(&answer), [&ids[0]]);
     assert_eq!(answer.json["unavailable"], json!([ids[1]]));

@@ -267,10 +267,10 @@ async fn an_erasure_leaves_invoices_to_the_end_of_their_year_and_destroys_messag
     let goes = asked.json["goes"].as_array().unwrap();
     assert!(goes.contains(&json!("message.body")), "{asked:?}");
     assert!(!goes.contains(&json!("invoice.billing_address")), "{asked:?}");
-    let keys = crate::attack::one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
+    let keys = crate::attack::one::<i64>(shop.keys(), "SELECT COUNT(*) FROM dek");
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&shop.desk()).await;
-    let left = crate::attack::one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek");
+    let left = crate::attack::one::<i64>(shop.keys(), "SELECT COUNT(*) FROM dek");
     assert!(left < keys, "the key of the message is gone");
     assert_eq!(reveal(&shop, &id, &old).await.status, 200);
     let gone = list(&shop, "shop", &id, "fields=message.body").await;
@@ -290,7 +290,7 @@ async fn an_erasure_leaves_invoices_to_the_end_of_their_year_and_destroys_messag
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_once(&shop.desk()).await;
     assert_eq!(crate::attack::one::<i64>(shop.data(), count), 0);
-    assert_eq!(crate::attack::one::<i64>(&shop.keys_file(), "SELECT COUNT(*) FROM dek"), 0);
+    assert_eq!(crate::attack::one::<i64>(shop.keys(), "SELECT COUNT(*) FROM dek"), 0);
     let verified = shop.verify().await;
     assert_eq!(verified["intact"], true, "{verified}");
 }
@@ -352,5 +352,5 @@ async fn the_key_of_a_shelf_is_live_once_its_record_is_seen() {
     shop.clock.pass_ms(8 * DAY_MS);
     jobs::run_daily(&shop.desk()).await;
     let pending = "SELECT COUNT(*) FROM dek WHERE state = 'pending'";
-    assert_eq!(crate::attack::one::<i64>(&shop.keys_file(), pending), 0);
+    assert_eq!(crate::attack::one::<i64>(shop.keys(), pending), 0);
 }

@@ -266,7 +266,7 @@ async fn bound_a_token_is_kept_as_a_hash_and_opens_for_nobody_else() {
     let theirs = made(&shop, json!({ "customer": other, "field": "name", "pinned": true })).await;
     shop.stop();
     let bytes = bytes_of(&mine);
-    for data in [shop.data(), &shop.keys()] {
+    for data in [shop.data(), shop.keys()] {
         assert!(!data.contains(mine.trim_start_matches("tok_").as_bytes()));
         assert!(!data.contains(&bytes));
     }

@@ -115,14 +115,11 @@ async fn a_row_that_was_deleted_or_moved_away_is_found_by_its_records() {
 #[tokio::test]
 async fn a_key_that_is_missing_is_found_and_nothing_is_deleted() {
     let (shop, ids) = shop_with(2).await;
-    let before = shop.folder.path().join("before.db");
-    intrude(&shop.keys_file(), &format!("VACUUM INTO '{}'", before.display()));
+    let before = shop.keys().copied_to(&shop.folder.path().join("before.db"));
     let last = shop.customer(9).await;
-    let newer = format!(
-        "ATTACH '{}' AS old; DELETE FROM dek WHERE id NOT IN (SELECT id FROM old.dek)",
-        before.display()
-    );
-    intrude(&shop.keys_file(), &newer);
+    let newer = "DELETE FROM dek WHERE id NOT IN (SELECT id FROM old.dek)";
+    let newer = before.attached("old", newer);
+    intrude(shop.keys(), &newer);
     assert_eq!(walk_thirty_days(&shop).await, 3);
     assert_eq!(findings(&shop).await, ["key_file_only", "key_missing", "recovery_missing"]);
     assert_eq!(named(&shop, "key_missing"), [bytes_of(&last)]);

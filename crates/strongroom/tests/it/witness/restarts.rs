@@ -11,7 +11,7 @@ use strongroom_tlog::{
 use super::{Pair, configure, get, refused, strongroom, text};
 use crate::attack::one;
 use crate::backup::back_up_and_restore_beside;
-use crate::support::data::forget_server;
+use crate::support::data::forget_servers;
 use crate::support::receiver::Certificate;
 use crate::support::server::Server;
 
@@ -91,7 +91,7 @@ async fn a_restored_ledger_is_told_to_the_witness_by_a_person() {
     std::fs::rename(folder.join("data"), folder.join("lost")).unwrap();
     std::fs::rename(folder.join("restored"), folder.join("data")).unwrap();
     // A restore fills a folder, wherever the data was.
-    forget_server(folder);
+    forget_servers(folder);
     let required = format!("{}required = true\n", pair.witness.config());
     let said = refused(folder, &required);
     let restored = said.split_once("trust --folder DIR '").unwrap().1.split_once('\'').unwrap().0;

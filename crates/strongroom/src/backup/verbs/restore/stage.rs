@@ -139,7 +139,7 @@ impl Stage {
             _ => loader.put(table, &row),
         })?;
         drop(loader);
-        let places = Places { data_folder: self.small(), seal: seal.clone() };
+        let places = Places::in_folder(self.small(), seal.clone());
         keys::open(&places, Arc::clone(random))
     }
 

@@ -115,8 +115,7 @@ pub(super) fn gone(shop: &Shop, told: &Told) -> BTreeSet<Vec<u8>> {
 
 /// A restore that was killed and went on opens, and holds nobody who was gone before its backup.
 pub(super) async fn check_restored(storm: &Storm, folder: &Path) {
-    let places =
-        Places { data_folder: folder.to_owned(), seal: Seal::KeyFile(storm.shop.key_file()) };
+    let places = Places::in_folder(folder.to_owned(), Seal::KeyFile(storm.shop.key_file()));
     let clock = Arc::clone(&storm.shop.clock);
     let random = Arc::new(SystemRandom);
     let app = App::open(Surroundings { places, server: None, clock, random }).await.unwrap();
