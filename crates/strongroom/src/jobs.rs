@@ -161,8 +161,8 @@ pub async fn run_daily(desk: &Arc<Desk>) {
 
 /// Runs the jobs of a minute once.
 pub async fn run_once(desk: &Desk) {
-    watch_here(desk).await;
     run_due(desk).await;
+    watch_here(desk).await;
 }
 
 /// What each program sees of its own machine and its own callers.

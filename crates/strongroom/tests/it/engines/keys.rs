@@ -204,12 +204,12 @@ async fn two_nodes_go_on_for_longer_than_an_anchor_lasts() {
 async fn what_one_node_rotates_the_other_takes_over() {
     let Some([first, second]) = nodes::open("keys_rotated_beside").await else { return };
     let id = first.customer(1).await;
-    for kind in ["root", "wrapping_key", "look_up_keys"] {
+    for (kind, number) in ["root", "wrapping_key", "look_up_keys"].into_iter().zip(10..) {
         rotate(&first, kind).await;
         name_of(&second, &id).await;
-        let late = second.customer(kind.len()).await;
+        let late = second.customer(number).await;
         name_of(&first, &late).await;
-        let body = Some(person(kind.len()));
+        let body = Some(person(number));
         let taken = first.call("shop", "POST", "/v1/customers", body).await;
         assert_eq!(taken.status, 409, "{kind}: one e-mail, one customer: {taken:?}");
     }

@@ -100,7 +100,7 @@ async fn a_token_is_asked_for_where_one_is_named() {
 
 #[tokio::test]
 async fn a_ledger_that_cannot_be_written_shows_and_its_end_too() {
-    let (shop, key) = closed().await;
+    let (shop, key) = closed_in_file().await;
     let (library, control) = build_shim(shop.folder.path());
     let environment = [
         ("LD_PRELOAD", library.to_str().unwrap()),
@@ -128,7 +128,14 @@ async fn a_ledger_that_cannot_be_written_shows_and_its_end_too() {
 
 /// A shop that nobody has open, and the key of its application.
 async fn closed() -> (Shop, String) {
-    let mut shop = Shop::open_today().await;
+    close(Shop::open_today().await)
+}
+
+async fn closed_in_file() -> (Shop, String) {
+    close(Shop::open_in_file().await)
+}
+
+fn close(mut shop: Shop) -> (Shop, String) {
     let key = shop.keys["shop"].clone();
     shop.stop();
     (shop, key)

@@ -41,9 +41,8 @@ fn opens(note: &str, key: &VerifierKey) -> bool {
 
 /// Names of keys in keys.db that have to do with signing.
 fn names(shop: &Shop) -> String {
-    let sql = "SELECT group_concat(name) FROM (SELECT name FROM named_key
-        WHERE name LIKE 'sign%' ORDER BY name)";
-    one(shop.keys(), sql)
+    let sql = "SELECT name FROM named_key WHERE name LIKE 'sign%' ORDER BY name";
+    shop.keys().column::<String>(sql).join(",")
 }
 
 async fn places_of(shop: &Shop, verb: &str) -> Vec<u64> {
