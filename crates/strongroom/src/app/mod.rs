@@ -17,7 +17,9 @@ use crate::access::{
 };
 use crate::backup::{self, RestoreInput, Restored, Step};
 use crate::ctx::{Clock, ClockTrust, Ctx};
-use crate::db::{Committer, DATA, Database, Durability, Place, Server, Space, Stall, migrate};
+use crate::db::{
+    Committer, DATA, Database, Durability, Lead, Place, Server, Space, Stall, migrate,
+};
 use crate::error::Error;
 use crate::findings::{self, Finding, FindingKind};
 use crate::keys::{self, Keyring, Places, Rehearsed, Seal};
@@ -89,6 +91,7 @@ pub fn rehearse_recovery(places: &Places) -> Result<Rehearsed, Error> {
 /// the log first.
 pub async fn reseal(surroundings: Surroundings, to: &Seal, ctx: &Ctx) -> Result<(), Error> {
     let (places, random) = (surroundings.places.clone(), Arc::clone(&surroundings.random));
+    let _lead = alone(surroundings.server.as_ref())?;
     let verb = match places.seal {
         Seal::Shares(_) => "recovery.use",
         _ => "seal.change",
@@ -273,6 +276,18 @@ impl Drop for FolderLock {
         // Nothing is lost if it fails: the system lets go when the process ends.
         let _ = self.0.unlock();
     }
+}
+
+/// Held while something is done that no other machine may serve through. Whoever serves leads, or somebody else
+/// does who serves too; over a file the lock of the folder is enough.
+fn alone(server: Option<&Server>) -> Result<Option<Lead>, Error> {
+    let Some(server) = server else { return Ok(None) };
+    let mut lead = Lead::over(Place::Server(server.clone()));
+    if lead.is_ours()? {
+        return Ok(Some(lead));
+    }
+    let detail = "another machine serves this database; stop every one, then run this again";
+    Err(Error::unavailable("served_elsewhere", detail))
 }
 
 /// Two processes on one data folder would each believe to be the only writer.

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{App, Surroundings, data_path, lock};
+use super::{App, Surroundings, alone, data_path, lock};
 use crate::access::announce;
 use crate::backup::Step;
 use crate::ctx::Ctx;
@@ -33,8 +33,8 @@ pub struct Moved {
 /// Moves the data to a server, or, without one, into the data folder. Nobody may be serving it. `told` hears
 /// how far it is; an error of it breaks the move off.
 ///
-/// Fails with `moved_already` where it is there, `not_empty` where something else is, `move_flawed` where
-/// what arrived is not what was sent; nothing is lost then, and the place it was at is the one in use.
+/// Fails with `served_elsewhere`, with `moved_already` where it is there, `not_empty` where something else is,
+/// `move_flawed` where what arrived is not what was sent; nothing is lost then, and the place it was at is the one in use.
 pub async fn move_data(
     surroundings: Surroundings,
     to: Option<Server>,
@@ -47,6 +47,7 @@ pub async fn move_data(
         Some(server) => Place::Server(server),
         None => Place::File(data_path(&folder)),
     };
+    let _lead = alone(surroundings.server.as_ref())?;
     let (from, to) = (place(surroundings.server.clone()), place(to));
     let seen = {
         let _lock = lock(&folder)?;
@@ -77,7 +78,7 @@ pub async fn move_data(
 /// are. Nobody may be serving them, on whatever machine. `told` hears how far it is; an error of it breaks the
 /// move off.
 ///
-/// Fails with what [`keys::move_store`] fails with.
+/// Fails with `served_elsewhere`, and with what [`keys::move_store`] fails with.
 pub async fn move_keys(
     surroundings: Surroundings,
     to: Option<Server>,
@@ -87,6 +88,7 @@ pub async fn move_keys(
     let places = surroundings.places.clone();
     let folder = places.data_folder.clone();
     let to = Places { key_server: to, ..places.clone() }.named();
+    let _lead = alone(surroundings.server.as_ref())?;
     // Who moves what is in the log first; of a move that broke off it is there already.
     match App::open(surroundings).await {
         Ok(app) => announce(&*app.desk()?, ctx, "keys.move").await?,

@@ -260,9 +260,9 @@ impl Postgres {
         self.answers.leave(self.client.batch_execute(text))
     }
 
-    /// Whether its server, or the way there, is gone.
+    /// Whether its server, or the way there, is gone, or an answer never came.
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.answers.is_lost.get() || self.client.is_closed()
     }
 
     /// Starts a transaction that sees one moment, which is that of the first question in it.

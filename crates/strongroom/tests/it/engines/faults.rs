@@ -85,7 +85,7 @@ async fn slow_a_server_that_fails_under_load_loses_nothing_and_service_returns()
         "reads": told.reads(), "customers": told.known.len(), "refused": told.refused,
         "in_doubt": told.in_doubt, "done_in_doubt": told.done_in_doubt,
     });
-    println!("FAULTS {summary}");
+    println!("SEEN {summary}");
 }
 
 struct Storm {

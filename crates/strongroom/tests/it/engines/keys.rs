@@ -1,10 +1,13 @@
 //! The keys at a server of their own: everything is as with keys.db, and two nodes share them.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use strongroom::app::{App, move_keys};
+use strongroom::app::{App, move_data, move_keys, reseal};
 use strongroom::backup::Step;
-use strongroom::db::{Connection, Server};
+use strongroom::db::{Connection, Lead, Server};
 use strongroom::error::Error;
+use strongroom::keys::Seal;
 
 use super::moving::operator_of;
 use super::nodes;
@@ -230,6 +233,28 @@ async fn keys_and_data_in_one_cluster_are_a_finding_and_apart_they_are_none() {
     shop.use_keys(Data::Server(away));
     shop.start().await.unwrap();
     assert!(!findings(&shop).await.contains(&beside));
+}
+
+/// Its memory would hold what is not there any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_moved_or_sealed_otherwise_while_another_machine_serves() {
+    let (Some(one), Some(other)) = (Cluster::shared(), Cluster::of_keys()) else { return };
+    let mut shop = Shop::open_at(one.database("keys_served")).await;
+    let mut serving = Lead::over(shop.desk().data.place().clone());
+    assert!(serving.is_ours().unwrap());
+    shop.stop();
+    let server = other.database("keys_not_moved");
+    let code = |refused: Result<(), Error>| refused.unwrap_err().code;
+    let ctx = operator_of(&shop);
+    let moved = moves(&shop, Some(server.clone()), |_| Ok(())).await;
+    assert_eq!(code(moved.map(drop)), "served_elsewhere");
+    let moved = move_data(shop.surroundings(), None, &ctx, |_| Ok(())).await;
+    assert_eq!(code(moved.map(drop)), "served_elsewhere");
+    let words = Seal::Passphrase(Arc::new("seven wet herons borrow a ladder".to_owned().into()));
+    assert_eq!(code(reseal(shop.surroundings(), &words, &ctx).await), "served_elsewhere");
+    serving.let_go();
+    keys_to_server(&mut shop, server).await;
+    shop.start().await.unwrap();
 }
 
 /// Whoever reads a table of keys meets nothing that opens anything without the seal.

@@ -87,7 +87,7 @@ async fn slow_two_processes_that_create_one_email_at_once_make_one_customer() {
     let won = |pair: &(&u16, &u16)| [(&201, &409), (&409, &201)].contains(pair);
     assert_eq!(pairs.clone().filter(won).count(), rounds, "{statuses:?}");
     let first = statuses[0].iter().filter(|status| **status == 201).count();
-    println!("{first} of {rounds} were won by the one, the others by the other");
+    println!("SEEN {{\"rounds\": {rounds}, \"won_by_the_first\": {first}}}");
     drop(servers);
     shop.start().await.unwrap();
     assert_eq!(shop.count_customers(), rounds as u64);

@@ -217,6 +217,7 @@ fn a_server_that_hangs_is_given_up_and_the_connection_with_it() {
     assert_eq!(asked.unwrap_err().code, "storage");
     // Its answer may come now, and would be taken for that to the next question.
     assert_eq!(db.query("SELECT 2", &[]).unwrap_err().code, "storage");
+    assert!(db.is_closed(), "whoever keeps it opens another one");
     // Somebody who takes the call and says nothing.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = mute.local_addr().unwrap().port();
