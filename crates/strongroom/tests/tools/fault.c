@@ -33,10 +33,11 @@
  *     offset 12 u32  steps so far, whether or not they are counted down: a test sees how many an
  *                    act takes
  *     offset 16 u64  the quota in bytes
+ *     offset 24 u8   1: what is sent over a socket is a step too, half of it where a write would be
  *
  * A database file is one whose path ends in .db, .db-wal or .db-journal; to the quota the reserve
  * beside them and the shared memory (.db-shm) count too. That is mapped and hardly ever written, so
- * no other fault strikes it, and everything else (logs, sockets) passes untouched.
+ * no other fault strikes it, and everything else (logs, sockets) passes untouched by faults.
  * Without STRONGROOM_FAULT_FILE the shim does nothing; with one it cannot map, it ends the process
  * with status 97, for the same reason as offset 2.
  */
@@ -54,8 +55,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum fault {
@@ -79,7 +82,8 @@ struct control {
     uint32_t dies_in;
     uint32_t steps;
     volatile uint64_t quota;
-    uint8_t unused_24[8];
+    volatile uint8_t sends_are_steps;
+    uint8_t unused_25[7];
 };
 _Static_assert(sizeof(struct control) == 32, "the tests write this layout");
 
@@ -101,6 +105,8 @@ static int (*real_rename)(const char *, const char *);
 static int (*real_unlink)(const char *);
 static int (*real_unlinkat)(int, const char *, int);
 static int (*real_mkdir)(const char *, mode_t);
+static ssize_t (*real_send)(int, const void *, size_t, int);
+static ssize_t (*real_writev)(int, const struct iovec *, int);
 static int (*real_ftruncate64)(int, off64_t);
 
 static void *next(const char *name)
@@ -130,6 +136,8 @@ static void resolve(void)
     real_unlink = next("unlink");
     real_unlinkat = next("unlinkat");
     real_mkdir = next("mkdir");
+    real_send = next("send");
+    real_writev = next("writev");
     __atomic_store_n(&real_ftruncate64, next("ftruncate64"), __ATOMIC_RELEASE);
 }
 
@@ -224,6 +232,25 @@ static int strike(int error)
     return -1;
 }
 
+/* Counts a step; 1 where the process is to die at it. */
+static int is_the_last(void)
+{
+    __atomic_fetch_add(&control->steps, 1, __ATOMIC_SEQ_CST);
+    uint32_t left = __atomic_load_n(&control->dies_in, __ATOMIC_SEQ_CST);
+    while (left != 0
+        && !__atomic_compare_exchange_n(
+            &control->dies_in, &left, left - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        ;
+    return left == 1;
+}
+
+static void die(void)
+{
+    kill(getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
 /* One step of the process. Whoever is to die at it dies here, after half of a write where it is so
  * told: what the disk holds then is what a power cut leaves. */
 static void step(int fd, const void *buffer, size_t count, off64_t offset)
@@ -241,22 +268,29 @@ static void step(int fd, const void *buffer, size_t count, off64_t offset)
             return;
         }
     }
-    __atomic_fetch_add(&control->steps, 1, __ATOMIC_SEQ_CST);
-    uint32_t left = __atomic_load_n(&control->dies_in, __ATOMIC_SEQ_CST);
-    while (left != 0
-        && !__atomic_compare_exchange_n(
-            &control->dies_in, &left, left - 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-        ;
-    if (left == 1) {
+    if (is_the_last()) {
         if (control->dies_torn && buffer != NULL && count > 1) {
             if (offset >= 0)
                 (void)!real_pwrite64(fd, buffer, count / 2, offset);
             else
                 (void)!real_write(fd, buffer, count / 2);
         }
-        kill(getpid(), SIGKILL);
-        for (;;)
-            pause();
+        die();
+    }
+    errno = saved;
+}
+
+/* The same for what is sent: a server sees half a message, and then that nobody is there. */
+static void step_of_send(int fd, const void *buffer, size_t count)
+{
+    struct stat64 status;
+    if (control == NULL || !control->sends_are_steps)
+        return;
+    int saved = errno;
+    if (fstat64(fd, &status) == 0 && S_ISSOCK(status.st_mode) && is_the_last()) {
+        if (control->dies_torn && count > 1)
+            (void)!real_send(fd, buffer, count / 2, MSG_NOSIGNAL);
+        die();
     }
     errno = saved;
 }
@@ -330,6 +364,21 @@ ssize_t write(int fd, const void *buffer, size_t count)
     step(fd, buffer, count, -1);
     ssize_t pass = allowed(fd, count, -1);
     return pass < 0 ? -1 : real_write(fd, buffer, (size_t)pass);
+}
+
+ssize_t send(int fd, const void *buffer, size_t count, int flags)
+{
+    resolve();
+    step_of_send(fd, buffer, count);
+    return real_send(fd, buffer, count, flags);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    resolve();
+    if (count > 0)
+        step_of_send(fd, parts[0].iov_base, parts[0].iov_len);
+    return real_writev(fd, parts, count);
 }
 
 ssize_t pwrite(int fd, const void *buffer, size_t count, off_t offset)

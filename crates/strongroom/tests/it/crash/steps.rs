@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use serde_json::{Value, json};
 use strongroom::ctx::{Clock, SystemClock};
 
-use super::disk::{build_shim, byte, die_in, steps};
+use super::disk::{build_shim, byte, count_sends, die_in, steps};
 use super::storm::see_no_destroyed_key;
 use crate::attack::{enquirer, findings};
 use crate::support::server::{Client, Reply, Server};
@@ -25,6 +25,9 @@ impl Served {
         let mut shop = Shop::open_today_with(&policy).await;
         shop.stop();
         let (library, control) = build_shim(shop.folder.path());
+        if shop.data().server().is_some() {
+            count_sends(&control);
+        }
         Self { shop, library, control }
     }
 
@@ -168,7 +171,9 @@ async fn kill_minus_9_at_every_step_of_erase() {
 /// The server that finds the erasure due dies at each of its steps in turn, those of its start too.
 async fn destroy_at_every_step(served: &mut Served) {
     let mut kills = 0;
-    for step in (1..STEPS_MAX).step_by(STEP_OF_THE_JOB) {
+    let is_served = served.shop.data().server().is_some();
+    let stride = if is_served { STRIDE_AT_A_SERVER } else { STRIDE };
+    for step in (1..STEPS_MAX).step_by(stride) {
         served.shop.start().await.unwrap();
         let number = 10_000 + usize::try_from(step).unwrap();
         let id = enquirer(&served.shop, number).await;
@@ -222,4 +227,7 @@ const STEPS_MAX: u32 = 1_000;
 
 /// A start and an erasure take some hundreds of steps, most of them pages of one log: every third, and
 /// half of them torn, meets each kind.
-const STEP_OF_THE_JOB: usize = 3;
+const STRIDE: usize = 3;
+
+/// Each question to a server is one, those of a start too, and a hundred erasures are all there may be in a day.
+const STRIDE_AT_A_SERVER: usize = 13;
