@@ -159,6 +159,22 @@ fn an_outlet_sends_for_who_has_the_right_and_acts_for_its_purpose() {
     assert_eq!(send("desk", &["delivery"], "parcel-news"), Err("right_missing"));
 }
 
+#[test]
+fn what_is_shown_in_clear_is_what_the_grant_says_or_what_is_revealed() {
+    let policy = shop();
+    for (role, purpose, wish, see) in [
+        ("shop", "delivery", Wish::Read, See::Clear),
+        ("shop", "support", Wish::Read, See::Masked),
+        ("shop", "support", Wish::Find, See::Masked),
+        ("desk", "support", Wish::Read, See::Masked),
+        ("desk", "support", Wish::Reveal, See::Clear),
+    ] {
+        let field = if wish == Wish::Find { "email" } else { "name" };
+        let allowed = decide(&policy, role, purpose, wish, &[field.to_owned()]).unwrap();
+        assert_eq!(allowed.fields.into_values().collect::<Vec<_>>(), [see], "{role} {purpose}");
+    }
+}
+
 /// Two grants of one role that differ in everything: what may be revealed, found, and why.
 const TWO_GRANTS: &str = r#"
 [[grant]]
