@@ -128,10 +128,9 @@ async fn a_key_that_one_node_revokes_ends_on_an_idle_one_too() {
     assert_eq!(second.entries().await.len(), entries, "asking leaves no entry");
     let path = format!("/v1/keys/{}", first.key_id("admin").await);
     assert_eq!(first.as_operator("DELETE", &path, None).await.status, 204);
-    let mut asked = 0;
+    let clock = SystemClock::new();
     while ask().await.status != 401 {
-        asked += 1;
-        assert!(asked < 1_000_000, "it never looked");
+        assert!(clock.monotonic_ms() < 60_000, "it never looked");
         tokio::task::yield_now().await;
     }
 }
