@@ -43,7 +43,10 @@ fn whole(bytes: &[u8], format: &str, encoding: &str) -> ReadFile {
         Ok((rows, hash)) => {
             rows.iter().for_each(|row| check(row, format));
             let is_utf8 = encoding == "auto" && !bytes.starts_with(b"\xff\xfe");
-            let bare = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            let mut bare = bytes;
+            while let Some(rest) = bare.strip_prefix(b"\xef\xbb\xbf") {
+                bare = rest;
+            }
             if is_utf8 && !bytes.starts_with(b"\xfe\xff") {
                 assert_eq!(*hash, sha256(&[bare]), "named by other bytes than were read");
             }

@@ -47,7 +47,8 @@ impl Source {
 
     /// Bytes that lie open already.
     pub(super) fn of(clear: Box<dyn Read>, plan: &Plan) -> Result<Self, Failure> {
-        Ok(Self { inner: as_utf8(clear, plan.encoding)?, hash: Sha256::new() })
+        let inner = without_marks(as_utf8(clear, plan.encoding)?);
+        Ok(Self { inner, hash: Sha256::new() })
     }
 
     /// Of all that was read.
@@ -91,7 +92,7 @@ fn as_utf8(mut clear: Box<dyn Read>, encoding: Encoding) -> Result<Box<dyn Read>
     let mut first = Vec::with_capacity(MARK_SIZE_BYTES);
     clear.by_ref().take(MARK_SIZE_BYTES as u64).read_to_end(&mut first)?;
     let (kind, skipped) = match (encoding, first.as_slice()) {
-        (_, [0xef, 0xbb, 0xbf]) => (None, 3),
+        (_, first) if first == MARK => (None, 3),
         (_, [0xff, 0xfe, ..]) => (Some(Kind::Utf16Little), 2),
         (_, [0xfe, 0xff, ..]) => (Some(Kind::Utf16Big), 2),
         (Encoding::Auto, _) => (None, 0),
@@ -106,6 +107,18 @@ fn as_utf8(mut clear: Box<dyn Read>, encoding: Encoding) -> Result<Box<dyn Read>
             Box::new(Decoding { inner: whole, kind, rest, out, is_broken: false })
         }
     })
+}
+
+/// A file put together of two has a mark in front of its mark, and a reader of tables would drop it or not, by
+/// how much it reads at first. Whoever reads meets what could not be read here.
+fn without_marks(mut utf8: Box<dyn Read>) -> Box<dyn Read> {
+    loop {
+        let mut first = Vec::with_capacity(MARK_SIZE_BYTES);
+        let read = utf8.by_ref().take(MARK_SIZE_BYTES as u64).read_to_end(&mut first);
+        if read.is_err() || first != MARK {
+            return Box::new(io::Cursor::new(first).chain(utf8));
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -202,7 +215,8 @@ const HIGH: [char; 32] = [
     '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
 ];
 
-/// The longest mark.
+/// Of UTF-8, the longest mark.
+const MARK: [u8; MARK_SIZE_BYTES] = [0xef, 0xbb, 0xbf];
 const MARK_SIZE_BYTES: usize = 3;
 
 const BLOCK_SIZE_BYTES: usize = 16 * 1024;
