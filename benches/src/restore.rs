@@ -112,8 +112,7 @@ fn step(name: &str, folder: &Path) -> anyhow::Result<Value> {
 }
 
 async fn back_up(folder: &Path) -> anyhow::Result<(u64, u64)> {
-    let places =
-        Places { data_folder: folder.join("data"), seal: Seal::KeyFile(folder.join("seal.key")) };
+    let places = Places::in_folder(folder.join("data"), Seal::KeyFile(folder.join("seal.key")));
     let clock = Arc::new(SystemClock::new());
     let app =
         App::open(Surroundings { places, server: None, clock, random: Arc::new(SystemRandom) })
@@ -132,7 +131,7 @@ fn restore(folder: &Path) -> anyhow::Result<(u64, u64)> {
         data: backups.clone(),
         keys: backups,
         registers: Vec::new(),
-        places: Places { data_folder: again.clone(), seal: Seal::KeyFile(folder.join("seal.key")) },
+        places: Places::in_folder(&again, Seal::KeyFile(folder.join("seal.key"))),
         unseal: None,
         register_as_of: None,
         agreed_by: Vec::new(),

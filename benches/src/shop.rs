@@ -61,7 +61,7 @@ impl At {
     fn server(&self) -> anyhow::Result<Option<Server>> {
         let Some(url) = self.database.clone() else { return Ok(None) };
         let password_file = self.password_file.clone();
-        Ok(Some(config::Database { url, password_file, ca: None }.server()?))
+        Ok(Some(config::Database { url, password_file, ca: None }.server("database")?))
     }
 }
 
@@ -135,8 +135,7 @@ async fn imported(folder: &Path, at: &At, customers: usize) -> anyhow::Result<(A
 }
 
 fn surroundings(folder: &Path, server: Option<Server>) -> Surroundings {
-    let places =
-        Places { data_folder: folder.join("data"), seal: Seal::KeyFile(folder.join("seal.key")) };
+    let places = Places::in_folder(folder.join("data"), Seal::KeyFile(folder.join("seal.key")));
     let clock = Arc::new(SystemClock::new());
     Surroundings { places, server, clock, random: Arc::new(SystemRandom) }
 }

@@ -279,8 +279,8 @@ impl Keyring {
     }
 
     /// Destroys the keys a begun erasure names, for good: deleted, overwritten, and gone from the
-    /// write-ahead log before this returns. A server overwrites in its own time, and its log is its own:
-    /// there they are gone after the days that the configuration says. Harmless to repeat. While a reader
+    /// write-ahead log before this returns. A server overwrites in its own time, and they are gone there
+    /// when its own log and backups of that time are. Harmless to repeat. While a reader
     /// keeps the log from being cut, other work on keys goes on.
     pub async fn destroy_forever(self: &Arc<Self>, destruction: Destruction) -> Result<u64, Error> {
         let keyring = Arc::clone(self);
