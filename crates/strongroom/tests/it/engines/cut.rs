@@ -142,7 +142,11 @@ fn pass(number: u64, client: TcpStream, server: TcpStream, shared: &Arc<Shared>)
         let mut buffer = [0; 1 << 16];
         while let Ok(count @ 1..) = from_server.read(&mut buffer) {
             drop(here.gate.lock().unwrap());
-            if *is_cut_here.lock().unwrap() || to_client.write_all(&buffer[..count]).is_err() {
+            if *is_cut_here.lock().unwrap() {
+                // Answers to what came before are read on: closed over them, the server would be told of a
+                // connection that broke, and not read the COMMIT.
+                let _ = to_client.shutdown(Shutdown::Both);
+            } else if to_client.write_all(&buffer[..count]).is_err() {
                 break;
             }
         }
@@ -162,6 +166,6 @@ fn pass(number: u64, client: TcpStream, server: TcpStream, shared: &Arc<Shared>)
             }
         }
         there.clients.lock().unwrap().remove(&number);
-        let _ = to_server.shutdown(Shutdown::Both);
+        let _ = to_server.shutdown(Shutdown::Write);
     });
 }
