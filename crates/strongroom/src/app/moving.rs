@@ -14,8 +14,8 @@ use crate::access::announce;
 use crate::backup::Step;
 use crate::ctx::Ctx;
 use crate::db::{
-    Connection, DATA, Durability, Mark, Moving, Place, Server, copy_table, count_rows, is_empty,
-    migrate, move_flawed, moved_tables, same_rows,
+    Connection, DATA, Durability, Leg, Mark, Moving, Place, Server, copy_all, count_all, is_empty,
+    migrate, move_flawed,
 };
 use crate::error::Error;
 use crate::keys::{self, Keyring, Places};
@@ -65,7 +65,7 @@ pub async fn move_data(
     migrate(&mut there, DATA)?;
     let moved = match seen {
         Seen::Left => {
-            let rows = count(&mut there)?;
+            let rows = count_all(&mut there)?;
             Moved { rows, entries: verified(&mut there, &keyring, &mut told)? }
         }
         Seen::ToBegin | Seen::Begun => transfer(&from, &mut there, &keyring, &folder, &mut told)?,
@@ -186,45 +186,17 @@ fn transfer(
     if Mark::read(there)?.is_none_or(|mark| mark.checkpoint != arriving.checkpoint) {
         arriving.begin_anew(there)?;
     }
-    let rows = copy(&mut here, there, told)?;
+    let rows = copy_all(&mut here, there, |leg, done| {
+        let what = match leg {
+            Leg::Copied => "rows copied",
+            Leg::Compared => "rows compared",
+        };
+        told(Step { what, done, of: None })
+    })?;
     let entries = verified(there, keyring, told)?;
     Mark { moving: Moving::Whole, ..arriving }.put(there)?;
     leave(from, here, folder)?;
     Ok(Moved { rows, entries })
-}
-
-/// Gives how many rows there are.
-fn copy(
-    here: &mut Connection,
-    there: &mut Connection,
-    told: &mut impl FnMut(Step) -> Result<(), Error>,
-) -> Result<u64, Error> {
-    let (mut copied, mut compared) = (0, 0);
-    let tables = moved_tables(here)?;
-    for table in &tables {
-        copy_table(here, there, table, |rows| {
-            copied += rows;
-            told(Step { what: "rows copied", done: copied, of: None })
-        })?;
-    }
-    for table in &tables {
-        let same = same_rows(here, there, table, |rows| {
-            compared += rows;
-            told(Step { what: "rows compared", done: compared, of: None })
-        })?;
-        if !same {
-            return Err(move_flawed(&format!("the table `{}` is not what was sent", table.name)));
-        }
-    }
-    Ok(compared)
-}
-
-fn count(there: &mut Connection) -> Result<u64, Error> {
-    let mut rows = 0;
-    for table in moved_tables(there)? {
-        rows += count_rows(there, &table)?;
-    }
-    Ok(rows)
 }
 
 /// The log as it is there, whole: every entry, the tree over them, the signature.

@@ -122,7 +122,7 @@ pub(super) fn insert_rows(
 }
 
 /// How many rows a table has.
-pub fn count_rows(db: &mut Connection, table: &TableShape) -> Result<u64, Error> {
+pub(super) fn count_rows(db: &mut Connection, table: &TableShape) -> Result<u64, Error> {
     let mut count = 0;
     db.visit(&format!("SELECT count(*) FROM {}", quoted(&table.name)), &[], |row| {
         count = u64::try_from(row.integer(0)?).map_err(Error::internal)?;

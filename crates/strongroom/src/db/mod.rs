@@ -29,13 +29,11 @@ pub use crate::sql::{NullOf, Row, Statement, Value};
 pub use checkpointer::Checkpointer;
 pub use committer::Committer;
 pub use connection::{Connection, Durability, Place};
-pub use copy::{TableShape, count_rows, insert_row, list_tables, read_rows, rows_after};
+pub use copy::{TableShape, insert_row, list_tables, read_rows, rows_after};
 pub use keeper::{Act, Charged, Fate, Keeper};
 pub use lead::Lead;
 pub use migrate::{DATA, Migration, migrate, migrate_to, newest};
-pub use moving::{
-    Mark, Moving, copy_table, is_empty, leave_empty, move_flawed, moved_tables, same_rows,
-};
+pub use moving::{Leg, Mark, Moving, copy_all, count_all, is_empty, leave_empty, move_flawed};
 pub use postgres::Server;
 pub use snapshot::{Database, Snapshot};
 pub use space::{RESERVE, RESERVE_BYTES, Space, disk_reserve, free_bytes, is_reserved};

@@ -2,7 +2,7 @@
 //! goes on behind the last row that arrived.
 
 use crate::db::copy::{
-    TableShape, delete_rows, insert_rows, key_of, last_key, list_tables, page_after,
+    TableShape, count_rows, delete_rows, insert_rows, key_of, last_key, list_tables, page_after,
 };
 use crate::db::{Connection, NullOf, Statement, Value};
 use crate::error::Error;
@@ -87,15 +87,58 @@ pub fn is_empty(db: &mut Connection) -> Result<bool, Error> {
 }
 
 /// What is moved: every table but the marks of a move, which both places have of their own.
-pub fn moved_tables(db: &mut Connection) -> Result<Vec<TableShape>, Error> {
+fn moved_tables(db: &mut Connection) -> Result<Vec<TableShape>, Error> {
     let mut tables = list_tables(db)?;
     tables.retain(|table| table.name != TABLE);
     Ok(tables)
 }
 
+/// How far a copy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg {
+    /// Rows are on their way.
+    Copied,
+    /// Rows are held against those they came from.
+    Compared,
+}
+
+/// Copies what has not arrived yet and holds all of it against what it came from; gives how many rows there are.
+/// `told` hears how many so far; an error of it ends the copying there. Fails with `move_flawed` where a row is
+/// another.
+pub fn copy_all(
+    from: &mut Connection,
+    to: &mut Connection,
+    mut told: impl FnMut(Leg, u64) -> Result<(), Error>,
+) -> Result<u64, Error> {
+    let (mut copied, mut compared) = (0, 0);
+    let tables = moved_tables(from)?;
+    for table in &tables {
+        copy_table(from, to, table, |rows| {
+            copied += rows;
+            told(Leg::Copied, copied)
+        })?;
+    }
+    for table in &tables {
+        let same = same_rows(from, to, table, |rows| {
+            compared += rows;
+            told(Leg::Compared, compared)
+        })?;
+        if !same {
+            return Err(move_flawed(&format!("the table `{}` is not what was sent", table.name)));
+        }
+    }
+    Ok(compared)
+}
+
+/// How many rows there are in all that is moved.
+pub fn count_all(db: &mut Connection) -> Result<u64, Error> {
+    let tables = moved_tables(db)?;
+    tables.iter().map(|table| count_rows(db, table)).sum()
+}
+
 /// Copies the rows of a table that have not arrived yet, a page and a COMMIT at a time. `told` hears how many
 /// there are after each; an error of it ends the copying there.
-pub fn copy_table(
+fn copy_table(
     from: &mut Connection,
     to: &mut Connection,
     table: &TableShape,
@@ -115,7 +158,7 @@ pub fn copy_table(
 }
 
 /// Reads a table at both places, row beside row; gives whether all are the same.
-pub fn same_rows(
+fn same_rows(
     one: &mut Connection,
     other: &mut Connection,
     table: &TableShape,

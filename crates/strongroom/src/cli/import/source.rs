@@ -110,14 +110,27 @@ fn as_utf8(mut clear: Box<dyn Read>, encoding: Encoding) -> Result<Box<dyn Read>
 }
 
 /// A file put together of two has a mark in front of its mark, and a reader of tables would drop it or not, by
-/// how much it reads at first. Whoever reads meets what could not be read here.
+/// how much it reads at first.
 fn without_marks(mut utf8: Box<dyn Read>) -> Box<dyn Read> {
     loop {
         let mut first = Vec::with_capacity(MARK_SIZE_BYTES);
-        let read = utf8.by_ref().take(MARK_SIZE_BYTES as u64).read_to_end(&mut first);
-        if read.is_err() || first != MARK {
+        if let Err(cause) = utf8.by_ref().take(MARK_SIZE_BYTES as u64).read_to_end(&mut first) {
+            let refused = Refused(cause.kind(), cause.to_string());
+            return Box::new(io::Cursor::new(first).chain(refused));
+        }
+        if first != MARK {
             return Box::new(io::Cursor::new(first).chain(utf8));
         }
+    }
+}
+
+/// What could not be read, for whoever reads so far. What failed once is not asked again: it might say that
+/// the file ends there.
+struct Refused(io::ErrorKind, String);
+
+impl Read for Refused {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::new(self.0, self.1.clone()))
     }
 }
 
@@ -223,3 +236,33 @@ const BLOCK_SIZE_BYTES: usize = 16 * 1024;
 
 /// A key and comments.
 const IDENTITY_SIZE_BYTES_MAX: u64 = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives what it has, fails once, and then says that nothing is left.
+    struct FailsOnce(Vec<u8>, bool);
+
+    impl Read for FailsOnce {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() && !std::mem::replace(&mut self.1, true) {
+                return Err(cut());
+            }
+            let count = self.0.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.0[..count]);
+            self.0.drain(..count);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_behind_its_marks_is_not_taken_for_one_that_ends_there() {
+        let bytes = [&MARK[..], &MARK, b"a"].concat();
+        let mut bare = without_marks(Box::new(FailsOnce(bytes, false)));
+        for _ in 0..2 {
+            let mut read = Vec::new();
+            assert!(bare.read_to_end(&mut read).is_err(), "{read:?}");
+        }
+    }
+}

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use super::unseal::unseal;
 use crate::db::{
-    Connection, Durability, Mark, Moving, Place, copy_table, count_rows, is_empty, leave_empty,
-    migrate, move_flawed, moved_tables, same_rows,
+    Connection, Durability, Leg, Mark, Moving, Place, copy_all, count_all, is_empty, leave_empty,
+    migrate, move_flawed,
 };
 use crate::error::Error;
 use crate::keys::{Places, store};
@@ -42,7 +42,7 @@ pub fn move_store(
     let mut there = to.open(Durability::Durable)?;
     migrate(&mut there, store::MIGRATIONS)?;
     let rows = match (&mut here, Mark::read(&mut there)?.map(|mark| mark.moving)) {
-        (_, Some(Moving::Whole)) if is_left => count(&mut there)?,
+        (_, Some(Moving::Whole)) if is_left => count_all(&mut there)?,
         _ if is_left => return Err(moved_already()),
         (_, None) if !is_empty(&mut there)? => return Err(not_empty()),
         (None, _) => return Err(moved_already()),
@@ -94,35 +94,17 @@ fn transfer(
     arriving.begin_anew(there)?;
     here.begin()?;
     store::lock_generation(here)?;
-    let (mut copied, mut compared) = (0, 0);
-    let tables = moved_tables(here)?;
-    for table in &tables {
-        copy_table(here, there, table, |rows| {
-            copied += rows;
-            told("keys copied", copied)
-        })?;
-    }
-    for table in &tables {
-        let same = same_rows(here, there, table, |rows| {
-            compared += rows;
-            told("keys compared", compared)
-        })?;
-        if !same {
-            return Err(move_flawed(&format!("the table `{}` is not what was sent", table.name)));
-        }
-    }
+    let rows = copy_all(here, there, |leg, rows| match leg {
+        Leg::Copied => told("keys copied", rows),
+        Leg::Compared => told("keys compared", rows),
+    })?;
     let installation = store::read_installation(there)?;
     let installation = installation.ok_or_else(|| move_flawed("it has no installation"))?;
     drop(unseal(there, installation, places)?);
     Mark { moving: Moving::Whole, ..arriving }.put(there)?;
     leave_empty(here)?;
     here.commit()?;
-    Ok(compared)
-}
-
-fn count(there: &mut Connection) -> Result<u64, Error> {
-    let tables = moved_tables(there)?;
-    tables.iter().map(|table| count_rows(there, table)).sum()
+    Ok(rows)
 }
 
 /// Nothing of the keys is left where they were, as far as we can overwrite it.
