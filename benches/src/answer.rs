@@ -22,9 +22,22 @@ pub(crate) fn check_created(answer: &Answer<'_>) -> anyhow::Result<()> {
     check(answer, b"201", CUSTOMER)
 }
 
-/// The id that a look-up found.
+pub(crate) fn check_asked(answer: &Answer<'_>) -> anyhow::Result<()> {
+    check(answer, b"202", br#""due":"#)
+}
+
+/// The version of a customer that was read or changed.
+pub(crate) fn version(answer: &Answer<'_>) -> anyhow::Result<u64> {
+    check(answer, b"200", VERSION)?;
+    let at = memmem::find(answer.body, VERSION).context("no version")?;
+    let rest = answer.body.get(at + VERSION.len()..).unwrap_or_default();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    Ok(std::str::from_utf8(rest.get(..digits).unwrap_or_default())?.parse()?)
+}
+
+/// The id that a look-up found, or of who was made.
 pub(crate) fn found<'a>(answer: &Answer<'a>) -> anyhow::Result<&'a str> {
-    check(answer, b"200", CUSTOMER)?;
+    check(answer, b"200", CUSTOMER).or_else(|_| check_created(answer))?;
     let at = memmem::find(answer.body, CUSTOMER).context("no id")?;
     let rest = answer.body.get(at + 1..).unwrap_or_default();
     let end = memchr::memchr(b'"', rest).context("no end of the id")?;
@@ -46,6 +59,8 @@ const MASKED: &[u8] = br#""masked":["#;
 
 /// Those of [`crate::shop::READ_FIELDS`].
 const FIELDS: [&[u8]; 3] = [br#""company""#, br#""email""#, br#""name""#];
+
+const VERSION: &[u8] = br#""version":"#;
 
 const CUSTOMER: &[u8] = br#""cus_"#;
 

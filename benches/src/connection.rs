@@ -46,9 +46,18 @@ impl Connection {
 
 /// A request with the headers that both doors get alike.
 pub(crate) fn request(method: &str, path: &str, key: &str, body: &str) -> Vec<u8> {
+    request_with(method, path, (key, ""), body)
+}
+
+/// A change of what had this version.
+pub(crate) fn change(path: &str, (key, version): (&str, u64), body: &str) -> Vec<u8> {
+    request_with("PATCH", path, (key, &format!("if-match: \"{version}\"\r\n")), body)
+}
+
+fn request_with(method: &str, path: &str, (key, header): (&str, &str), body: &str) -> Vec<u8> {
     let mut text = format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\n\
-         strongroom-purpose: support\r\n"
+         strongroom-purpose: support\r\n{header}"
     );
     if !body.is_empty() {
         let size = body.len();

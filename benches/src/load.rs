@@ -13,7 +13,7 @@ use tokio::runtime;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{Connection, request};
+use crate::connection::{Connection, change, request};
 use crate::measured::{Measured, latencies_us};
 use crate::plan::{Plan, Span};
 use crate::process::Process;
@@ -45,8 +45,12 @@ pub(crate) struct Load {
 pub(crate) enum Work {
     /// The request of a read, to the port with the constant answer
     Constant,
+    /// Change a field of a customer
+    Change,
     /// Make a customer
     Create,
+    /// Ask for a customer to be forgotten
+    Erase,
     /// Look a customer up by e-mail, read who was found
     LookUpRead,
     /// Read three fields of a customer, masked
@@ -59,6 +63,7 @@ struct Shared {
     plan: Plan,
     reads: Vec<Vec<u8>>,
     next_new: AtomicUsize,
+
     begin: Instant,
     end: Instant,
 }
@@ -94,13 +99,14 @@ impl Load {
     fn measure(self) -> anyhow::Result<Measured> {
         let plan = Plan::read(&self.plan)?;
         let to_read = |id| request("GET", &read_path(id), &plan.key, "");
-        let reads = plan.customers.iter().map(|id| to_read(id)).collect();
+        let reads = plan.customers.iter().map(|(_, id)| to_read(id)).collect();
         let (server, own) = (Process(self.server), Process(std::process::id()));
         let begin = Instant::now() + self.span.warm_up();
         let end = begin + self.span.run();
         let next_new = AtomicUsize::new(self.first_new);
         let clients = self.clients;
-        let shared = Arc::new(Shared { load: self, plan, reads, next_new, begin, end });
+        let shared = Shared { load: self, plan, reads, next_new, begin, end };
+        let shared = Arc::new(shared);
 
         // One single-threaded runtime per core: no work stealing, and no core is out of reach.
         let threads = machine::cores().min(clients);
@@ -162,18 +168,28 @@ fn converse(
 /// One client: the next operation as soon as the last one is answered.
 async fn repeat(client: usize, shared: &Shared) -> anyhow::Result<Vec<u64>> {
     let mut connection = Connection::open(shared.port()).await?;
+    let mut own = shared.own(&mut connection, client).await?;
     let mut chance = Chance(client as u64);
     let mut latencies = Vec::with_capacity(LATENCIES_FIRST);
     loop {
         let number = chance.below(shared.reads.len());
         // A body is made before its time starts: the product has no part in that.
         let new = (shared.load.work == Work::Create).then(|| shared.new_customer());
+        let mine = own.len().max(1);
         let begun = Instant::now();
         if begun >= shared.end {
             return Ok(latencies);
         }
         match new {
             Some(new) => answer::check_created(&connection.exchange(&new).await?)?,
+            None if shared.load.work == Work::Change => {
+                let own = own.get_mut(number % mine).context("no customer of one's own")?;
+                shared.change(&mut connection, own).await?;
+            }
+            None if shared.load.work == Work::Erase => {
+                let (id, _) = own.pop().context("all of one's own are erased: make more")?;
+                shared.erase(&mut connection, &id).await?;
+            }
             None => shared.look(&mut connection, number).await?,
         }
         let now = Instant::now();
@@ -188,13 +204,16 @@ impl Shared {
     fn port(&self) -> u16 {
         match self.load.work {
             Work::Constant => self.plan.constant_port,
-            Work::Create | Work::LookUpRead | Work::Read => self.plan.product_port,
+            Work::Change | Work::Create | Work::Erase | Work::LookUpRead | Work::Read => {
+                self.plan.product_port
+            }
         }
     }
 
     async fn look(&self, connection: &mut Connection, number: usize) -> anyhow::Result<()> {
         if self.load.work == Work::LookUpRead {
-            let wanted = format!("{{\"email\":\"{}\"}}", email(number));
+            let (number, _) = self.plan.customers.get(number).context("no such customer")?;
+            let wanted = format!("{{\"email\":\"{}\"}}", email(*number));
             let find = request("POST", "/v1/customers/lookup", &self.plan.key, &wanted);
             let id = answer::found(&connection.exchange(&find).await?)?.to_owned();
             let read = request("GET", &read_path(&id), &self.plan.key, "");
@@ -202,6 +221,51 @@ impl Shared {
         }
         let read = self.reads.get(number).context("no customer of this number")?;
         answer::check_read(&connection.exchange(read).await?)
+    }
+
+    /// Customers that nobody else changes or erases, with the versions they have.
+    async fn own(
+        &self,
+        connection: &mut Connection,
+        client: usize,
+    ) -> anyhow::Result<Vec<(String, u64)>> {
+        let mut own = Vec::new();
+        if self.load.work == Work::Erase {
+            for _ in 0..self.load.span.run_ms * ERASED_A_SECOND_MAX / 1000 {
+                let made = connection.exchange(&self.new_customer()).await?;
+                own.push((answer::found(&made)?.to_owned(), 1));
+            }
+            ensure!(Instant::now() < self.begin, "making who is to be erased took too long");
+            sleep_until(self.begin).await;
+        }
+        if self.load.work != Work::Change {
+            return Ok(own);
+        }
+        let places = (client..self.reads.len()).step_by(self.load.clients).take(OWN);
+        for place in places {
+            let read = self.reads.get(place).context("no customer of this number")?;
+            let version = answer::version(&connection.exchange(read).await?)?;
+            let (_, id) = self.plan.customers.get(place).context("no such customer")?;
+            own.push((id.clone(), version));
+        }
+        Ok(own)
+    }
+
+    async fn change(
+        &self,
+        connection: &mut Connection,
+        (id, version): &mut (String, u64),
+    ) -> anyhow::Result<()> {
+        let path = format!("/v1/customers/{id}");
+        let body = format!("{{\"fields\":{{\"points\":{}}}}}", *version % POINTS);
+        let change = change(&path, (&self.plan.changer, *version), &body);
+        *version = answer::version(&connection.exchange(&change).await?)?;
+        Ok(())
+    }
+
+    async fn erase(&self, connection: &mut Connection, id: &str) -> anyhow::Result<()> {
+        let erase = request("DELETE", &format!("/v1/customers/{id}"), &self.plan.eraser, "");
+        answer::check_asked(&connection.exchange(&erase).await?)
     }
 
     fn new_customer(&self) -> Vec<u8> {
@@ -227,6 +291,15 @@ impl Chance {
         usize::try_from(mixed % bound.max(1) as u64).unwrap_or(0)
     }
 }
+
+/// Of one client. Asking for more than it made fails.
+const ERASED_A_SECOND_MAX: u64 = 100;
+
+/// Of customers that one client changes in turn.
+const OWN: usize = 16;
+
+/// A field of small numbers.
+const POINTS: u64 = 5_000;
 
 /// A guess that spares most growing while time is taken.
 const LATENCIES_FIRST: usize = 64 * 1024;

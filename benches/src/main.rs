@@ -7,14 +7,17 @@ mod all;
 mod answer;
 mod commit;
 mod connection;
+mod grow;
 mod load;
 mod machine;
 mod measured;
+mod plain;
 mod plan;
 mod process;
 mod report;
 mod restore;
 mod rows;
+mod scope;
 mod seal;
 mod server;
 mod shop;
@@ -38,12 +41,17 @@ struct Arguments {
 enum Command {
     /// Measure everything, print the table, write JSON
     All(all::All),
+    /// Measure with many customers: import, size, start-up, memory, reads, scope; goes on where it was
+    Grow(grow::Grow),
     /// Measure a backup and a restore: time, rows a second, peak memory, size on disk
     Restore(restore::Restore),
     /// Ask whether durations tell secrets apart; fails where they do, or where a planted one is missed
     Timing(timing::Timing),
     /// How fast somebody who stole files or keys guesses what is in them
     Thief(thief::Thief),
+    /// One step of it; started by `grow`
+    #[command(hide = true)]
+    GrowStep(grow::GrowStep),
     /// One step of it; started by `restore`
     #[command(hide = true)]
     RestoreStep(restore::RestoreStep),
@@ -58,6 +66,8 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::All(all) => all.run(),
+        Command::Grow(grow) => grow.run(),
+        Command::GrowStep(step) => step.run(),
         Command::Restore(restore) => restore.run(),
         Command::RestoreStep(step) => step.run(),
         Command::Thief(thief) => thief.run(),

@@ -17,10 +17,12 @@ pub(crate) struct Plan {
     pub(crate) constant_port: u16,
     /// An API key of the role `shop`.
     pub(crate) key: String,
+    /// An API key that may only change customers.
+    pub(crate) changer: String,
     /// An API key that may only erase.
     pub(crate) eraser: String,
-    /// Ids of the imported customers; the number of a customer is its place.
-    pub(crate) customers: Vec<String>,
+    /// Numbers and ids of imported customers: of all of them, or of a sample.
+    pub(crate) customers: Vec<(usize, String)>,
     /// Size of the body of both answers.
     pub(crate) body_bytes: usize,
 }

@@ -25,6 +25,11 @@ impl Process {
         self.number("io", "write_bytes:")
     }
 
+    /// The memory it has now, in KiB.
+    pub(crate) fn memory_kib(self) -> Option<u64> {
+        self.number("status", "VmRSS:")
+    }
+
     /// The most memory it ever had, in KiB.
     pub(crate) fn memory_peak_kib(self) -> Option<u64> {
         self.number("status", "VmHWM:")

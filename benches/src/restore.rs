@@ -19,7 +19,8 @@ use strongroom_crypto::{Random, SystemRandom};
 use tokio::time::Instant;
 
 use crate::machine::{Machine, Versions, load_average};
-use crate::shop::Shop;
+use crate::process::Process;
+use crate::shop::{At, Shop};
 
 #[derive(Args)]
 pub(crate) struct Restore {
@@ -51,7 +52,7 @@ impl Restore {
         let load = load_average();
         let began = Instant::now();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(Shop::fill(folder.path(), self.customers))?;
+        runtime.block_on(Shop::fill(folder.path(), &At::default(), self.customers))?;
         let import_s = began.elapsed().as_secs_f64();
         drop(runtime);
         let data_bytes = size(&folder.path().join("data"))?;
@@ -95,7 +96,7 @@ impl RestoreStep {
             "rows": rows,
             "rows_per_s": rate.round(),
             "bytes": bytes,
-            "peak_memory_kib": peak_memory_kib(),
+            "peak_memory_kib": Process(std::process::id()).memory_peak_kib(),
         });
         Ok(writeln!(std::io::stdout(), "{seen}")?)
     }
@@ -144,19 +145,12 @@ fn restore(folder: &Path) -> anyhow::Result<(u64, u64)> {
     Ok((rows, size(&again)?))
 }
 
-fn size(folder: &Path) -> anyhow::Result<u64> {
+pub(crate) fn size(folder: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for found in fs::read_dir(folder)? {
         bytes += found?.metadata()?.len();
     }
     Ok(bytes)
-}
-
-/// The most this process ever held.
-fn peak_memory_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
 const STEPS: [&str; 2] = ["backup", "restore"];

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::commit;
 use crate::load::{Load, Work};
 use crate::measured::{Measured, Spread};
+use crate::plain;
 use crate::plan::Span;
 use crate::server::{Server, plan_path};
 
@@ -26,6 +27,11 @@ pub(crate) enum Baseline {
     BareCommit,
     /// The same server answering a constant, with as many clients; compared by rate.
     Constant,
+    /// As many plain changes of a row, each with a plain line of a log, in one SQLite commit, by a program that
+    /// does nothing else; compared by rate.
+    PlainUpdate,
+    /// The same with rows that are deleted.
+    PlainDelete,
 }
 
 /// Absent where the specification names none.
@@ -65,6 +71,10 @@ impl Row {
     ) -> anyhow::Result<Compared> {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..pairs {
+            let mut span = span;
+            if self.work == Work::Erase {
+                span.warm_up_ms = span.warm_up_ms.max(span.run_ms * MAKING);
+            }
             let load = |work, first_new| Load {
                 plan: plan_path(folder),
                 server: server.process().0,
@@ -78,6 +88,9 @@ impl Row {
             theirs.push(match self.baseline {
                 Baseline::BareCommit => commit::measure(folder, span)?,
                 Baseline::Constant => load(Work::Constant, 0).start()?,
+                Baseline::PlainDelete | Baseline::PlainUpdate => {
+                    plain::measure(folder, self.baseline, self.clients, span)?
+                }
             });
         }
         let pair = |of: fn(&Measured, &Measured) -> Option<f64>| {
@@ -85,7 +98,7 @@ impl Row {
         };
         let ratio = pair(match self.baseline {
             Baseline::BareCommit => |ours, theirs| Some(ours.p50_us / theirs.p50_us),
-            Baseline::Constant => |ours, theirs| Some(ours.per_second / theirs.per_second),
+            _ => |ours, theirs| Some(ours.per_second / theirs.per_second),
         });
         let cpu_ratio = pair(|ours, theirs| {
             // A short run may use less than the kernel's grain of 10 ms.
@@ -96,7 +109,7 @@ impl Row {
     }
 }
 
-/// The creating row stands last, because it lets the data grow.
+/// Those that let the data grow stand last.
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "audited read, 1 client",
@@ -150,10 +163,27 @@ pub(crate) const ROWS: &[Row] = &[
         baseline: Baseline::Constant,
         target: NO_TARGET,
     },
+    Row {
+        name: "change of a field, 64 clients",
+        work: Work::Change,
+        clients: 64,
+        baseline: Baseline::PlainUpdate,
+        target: Target { rate_min: Some(0.3), ..NO_TARGET },
+    },
+    Row {
+        name: "erasure asked for, 64 clients",
+        work: Work::Erase,
+        clients: 64,
+        baseline: Baseline::PlainDelete,
+        target: Target { rate_min: Some(0.3), ..NO_TARGET },
+    },
 ];
 
 const NO_TARGET: Target =
     Target { rate_min: None, latency_max: None, cpu_max: None, p99_ms_max: None };
+
+/// Whoever is to be erased is made first, and that takes longer.
+const MAKING: u64 = 5;
 
 /// Each creating run has numbers of its own, so that no e-mail address comes twice.
 const NEW_IN_A_RUN_MAX: usize = 10_000_000;

@@ -15,7 +15,7 @@ use strongroom::access::AsOperator;
 use strongroom::app::{App, Surroundings, initialise};
 use strongroom::config;
 use strongroom::ctx::SystemClock;
-use strongroom::db::Server;
+use strongroom::db::{Connection, Server};
 use strongroom::keys::{Places, Seal};
 use strongroom::router::router;
 use strongroom_crypto::SystemRandom;
@@ -28,10 +28,12 @@ pub(crate) struct Shop {
     pub(crate) router: Router,
     /// An API key that creates, looks up and reads masked.
     pub(crate) key: String,
+    /// An API key that may only change customers.
+    pub(crate) changer: String,
     /// An API key that may only erase.
     pub(crate) eraser: String,
-    /// Ids by number.
-    pub(crate) customers: Vec<String>,
+    /// Numbers and ids: of all of them, or of a sample.
+    pub(crate) customers: Vec<(usize, String)>,
 }
 
 /// Where the data is.
@@ -58,6 +60,14 @@ impl At {
         if self.database.is_some() { "PostgreSQL" } else { "SQLite" }
     }
 
+    /// Of the database at the server, with its indexes.
+    pub(crate) fn database_bytes(&self) -> anyhow::Result<u64> {
+        let server = self.server()?.context("there is no server")?;
+        let size =
+            Connection::to(&server)?.one("SELECT pg_database_size(current_database())", &[])?;
+        Ok(u64::try_from(size.context("no size")?.integer(0)?)?)
+    }
+
     fn server(&self) -> anyhow::Result<Option<Server>> {
         let Some(url) = self.database.clone() else { return Ok(None) };
         let password_file = self.password_file.clone();
@@ -75,24 +85,26 @@ pub(crate) struct Answered {
 pub(crate) const READ_FIELDS: &str = "company,email,name";
 
 impl Shop {
+    /// Makes it, or opens the one that is there and goes on with its import.
     pub(crate) async fn open(folder: &Path, at: &At, customers: usize) -> anyhow::Result<Self> {
         let (app, router) = imported(folder, at, customers).await?;
         // Look-ups are charged, so those of the set-up have a key of their own.
         let finder = new_key(&router, "shop").await?;
-        let customers = find_all(&router, &finder, customers).await?;
+        let customers = find_sample(&router, &finder, customers).await?;
         let key = new_key(&router, "shop").await?;
+        let changer = new_key(&router, "changer").await?;
         let eraser = new_key(&router, "eraser").await?;
-        Ok(Self { app, router, key, eraser, customers })
+        Ok(Self { app, router, key, changer, eraser, customers })
     }
 
-    /// Makes an installation with so many customers and closes it.
-    pub(crate) async fn fill(folder: &Path, customers: usize) -> anyhow::Result<()> {
-        imported(folder, &At::default(), customers).await.map(drop)
+    /// Makes an installation with so many customers, or goes on until there are so many, and closes it.
+    pub(crate) async fn fill(folder: &Path, at: &At, customers: usize) -> anyhow::Result<()> {
+        imported(folder, at, customers).await.map(drop)
     }
 
     /// The answer to one read; the constant route repeats it.
     pub(crate) async fn read_one(&self) -> anyhow::Result<Answered> {
-        let id = self.customers.first().context("no customers")?;
+        let (_, id) = self.customers.first().context("no customers")?;
         let path = format!("/v1/customers/{id}?fields={READ_FIELDS}");
         call(&self.router, Some(&self.key), "GET", &path, None).await
     }
@@ -123,15 +135,25 @@ pub(crate) fn email(number: usize) -> String {
     format!("ada.{number}@mail.example")
 }
 
-async fn imported(folder: &Path, at: &At, customers: usize) -> anyhow::Result<(App, Router)> {
-    initialise(&surroundings(folder, None))?;
+/// Opens an installation, and makes it before where there is none.
+pub(crate) async fn opened(folder: &Path, at: &At) -> anyhow::Result<App> {
+    let is_new = !folder.join("data").exists();
+    if is_new {
+        initialise(&surroundings(folder, None))?;
+    }
     let app = App::open(surroundings(folder, at.server()?)).await?;
-    let router = router(&app.desk()?);
-    let policy = json!({ "policy": POLICY });
-    call(&router, None, "POST", "/v1/policy", Some(policy)).await?;
-    let importer = new_key(&router, "importer").await?;
-    import(&router, &importer, customers).await?;
-    Ok((app, router))
+    if is_new {
+        let router = router(&app.desk()?);
+        let policy = json!({ "policy": POLICY });
+        call(&router, None, "POST", "/v1/policy", Some(policy)).await?;
+    }
+    Ok(app)
+}
+
+async fn imported(folder: &Path, at: &At, customers: usize) -> anyhow::Result<(App, Router)> {
+    let mut importing = Importing::begin(folder, at).await?;
+    importing.go_on_to(customers).await?;
+    Ok((importing.app, importing.router))
 }
 
 fn surroundings(folder: &Path, server: Option<Server>) -> Surroundings {
@@ -146,42 +168,74 @@ async fn new_key(router: &Router, role: &str) -> anyhow::Result<String> {
     Ok(made.get("secret").and_then(Value::as_str).context("no secret")?.to_owned())
 }
 
-async fn import(router: &Router, key: &str, customers: usize) -> anyhow::Result<()> {
-    let hash = "0".repeat(64);
-    let input = json!({ "file_sha256": hash, "map_sha256": hash });
-    let begun = call(router, Some(key), "POST", "/v1/imports", Some(input)).await?.json()?;
-    let id = begun.get("id").and_then(Value::as_str).context("no import")?;
-    let path = format!("/v1/imports/{id}/rows");
-    for first in (0..customers).step_by(CHUNK_ROWS) {
-        let row = |number: usize| {
-            let mut row = person(number);
-            if let Some(members) = row.as_object_mut() {
-                members.insert("line".to_owned(), json!(number + 1));
-            }
-            row
-        };
-        let rows: Vec<Value> = (first..customers.min(first + CHUNK_ROWS)).map(row).collect();
-        let chunk = json!({ "first": first, "rows": rows });
-        let now = call(router, Some(key), "POST", &path, Some(chunk)).await?.json()?;
-        let created = first + rows.len();
-        ensure!(now.get("created") == Some(&json!(created)), "the import refused rows: {now}");
-    }
-    Ok(())
+/// An import that is under way.
+pub(crate) struct Importing {
+    app: App,
+    router: Router,
+    key: String,
+    path: String,
+    /// Rows that are done.
+    pub(crate) done: usize,
 }
 
-async fn find_all(router: &Router, key: &str, customers: usize) -> anyhow::Result<Vec<String>> {
-    let mut found = vec![String::new(); customers];
-    for first in (0..customers).step_by(FINDERS) {
+impl Importing {
+    /// Begins it, or finds where it stopped.
+    pub(crate) async fn begin(folder: &Path, at: &At) -> anyhow::Result<Self> {
+        let app = opened(folder, at).await?;
+        let router = router(&app.desk()?);
+        let key = new_key(&router, "importer").await?;
+        let hash = "0".repeat(64);
+        let input = json!({ "file_sha256": hash, "map_sha256": hash });
+        let begun = call(&router, Some(&key), "POST", "/v1/imports", Some(input)).await?.json()?;
+        let id = begun.get("id").and_then(Value::as_str).context("no import")?;
+        let path = format!("/v1/imports/{id}/rows");
+        let done = begun.get("rows_done").and_then(Value::as_u64).context("no count of rows")?;
+        Ok(Self { app, router, key, path, done: usize::try_from(done)? })
+    }
+
+    /// Goes on until there are so many customers.
+    pub(crate) async fn go_on_to(&mut self, customers: usize) -> anyhow::Result<()> {
+        while self.done < customers {
+            let first = self.done;
+            let end = customers.min(first + CHUNK_ROWS);
+            let chunk =
+                json!({ "first": first, "rows": (first..end).map(row).collect::<Vec<_>>() });
+            let (router, key) = (&self.router, self.key.as_str());
+            let now = call(router, Some(key), "POST", &self.path, Some(chunk)).await?.json()?;
+            ensure!(now.get("created") == Some(&json!(end)), "the import refused rows: {now}");
+            self.done = end;
+        }
+        Ok(())
+    }
+}
+
+fn row(number: usize) -> Value {
+    let mut row = person(number);
+    if let Some(members) = row.as_object_mut() {
+        members.insert("line".to_owned(), json!(number + 1));
+    }
+    row
+}
+
+/// Some of them, evenly spread; in the order of their numbers, so that pairs of runs read the same ones.
+async fn find_sample(
+    router: &Router,
+    key: &str,
+    customers: usize,
+) -> anyhow::Result<Vec<(usize, String)>> {
+    let numbers: Vec<usize> = (0..customers).step_by(customers.div_ceil(SAMPLE_MAX)).collect();
+    let mut found = Vec::with_capacity(numbers.len());
+    for some in numbers.chunks(FINDERS) {
         let mut finders = JoinSet::new();
-        for number in first..customers.min(first + FINDERS) {
+        for number in some.iter().copied() {
             let (router, key) = (router.clone(), key.to_owned());
             finders.spawn(async move { anyhow::Ok((number, find(&router, &key, number).await?)) });
         }
         while let Some(done) = finders.join_next().await {
-            let (number, id) = done??;
-            *found.get_mut(number).context("a number too many")? = id;
+            found.push(done??);
         }
     }
+    found.sort_unstable();
     Ok(found)
 }
 
@@ -227,8 +281,11 @@ impl Answered {
 
 const POLICY: &str = include_str!("shop.toml");
 
-/// The most a chunk may hold.
-const CHUNK_ROWS: usize = 1_000;
+/// As many as the command sends unless told otherwise.
+const CHUNK_ROWS: usize = 4_000;
+
+/// More than a reader's caches hold.
+const SAMPLE_MAX: usize = 20_000;
 
 /// Enough to share commits.
 const FINDERS: usize = 64;

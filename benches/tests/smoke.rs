@@ -45,11 +45,13 @@ fn a_smoke_run_measures_every_row() {
     }
 }
 
-const ROWS: [&str; 6] = [
+const ROWS: [&str; 8] = [
     "audited read, 1 client",
     "audited read, 64 clients",
     "audited read, 256 clients",
     "look-up + read, 64 clients",
     "one read at a time, latency",
     "create, 64 clients",
+    "change of a field, 64 clients",
+    "erasure asked for, 64 clients",
 ];

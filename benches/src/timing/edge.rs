@@ -24,7 +24,8 @@ pub(super) fn measure(folder: &Path, requests: usize) -> anyhow::Result<Vec<Case
 
 async fn pairs(server: &Server, requests: usize) -> anyhow::Result<Vec<Case>> {
     let plan = &server.plan;
-    let (key, id) = (plan.key.as_str(), plan.customers.first().context("no customers")?);
+    let (_, id) = plan.customers.first().context("no customers")?;
+    let key = plan.key.as_str();
     let absent = absent_id(id);
     let get = |id: &str, key: &str, purpose: &str| {
         let text = request("GET", &format!("/v1/customers/{id}?fields=name,email"), key, "");
@@ -41,7 +42,7 @@ async fn pairs(server: &Server, requests: usize) -> anyhow::Result<Vec<Case>> {
     let known = get(id, &altered(key, SECRET_AT)?, "support");
     let unknown = get(id, &altered(key, ID_AT)?, "support");
     let mut connection = Connection::open(plan.product_port).await?;
-    let hidden = plan.customers.get(1).context("one customer only")?;
+    let (_, hidden) = plan.customers.get(1).context("one customer only")?;
     let erase = request("DELETE", &format!("/v1/customers/{hidden}"), &plan.eraser, "");
     ensure!(connection.exchange(&erase).await?.status == b"202", "the erasure was not taken");
     let mut cases = Vec::new();

@@ -77,8 +77,8 @@ pub(super) struct Import {
     /// Say what would become of the rows, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Rows sent at a time
-    #[arg(long, value_name = "ROWS", default_value_t = 2_000,
+    /// Rows sent at a time; fewer where they would be more than 4 MiB
+    #[arg(long, value_name = "ROWS", default_value_t = 4_000,
         value_parser = clap::value_parser!(u16).range(1..=CHUNK_ROWS_MAX as i64))]
     chunk: u16,
     /// Write every problem to this file, not the first 20 only

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::db::sqlite::Sqlite;
@@ -12,6 +13,7 @@ use crate::error::Error;
 /// closed is at rest: no connection of ours, no write-ahead log beside it.
 pub struct Checkpointer {
     wake: Option<SyncSender<()>>,
+    passage: Arc<Passage>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -20,11 +22,18 @@ impl Checkpointer {
     pub fn start(path: PathBuf) -> Result<Self, Error> {
         // One waiting signal is enough: it covers every batch before it.
         let (wake, signals) = sync_channel(1);
+        let passage = Arc::new(Passage::default());
+        let own = Arc::clone(&passage);
         let thread = std::thread::Builder::new()
             .name("checkpointer".to_owned())
-            .spawn(move || run(&path, &signals))
+            .spawn(move || run(&path, &signals, &own))
             .map_err(Error::internal)?;
-        Ok(Self { wake: Some(wake), thread: Some(thread) })
+        Ok(Self { wake: Some(wake), passage, thread: Some(thread) })
+    }
+
+    /// Lets the log be started anew where that is due: whoever writes without a pause calls this in between.
+    pub fn let_pass(&self) {
+        self.passage.wait_for_it();
     }
 
     /// Another batch is in the write-ahead log.
@@ -44,12 +53,46 @@ impl Drop for Checkpointer {
     }
 }
 
-fn run(path: &Path, signals: &Receiver<()>) {
+/// The engine's own locks favour whoever asks most often, and that is the writer: under load the log was not
+/// started anew for as long as the load lasted, and grew to four times its limit.
+#[derive(Default)]
+struct Passage {
+    is_wanted: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Passage {
+    /// Until what it gives is dropped no batch begins.
+    fn ask(&self) -> Asked<'_> {
+        self.set(true);
+        Asked(self)
+    }
+
+    fn set(&self, is_wanted: bool) {
+        *self.is_wanted.lock().unwrap_or_else(PoisonError::into_inner) = is_wanted;
+        self.changed.notify_all();
+    }
+
+    fn wait_for_it(&self) {
+        let wanted = self.is_wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_while(wanted, |is_wanted| *is_wanted));
+    }
+}
+
+struct Asked<'a>(&'a Passage);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+fn run(path: &Path, signals: &Receiver<()>, passage: &Passage) {
     let mut connection = None;
     while signals.recv().is_ok() {
         let copied = match &mut connection {
-            Some(db) => copy(db),
-            None => Sqlite::open_to_cut(path).and_then(|db| copy(connection.insert(db))),
+            Some(db) => copy(db, passage),
+            None => Sqlite::open_to_cut(path).and_then(|db| copy(connection.insert(db), passage)),
         };
         if let Err(error) = copied {
             // The log only grows until the next attempt; the committer sees a full disk itself.
@@ -63,9 +106,12 @@ fn run(path: &Path, signals: &Receiver<()>) {
 ///
 /// Goes by the pages in the log: its file keeps the greatest size it ever had, so by that every batch
 /// would be copied at once, with two waits for the disk each.
-fn copy(db: &mut Sqlite) -> Result<(), Error> {
+fn copy(db: &mut Sqlite, passage: &Passage) -> Result<(), Error> {
     let log = db.wal_pages()?;
     if log.in_log >= PAGES_MAX {
+        // Nobody writes while the log is started anew, so little may be left to copy by then.
+        db.checkpoint_passive()?;
+        let _asked = passage.ask();
         db.checkpoint_restarting()
     } else if log.in_log - log.copied >= PAGES_WORTH_COPYING {
         db.checkpoint_passive()
@@ -104,7 +150,7 @@ mod tests {
         scan.run("BEGIN; SELECT a FROM t").unwrap();
         fill(&mut writer, PAGES_MAX);
         let clock = SystemClock::new();
-        let cut = copy(&mut Sqlite::open_to_cut(&path).unwrap());
+        let cut = copy(&mut Sqlite::open_to_cut(&path).unwrap(), &Passage::default());
         assert_eq!(cut.unwrap_err().code, "checkpoint_busy");
         assert!(clock.monotonic_ms() < 2_000, "it holds writers off for as long as it waits");
     }
@@ -117,12 +163,30 @@ mod tests {
         writer.run("CREATE TABLE t (a BLOB)").unwrap();
         let mut db = Sqlite::open_to_cut(&path).unwrap();
         fill(&mut writer, PAGES_WORTH_COPYING);
-        copy(&mut db).unwrap();
+        copy(&mut db, &Passage::default()).unwrap();
         let log = db.wal_pages().unwrap();
         assert_eq!(log.copied, log.in_log, "it is worth copying");
         fill(&mut writer, 1);
-        copy(&mut db).unwrap();
+        copy(&mut db, &Passage::default()).unwrap();
         let log = db.wal_pages().unwrap();
         assert!(log.copied < log.in_log, "one page more is not");
     }
+
+    #[test]
+    fn a_writer_without_a_pause_does_not_keep_the_log_from_being_started_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut writer = Sqlite::open(&path, Durability::Durable).unwrap();
+        writer.run("CREATE TABLE t (a BLOB)").unwrap();
+        let checkpointer = Checkpointer::start(path.clone()).unwrap();
+        for _ in 0..6 * PAGES_MAX / PAGES_IN_A_BATCH {
+            checkpointer.let_pass();
+            fill(&mut writer, PAGES_IN_A_BATCH);
+            checkpointer.batch_written();
+        }
+        let size = folder.path().join("t.db-wal").metadata().unwrap().len();
+        assert!(size < 64 * 1024 * 1024, "it grew to {size}");
+    }
+
+    const PAGES_IN_A_BATCH: i64 = 128;
 }

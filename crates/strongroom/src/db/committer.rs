@@ -15,7 +15,8 @@ use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, Durability, Place};
 use crate::db::keeper::{Act, Fate, Keeper};
 use crate::db::pace::{
-    IDLE_INTERVAL, LINGER, PROBE_FIRST, lingers_after, pause_after, take_queued,
+    IDLE_INTERVAL, LINGER, PROBE_FIRST, is_big, lingers_after, pause_after, split_before,
+    take_queued,
 };
 use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
@@ -131,7 +132,9 @@ impl Writer {
                 take_queued(jobs, &mut batch);
             }
             last_batch = batch.len();
-            self.run(batch);
+            for part in split_before(batch, |job| is_big(&job.change)) {
+                self.run(part);
+            }
         }
         if let Err(error) = self.keeper.close(self.trust.now(self.clock.as_ref())) {
             tracing::warn!(code = error.code, "the end of the log could not be anchored");
@@ -207,6 +210,7 @@ impl Writer {
     }
 
     fn run(&mut self, mut batch: Vec<Job>) {
+        self.checkpointer.as_ref().inspect(|it| it.let_pass());
         self.space.look();
         if self.stall.is_low() {
             let ordinary = |job: &mut Job| refuse_ordinary(&self.stall, &job.change.entry).is_err();
@@ -282,19 +286,21 @@ impl Writer {
         let db = self.db.as_mut().ok_or_else(|| Error::internal("no connection to write on"))?;
         let keeper = self.keeper.as_mut();
         let clock = self.clock.as_ref();
-        db.begin()?;
-        if is_shared {
-            keeper.take_turn(db)?;
-        }
+        begin_turn(db, keeper, is_shared)?;
         let wall = self.trust.now(clock);
-        let now = wall.later(keeper.head_time());
         let moment = Moment { wall, suspect: self.trust.is_suspect(clock) };
         let mut tried = Vec::with_capacity(changes.len());
         let mut acts = Vec::with_capacity(changes.len());
         let mut keys = Vec::new();
         let mut state_changes = 0;
         for change in changes {
-            tried.push(match apply(db, keeper, &moment, &change)? {
+            let before = if acts.is_empty() { Before::Nothing } else { Before::Others };
+            let applied = apply(db, keeper, &moment, &change, before)?;
+            if before == Before::Nothing && !matches!(applied, Applied::Done) {
+                db.roll_back()?;
+                begin_turn(db, keeper, is_shared)?;
+            }
+            tried.push(match applied {
                 Applied::Done => {
                     self.touched.extend(change.touched());
                     keeper.change_state(&change.state)?;
@@ -307,6 +313,7 @@ impl Writer {
                 Applied::Missed(miss) => Tried::Missed(miss),
             });
         }
+        let now = wall.later(keeper.head_time());
         let receipts = if acts.is_empty() { Vec::new() } else { keeper.append(db, now, &acts)? };
         keeper.put_keys(&keys, now)?;
         match db.commit() {
@@ -353,6 +360,21 @@ impl Writer {
     }
 }
 
+/// Whoever else would write waits from here on.
+fn begin_turn(db: &mut Connection, keeper: &mut dyn Keeper, is_shared: bool) -> Result<(), Error> {
+    db.begin()?;
+    if is_shared { keeper.take_turn(db) } else { Ok(()) }
+}
+
+/// What a transaction holds already when a change begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Where the change fails, the transaction is begun anew. For a big one that is what makes it possible:
+    /// SQLite goes through all that a savepoint would put back, at each statement after it.
+    Nothing,
+    Others,
+}
+
 /// What guards of time are held against: the clock, not the ledger's time. A server that was once
 /// started with its clock years ahead has entries from then, and they must not end every key.
 struct Moment {
@@ -372,8 +394,9 @@ fn apply(
     keeper: &mut dyn Keeper,
     moment: &Moment,
     change: &Change,
+    before: Before,
 ) -> Result<Applied, Error> {
-    let separate = needs_savepoint(change);
+    let separate = before == Before::Others && needs_savepoint(change);
     if separate {
         db.run_later("SAVEPOINT one_change")?;
     }

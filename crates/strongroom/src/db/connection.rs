@@ -129,7 +129,7 @@ impl Connection {
     /// The same with a fixed text.
     pub(super) fn run_later(&mut self, text: &'static str) -> Result<(), Error> {
         match &mut self.engine {
-            Engine::Sqlite(db) => db.run(text),
+            Engine::Sqlite(db) => db.step(text),
             Engine::Postgres(db) => db.run_later(text),
         }
     }
@@ -230,7 +230,7 @@ impl Connection {
     /// Starts a transaction that sees one moment and writes nothing.
     pub(super) fn begin_reading(&mut self) -> Result<(), Error> {
         match &mut self.engine {
-            Engine::Sqlite(db) => db.run("BEGIN"),
+            Engine::Sqlite(db) => db.begin_reading(),
             Engine::Postgres(db) => db.begin_reading(),
         }
     }
@@ -246,7 +246,7 @@ impl Connection {
     /// Ends it; harmless where there is none.
     pub(super) fn end_reading(&mut self) -> Result<(), Error> {
         match &mut self.engine {
-            Engine::Sqlite(db) => db.roll_back(),
+            Engine::Sqlite(db) => db.end_reading(),
             Engine::Postgres(db) => db.run_later("ROLLBACK"),
         }
     }
@@ -298,7 +298,7 @@ impl Connection {
 /// What the engines call differently.
 pub(super) struct Dialect {
     /// What stands in a schema, and the engine's word for it.
-    pub(super) words: [(&'static str, &'static str); 3],
+    pub(super) words: [(&'static str, &'static str); 4],
     /// Brings back the names of all tables but the one that holds the version of the schema.
     pub(super) list_tables: &'static str,
     /// Brings back the names of the columns of a table, in their order.
@@ -309,7 +309,12 @@ pub(super) struct Dialect {
 
 impl Dialect {
     const SQLITE: Self = Self {
-        words: [("{bytes}", "BLOB"), ("{text}", "TEXT"), ("{clustered}", "WITHOUT ROWID")],
+        words: [
+            ("{bytes}", "BLOB"),
+            ("{text}", "TEXT"),
+            ("{integer}", "INTEGER"),
+            ("{clustered}", "WITHOUT ROWID"),
+        ],
         list_tables: "SELECT name FROM sqlite_master
 WHERE type = 'table' AND name <> 'schema_version' AND name NOT LIKE 'sqlite_%'
 ORDER BY name",
@@ -319,7 +324,12 @@ ORDER BY name",
 
     /// Texts are ordered by their bytes, as SQLite orders them.
     const POSTGRES: Self = Self {
-        words: [("{bytes}", "BYTEA"), ("{text}", "TEXT COLLATE \"C\""), ("{clustered}", "")],
+        words: [
+            ("{bytes}", "BYTEA"),
+            ("{text}", "TEXT COLLATE \"C\""),
+            ("{integer}", "BIGINT"),
+            ("{clustered}", ""),
+        ],
         list_tables: "SELECT tablename::TEXT FROM pg_tables
 WHERE schemaname = current_schema() AND tablename <> 'schema_version'
 ORDER BY tablename COLLATE \"C\"",

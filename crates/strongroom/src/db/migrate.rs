@@ -1,6 +1,6 @@
 //! Schema: numbered texts, applied once each, in one transaction.
 //!
-//! One source serves both engines: `{bytes}`, `{text}` and `{clustered}` stand for what differs.
+//! One source serves both engines: `{bytes}`, `{text}`, `{integer}` and `{clustered}` stand for what differs.
 
 use crate::db::{Connection, Statement, Value};
 use crate::error::Error;
@@ -28,6 +28,7 @@ pub const DATA: &[Migration] = &[
     Migration { version: 11, text: include_str!("migrations/data_0011_retired_keys.sql") },
     Migration { version: 12, text: include_str!("migrations/data_0012_handover.sql") },
     Migration { version: 13, text: include_str!("migrations/data_0013_moving.sql") },
+    Migration { version: 14, text: include_str!("migrations/data_0014_row_keys.sql") },
 ];
 
 /// The number of the newest step.

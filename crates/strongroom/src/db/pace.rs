@@ -3,10 +3,28 @@
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use crate::ctx::Change;
+
 /// What waits already, up to the size of a batch.
 pub(super) fn take_queued<T>(queue: &Receiver<T>, batch: &mut Vec<T>) {
     let room = BATCH_MAX.saturating_sub(batch.len());
     batch.extend(queue.try_iter().take(room));
+}
+
+/// Whether a change is better off as the first of its batch: then it needs no savepoint.
+pub(super) fn is_big(change: &Change) -> bool {
+    change.guards.len() + change.writes.len() > BIG_STATEMENTS
+}
+
+/// Parts of a batch, in order, each of which begins where `begins` says so.
+pub(super) fn split_before<T>(mut batch: Vec<T>, begins: impl Fn(&T) -> bool) -> Vec<Vec<T>> {
+    let mut parts = Vec::new();
+    while let Some(last) = batch.iter().rposition(&begins).filter(|place| *place > 0) {
+        parts.push(batch.split_off(last));
+    }
+    parts.push(batch);
+    parts.reverse();
+    parts
 }
 
 /// Whether the next batch waits for a moment: only under load does that pay (measured).
@@ -22,6 +40,9 @@ pub(super) fn pause_after(pause: Duration, is_shared: bool) -> Duration {
 
 /// Bounds the memory of one batch: 1,024 changes of a few kilobytes.
 pub(super) const BATCH_MAX: usize = 1024;
+
+/// Two hundred customers.
+const BIG_STATEMENTS: usize = 2_000;
 
 const LINGER_AFTER: usize = 16;
 
@@ -53,6 +74,14 @@ mod tests {
         batch.clear();
         take_queued(&queue, &mut batch);
         assert_eq!(batch.len(), 5, "and does not wait for more");
+    }
+
+    #[test]
+    fn a_big_change_begins_a_batch_of_its_own_and_keeps_its_place() {
+        let parts = |batch: Vec<u8>| split_before(batch, |number| *number >= 10);
+        assert_eq!(parts(vec![1, 2, 10, 3, 11, 12, 4]), [&[1, 2][..], &[10, 3], &[11], &[12, 4]]);
+        assert_eq!(parts(vec![10, 1]), [[10, 1]]);
+        assert_eq!(parts(vec![1, 2]), [[1, 2]]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use strongroom_crypto::{
-    CryptoError, Encoder, Plain, Random, SecretKey, constant_time_eq, peek_binding,
+    CryptoError, Encoder, Plain, Random, SecretKey, constant_time_eq, peek_binding, random_array,
 };
 
 use crate::ctx::{Destruction, NewKey, Time};
@@ -26,8 +26,8 @@ use crate::db::{
 use crate::error::Error;
 
 pub use model::{
-    ABOUT, Beginning, CORE, Credential, Hashed, KeyBinding, KeyHandle, Mark, Permit, Placed,
-    Rotation, RotationKind, Seal, Source, Standing, Versions, WordIndex, index_filling,
+    ABOUT, Beginning, CORE, Credential, Hashed, KeyBinding, KeyBlock, KeyHandle, Mark, Permit,
+    Placed, Rotation, RotationKind, Seal, Source, Standing, Versions, WordIndex, index_filling,
 };
 use model::{Hashing, Unsealed};
 pub use store::{Anchor, DEK_TABLE, newest_schema};
@@ -129,16 +129,25 @@ impl Keyring {
         self.unsealed.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
+    /// A place for new keys that nothing lies at.
+    pub fn new_block(&self) -> Result<KeyBlock, Error> {
+        Ok(KeyBlock(random_array(self.random.as_ref())?))
+    }
+
     /// A new data key for a customer's compartment: the handle to seal with, and the wrapped key to
     /// put into the same change.
     pub fn new_data_key(
         &self,
+        block: KeyBlock,
         customer: &[u8; 16],
         compartment: &[u8; 16],
     ) -> Result<(KeyHandle, NewKey), Error> {
         let keys = self.keys()?;
         let (version, kek) = keys.keks.last_key_value().ok_or_else(no_kek)?;
-        let dek = strongroom_crypto::random_array(self.random.as_ref())?;
+        let mut dek = [0; 16];
+        let (front, rest) = dek.split_at_mut(block.0.len());
+        front.copy_from_slice(&block.0);
+        self.random.fill(rest)?;
         let hedge = kek.derive("strongroom/dek/hedge/v1", &self.installation);
         let key = SecretKey::generate_hedged(self.random.as_ref(), &hedge, &dek)?;
         let binding = self.binding(customer, compartment, dek);

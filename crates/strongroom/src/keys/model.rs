@@ -20,6 +20,12 @@ pub use seal::{Credential, Seal};
 pub(super) use seal::{Recovery, SealedRoot};
 pub use words::{Beginning, Mark, Standing, WordIndex, index_filling};
 
+/// Where new keys will lie in the store: those that are made together lie together. At random places each would
+/// be another page to write, and to read. The store says of each key when it was made, so that they are
+/// neighbours tells nothing more.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyBlock(pub(super) [u8; 8]);
+
 /// Every key of an installation, while it is unsealed. Dropping it wipes them.
 pub(super) struct Unsealed {
     /// How often the keys had changed when these were read.

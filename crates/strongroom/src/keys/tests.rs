@@ -37,7 +37,8 @@ impl House {
 
     /// A record of the first customer, its key durable.
     fn record(&self) -> (KeyHandle, Vec<u8>) {
-        let (handle, new) = self.keyring.new_data_key(&FIRST, &COMPARTMENT).unwrap();
+        let block = self.keyring.new_block().unwrap();
+        let (handle, new) = self.keyring.new_data_key(block, &FIRST, &COMPARTMENT).unwrap();
         self.keyring.put_pending(&[new], None, NOW).unwrap();
         let sealed = handle.seal(&SystemRandom, 1, &[Cell { field: 3, value: b"value" }]).unwrap();
         (handle, sealed)
@@ -133,11 +134,12 @@ fn only_fields_that_a_permit_names_are_opened() {
 #[test]
 fn a_sealed_keyring_does_nothing() {
     let house = House::open();
+    let block = house.keyring.new_block().unwrap();
     house.keyring.seal();
     assert!(house.keyring.is_sealed());
     let keyring = &house.keyring;
     for refused in [
-        keyring.new_data_key(&FIRST, &CORE).map(|_| ()),
+        keyring.new_data_key(block, &FIRST, &CORE).map(|_| ()),
         keyring.mac_row("api_key", b"").map(|_| ()),
         keyring.is_row_intact("api_key", b"", &[0; 32]).map(|_| ()),
         keyring.index(0, "ada@mail.example").map(|_| ()),
@@ -193,12 +195,13 @@ impl Random for Constant {
 #[test]
 fn with_a_constant_random_source_no_data_key_is_ever_put_twice() {
     let house = House::with(Arc::new(Constant));
-    let (_, first) = house.keyring.new_data_key(&FIRST, &CORE).unwrap();
-    let (_, second) = house.keyring.new_data_key(&SECOND, &CORE).unwrap();
+    let block = house.keyring.new_block().unwrap();
+    let (_, first) = house.keyring.new_data_key(block, &FIRST, &CORE).unwrap();
+    let (_, second) = house.keyring.new_data_key(block, &SECOND, &CORE).unwrap();
     house.keyring.put_pending(&[first], None, NOW).unwrap();
     assert!(house.keyring.put_pending(&[second], None, NOW).is_err());
     // Nor does it show the key: what the source gave is mixed with a secret.
-    let (handle, _) = house.keyring.new_data_key(&FIRST, &COMPARTMENT).unwrap();
+    let (handle, _) = house.keyring.new_data_key(block, &FIRST, &COMPARTMENT).unwrap();
     assert_ne!(handle.key.expose_bytes(), &[7; 32]);
 }
 

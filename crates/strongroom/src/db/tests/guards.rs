@@ -87,14 +87,18 @@ async fn a_change_that_was_not_done_leaves_nothing_and_the_others_of_its_batch_s
         let soon = tokio::time::timeout(std::time::Duration::ZERO, first.as_mut());
         assert!(soon.await.is_err(), "it waits");
         until(|| house.said.is_at_it.load(Ordering::SeqCst)).await;
-        // These three are one batch.
-        let rest = async { tokio::join!(commit(2, false), commit(3, true), commit(4, false)) };
+        // These are one batch: what fails as its first begins it anew, and later ones go back to where they began.
+        let rest = async {
+            let (fifth, second) = (commit(5, true), commit(2, false));
+            tokio::join!(fifth, second, commit(3, true), commit(4, false))
+        };
         let mut rest = Box::pin(rest);
         let soon = tokio::time::timeout(std::time::Duration::ZERO, rest.as_mut());
         assert!(soon.await.is_err(), "they wait");
         drop(open);
         first.await.unwrap();
-        let (second, third, fourth) = rest.await;
+        let (fifth, second, third, fourth) = rest.await;
+        assert_eq!(fifth.unwrap_err().kind, ErrorKind::Conflict);
         assert!(matches!(second, Ok(Fate::Committed(_))));
         assert_eq!(third.unwrap_err().kind, ErrorKind::Conflict);
         assert!(matches!(fourth, Ok(Fate::Committed(_))));

@@ -186,8 +186,10 @@ async fn apply(
             let Some(shelves) = open_shelves(desk, ctx, opened, is_it, |all| all).await? else {
                 return Ok(false);
             };
+            let block = desk.keyring.new_block()?;
             for shelf in shelves {
-                let (key, new_key) = desk.keyring.new_data_key(opened.row.id.as_bytes(), &id)?;
+                let (key, new_key) =
+                    desk.keyring.new_data_key(block, opened.row.id.as_bytes(), &id)?;
                 renewal.sealing.keys.push(new_key);
                 let mut rows = shelf.rows;
                 for record in &shelf.records {
@@ -243,9 +245,9 @@ impl Renewal {
         opened: &Opened,
     ) -> Result<BTreeMap<[u8; 16], KeyHandle>, Error> {
         let (id, next) = (opened.row.id.as_bytes(), opened.row.version + 1);
-        let mut keys = BTreeMap::new();
+        let (mut keys, block) = (BTreeMap::new(), desk.keyring.new_block()?);
         for (compartment, record) in &opened.records {
-            let (key, new_key) = desk.keyring.new_data_key(id, compartment)?;
+            let (key, new_key) = desk.keyring.new_data_key(block, id, compartment)?;
             let (version, sealed) = (record.version, record.sealed.as_slice());
             let from = Source { key: &record.key, version, sealed };
             let sealed = key.seal_from(ctx.rng.as_ref(), next, from, None)?;
@@ -255,7 +257,7 @@ impl Renewal {
             self.replaced.push((*compartment, record.key.dek()));
             keys.insert(*compartment, key);
         }
-        let (key, new_key) = desk.keyring.new_data_key(id, &CORE)?;
+        let (key, new_key) = desk.keyring.new_data_key(block, id, &CORE)?;
         self.sealing.keys.push(new_key);
         self.replaced.push((CORE, opened.core_key.dek()));
         self.core_key = Some(key);

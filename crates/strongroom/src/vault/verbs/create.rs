@@ -22,6 +22,7 @@ use crate::vault::model::{
 use crate::vault::rules::{self, Nulls, ParsedField};
 use crate::vault::store;
 use crate::vault::verbs::consent::ConsentSaid;
+use crate::vault::verbs::lot::Lot;
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// What makes a customer.
@@ -79,7 +80,7 @@ pub(super) async fn create_with(
     for _ in 0..ATTEMPTS_MAX {
         let grant = access::permit(desk, ctx, Right::Create)?;
         let applied = std::sync::Arc::clone(desk.rights.now()?.applied()?);
-        let made = prepare(desk, ctx, &applied, input, known)?;
+        let made = prepare(desk, ctx, &applied, (input, known), Lot::alone(desk, ctx)?)?;
         let entry = Entry::new(ctx, EntryKind::Write, "customer.create")
             .about(Subjects::One(made.pseudonym))
             .of_fields(made.fields)
@@ -153,13 +154,13 @@ pub(super) fn prepare(
     desk: &Desk,
     ctx: &Ctx,
     applied: &Applied,
-    input: &NewCustomer,
-    known: Known<'_>,
+    (input, known): (&NewCustomer, Known<'_>),
+    lot: Lot,
 ) -> Result<Prepared, Error> {
     let relations = read_relations(ctx, applied, &input.relations)?;
     let parsed = rules::parse_fields(applied, &relations, &input.fields, Nulls::Refuse)?;
     let id = Id::<Customer>::random(ctx.rng.as_ref())?;
-    let key = i64::from_be_bytes(random_array(ctx.rng.as_ref())?) & i64::MAX;
+    let Lot { key, block } = lot;
     let pseudonym = Pseudonym(random_array(ctx.rng.as_ref())?);
     let mut claims = index_claims(desk, &parsed)?;
     for reference in known.references {
@@ -172,7 +173,7 @@ pub(super) fn prepare(
     let mut sealing = Sealing::default();
     let mut compartments = BTreeMap::new();
     for (compartment, cells) in by_compartment(&parsed) {
-        let (handle, new_key) = desk.keyring.new_data_key(id.as_bytes(), &compartment)?;
+        let (handle, new_key) = desk.keyring.new_data_key(block, id.as_bytes(), &compartment)?;
         sealing.seal(ctx, key, &compartment, &handle, &cells, 1)?;
         sealing.keys.push(new_key);
         compartments.insert(compartment, 1);
@@ -191,7 +192,7 @@ pub(super) fn prepare(
         merged: Vec::new(),
         is_merged_away: false,
     };
-    let (core_key, new_key) = desk.keyring.new_data_key(id.as_bytes(), &CORE)?;
+    let (core_key, new_key) = desk.keyring.new_data_key(block, id.as_bytes(), &CORE)?;
     sealing.seal(ctx, key, &CORE, &core_key, &core.cells(), 1)?;
     sealing.keys.push(new_key);
     let state = CustomerState::Active;
@@ -282,7 +283,8 @@ impl Sealing {
         cells: &[(u8, Plain)],
         version: u64,
     ) -> Result<(), Error> {
-        let (handle, new_key) = desk.keyring.new_data_key(row.0.as_bytes(), compartment)?;
+        let block = desk.keyring.new_block()?;
+        let (handle, new_key) = desk.keyring.new_data_key(block, row.0.as_bytes(), compartment)?;
         self.seal(ctx, row.1, compartment, &handle, cells, version)?;
         self.keys.push(new_key);
         Ok(())

@@ -11,12 +11,13 @@ use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receip
 use crate::db::{Snapshot, Statement};
 use crate::error::{Error, ErrorKind};
 use crate::id::{Id, Import};
-use crate::places::{self, NewHolding, PlaceKind, PlaceName, Whose};
+use crate::places::{self, HOLDING_SET_MAX, NewHolding, PlaceKind, PlaceName, Whose};
 use crate::policy::{Applied, Right};
 use crate::vault::model::{IndexEntry, Reference};
 use crate::vault::store::{self, ImportRow};
 use crate::vault::verbs::consent::ConsentSaid;
 use crate::vault::verbs::create::{Known, NewCustomer, Prepared, prepare};
+use crate::vault::verbs::lot::Lot;
 use crate::vault::verbs::{ATTEMPTS_MAX, changed_meanwhile};
 
 /// One row of the source.
@@ -262,14 +263,16 @@ fn seal_all(
     applied: &Applied,
     rows: &[ImportRowInput],
 ) -> Result<Vec<Tried>, Error> {
+    let lots = Lot::together(desk, ctx, rows.len())?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from).min(SEALERS_MAX);
     let share = rows.len().div_ceil(processors).max(SHARE_ROWS_MIN);
-    let seal = |rows: &[ImportRowInput]| -> Result<Vec<Tried>, Error> {
-        rows.iter().map(|row| Ok((row.line, seal_one(desk, ctx, applied, row)?))).collect()
+    let seal = |(rows, lots): (&[ImportRowInput], &[Lot])| -> Result<Vec<Tried>, Error> {
+        let each = rows.iter().zip(lots);
+        each.map(|(row, lot)| Ok((row.line, seal_one(desk, ctx, applied, (row, *lot))?))).collect()
     };
     std::thread::scope(|scope| {
-        let sealers: Vec<_> =
-            rows.chunks(share).map(|rows| scope.spawn(move || seal(rows))).collect();
+        let shares = rows.chunks(share).zip(lots.chunks(share));
+        let sealers: Vec<_> = shares.map(|share| scope.spawn(move || seal(share))).collect();
         let mut all = Vec::with_capacity(rows.len());
         for sealer in sealers {
             let sealed = sealer.join().map_err(|_| Error::internal("a sealing thread ended"))?;
@@ -283,11 +286,11 @@ fn seal_one(
     desk: &Desk,
     ctx: &Ctx,
     applied: &Applied,
-    row: &ImportRowInput,
+    (row, lot): (&ImportRowInput, Lot),
 ) -> Result<Result<Prepared, RowProblem>, Error> {
     let prepared = read_references(&row.references).and_then(|references| {
         let known = Known { references: &references, consents: &row.consents };
-        prepare(desk, ctx, applied, &row.customer, known)
+        prepare(desk, ctx, applied, (&row.customer, known), lot)
     });
     match prepared {
         Ok(prepared) => Ok(Ok(prepared)),
@@ -375,8 +378,9 @@ const SOURCE_DAYS_MAX: i64 = 30;
 /// The code of a unique value that another customer has.
 const TAKEN: &str = "taken";
 
-/// Bounds a change: five thousand customers are about fifteen megabytes of sealed rows.
-pub const CHUNK_ROWS_MAX: usize = 5_000;
+/// Bounds a change: four thousand customers are about twelve megabytes of sealed rows. Their source is one
+/// holding.
+pub const CHUNK_ROWS_MAX: usize = HOLDING_SET_MAX;
 
 /// More threads would wait for each other's memory.
 const SEALERS_MAX: usize = 8;

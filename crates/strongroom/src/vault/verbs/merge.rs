@@ -266,7 +266,8 @@ impl Merging {
                 mine.key.reseal_taking(random, versions, &mine.sealed, from, &fields)?
             } else {
                 let id = pair.stays.row.id.as_bytes();
-                let (key, new_key) = desk.keyring.new_data_key(id, compartment)?;
+                let (key, new_key) =
+                    desk.keyring.new_data_key(desk.keyring.new_block()?, id, compartment)?;
                 self.sealing.keys.push(new_key);
                 let sealed = key.seal_from(random, next, from, Some(&fields))?;
                 self.new_keys.insert(*compartment, key);

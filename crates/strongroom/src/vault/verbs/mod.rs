@@ -9,6 +9,7 @@ mod find;
 mod holds;
 mod import;
 mod looks;
+mod lot;
 mod maps;
 mod merge;
 pub(super) mod open;

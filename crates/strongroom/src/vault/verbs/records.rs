@@ -264,8 +264,8 @@ pub(super) fn new_shelf(
     (kind, end_year): (&str, i16),
     sealing: &mut Sealing,
 ) -> Result<(Shelf, crate::keys::KeyHandle), Error> {
-    let id = random_array(ctx.rng.as_ref())?;
-    let (key, new_key) = desk.keyring.new_data_key(customer.as_bytes(), &id)?;
+    let (id, block) = (random_array(ctx.rng.as_ref())?, desk.keyring.new_block()?);
+    let (key, new_key) = desk.keyring.new_data_key(block, customer.as_bytes(), &id)?;
     sealing.keys.push(new_key);
     let (kind, dek) = (kind.to_owned(), key.dek());
     let mut shelf = Shelf { id, kind, end_year, dek, count: 0, digest: [0; 32] };

@@ -59,7 +59,7 @@ fn unescaped(text: &str) -> String {
 /// The schemas that stand beside each other, each in a database of its own.
 const SCHEMAS: [&str; 3] = ["data", "keys", "witness"];
 
-fn schema(name: &str, words: [(&str, &str); 3]) -> String {
+fn schema(name: &str, words: [(&str, &str); 4]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/migrations");
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -74,7 +74,12 @@ fn schema(name: &str, words: [(&str, &str); 3]) -> String {
 
 #[test]
 fn each_statement_is_taken_by_sqlite_under_one_of_the_schemas() {
-    let words = [("{bytes}", "BLOB"), ("{text}", "TEXT"), ("{clustered}", "WITHOUT ROWID")];
+    let words = [
+        ("{bytes}", "BLOB"),
+        ("{text}", "TEXT"),
+        ("{integer}", "INTEGER"),
+        ("{clustered}", "WITHOUT ROWID"),
+    ];
     let databases = SCHEMAS.map(|name| {
         let db = rusqlite::Connection::open_in_memory().unwrap();
         db.execute_batch(&schema(name, words)).unwrap();
@@ -93,7 +98,12 @@ fn each_statement_is_taken_by_sqlite_under_one_of_the_schemas() {
 fn each_statement_is_taken_by_postgresql_and_brings_back_what_the_seam_reads() {
     use tokio_postgres::types::Type;
     let Some(cluster) = Cluster::shared() else { return };
-    let words = [("{bytes}", "BYTEA"), ("{text}", "TEXT COLLATE \"C\""), ("{clustered}", "")];
+    let words = [
+        ("{bytes}", "BYTEA"),
+        ("{text}", "TEXT COLLATE \"C\""),
+        ("{integer}", "BIGINT"),
+        ("{clustered}", ""),
+    ];
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut clients = Vec::new();

@@ -177,13 +177,14 @@ async fn another_root_leaves_shares_and_older_backups_good() {
 async fn no_data_key_is_put_under_a_wrapping_key_that_is_destroyed() {
     let shop = Shop::open_today().await;
     let keyring = Arc::clone(&shop.desk().keyring);
-    let (_, late) = keyring.new_data_key(&[1; 16], &[2; 16]).unwrap();
+    let block = keyring.new_block().unwrap();
+    let (_, late) = keyring.new_data_key(block, &[1; 16], &[2; 16]).unwrap();
     rotate(&shop, "wrapping_key").await;
     go_on(&shop).await;
     assert_eq!(newest(&shop).await["state"], "done");
     let refused = keyring.put_pending(&[late], None, shop.desk().now()).unwrap_err();
     assert_eq!(refused.code, "key_rotated");
-    let (_, fresh) = keyring.new_data_key(&[1; 16], &[2; 16]).unwrap();
+    let (_, fresh) = keyring.new_data_key(block, &[1; 16], &[2; 16]).unwrap();
     keyring.put_pending(&[fresh], None, shop.desk().now()).unwrap();
 }
 

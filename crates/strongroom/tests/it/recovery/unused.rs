@@ -16,7 +16,8 @@ const DAY_MS: i64 = 86_400_000;
 /// A key made durable for a change that was never done.
 fn left_over(shop: &Shop) -> NewKey {
     let desk = shop.desk();
-    let (_, key) = desk.keyring.new_data_key(&[1; 16], &[2; 16]).unwrap();
+    let block = desk.keyring.new_block().unwrap();
+    let (_, key) = desk.keyring.new_data_key(block, &[1; 16], &[2; 16]).unwrap();
     desk.keyring.put_pending(std::slice::from_ref(&key), None, desk.now()).unwrap();
     key
 }
