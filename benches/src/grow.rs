@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -15,16 +15,15 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::commit;
 use crate::load::{Load, Work};
 use crate::machine::{Machine, Versions, load_average};
 use crate::measured::{Measured, Spread};
 use crate::plan::Span;
 use crate::process::Process;
-use crate::restore::size;
 use crate::scope;
 use crate::server::{Server, plan_path};
 use crate::shop::{At, Importing, opened, person};
+use crate::{bulk, commit};
 
 #[derive(Args)]
 pub(crate) struct Grow {
@@ -69,14 +68,17 @@ impl Grow {
         for mark in &self.marks {
             let name = |step: &str| format!("{step} at {mark}");
             report.have(&name("import"), || self.step("import", *mark))?;
+            if *mark <= BULK_MAX {
+                report.have(&name("plain rows"), || self.step("bulk", *mark))?;
+            }
             report.have(&name("size"), || self.size(*mark))?;
-            report.have(&name("start"), || self.step("start", *mark))?;
+            report.have(&name("start"), || self.start(*mark))?;
             report.have(&name("load"), || self.load(*mark))?;
         }
         if let (Some(entries), Some(customers)) = (self.entries, self.marks.last()) {
             report.have("ledger grown", || self.fill_ledger(*customers, entries))?;
             report.have("load with the grown ledger", || self.load(*customers))?;
-            report.have("start with the grown ledger", || self.step("start", *customers))?;
+            report.have("start with the grown ledger", || self.start(*customers))?;
             report.have("size with the grown ledger", || self.size(*customers))?;
             report.have("scope", || self.step("scope", *customers))?;
         }
@@ -101,11 +103,22 @@ impl Grow {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
+    /// Each time in a process of its own.
+    fn start(&self, customers: usize) -> anyhow::Result<Value> {
+        let starts = (0..self.pairs).map(|_| self.step("start", customers));
+        let starts = starts.collect::<anyhow::Result<Vec<Value>>>()?;
+        let middle = |name| {
+            Spread::of(starts.iter().filter_map(|start| start.get(name).and_then(Value::as_f64)))
+        };
+        Ok(json!({ "seconds": middle("seconds"), "memory_kib": middle("memory_kib") }))
+    }
+
     fn size(&self, customers: usize) -> anyhow::Result<Value> {
         let bytes = match self.at.engine() {
-            "SQLite" => size(&self.folder.join("data"))?,
+            "SQLite" => file_bytes(&self.folder, "strongroom.db")?,
             _ => self.at.database_bytes()?,
         };
+        let bytes = bytes + file_bytes(&self.folder, "keys.db")?;
         let json: usize = (0..SIZED).map(|number| person(number).to_string().len()).sum();
         let (each, json) = (bytes as f64 / customers as f64, json as f64 / SIZED as f64);
         Ok(json!({ "bytes": bytes, "bytes_each": each, "json_bytes_each": json,
@@ -175,6 +188,7 @@ impl GrowStep {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let seen = match self.step.as_str() {
             "import" => self.import()?,
+            "bulk" => bulk::measure(&self.folder, &self.at, self.customers)?,
             "start" => self.start()?,
             "scope" => runtime()?.block_on(scope::measure(&self.folder, &self.at))?,
             other => anyhow::bail!("no step `{other}`"),
@@ -249,6 +263,10 @@ impl Report {
     }
 }
 
+fn file_bytes(folder: &Path, name: &str) -> anyhow::Result<u64> {
+    Ok(fs::metadata(folder.join("data").join(name))?.len())
+}
+
 fn runtime() -> anyhow::Result<Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
@@ -261,6 +279,9 @@ const LOADS: [(&str, Work, usize); 5] = [
     ("look-up + read, 1 client", Work::LookUpRead, 1),
     ("look-up + read, 64 clients", Work::LookUpRead, 64),
 ];
+
+/// Of plain rows there is no need for more: their rate holds.
+const BULK_MAX: usize = 2_000_000;
 
 /// Customers between two figures of an import.
 const SLICE: usize = 100_000;

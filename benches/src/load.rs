@@ -49,8 +49,6 @@ pub(crate) enum Work {
     Change,
     /// Make a customer
     Create,
-    /// Ask for a customer to be forgotten
-    Erase,
     /// Look a customer up by e-mail, read who was found
     LookUpRead,
     /// Read three fields of a customer, masked
@@ -186,10 +184,6 @@ async fn repeat(client: usize, shared: &Shared) -> anyhow::Result<Vec<u64>> {
                 let own = own.get_mut(number % mine).context("no customer of one's own")?;
                 shared.change(&mut connection, own).await?;
             }
-            None if shared.load.work == Work::Erase => {
-                let (id, _) = own.pop().context("all of one's own are erased: make more")?;
-                shared.erase(&mut connection, &id).await?;
-            }
             None => shared.look(&mut connection, number).await?,
         }
         let now = Instant::now();
@@ -204,9 +198,7 @@ impl Shared {
     fn port(&self) -> u16 {
         match self.load.work {
             Work::Constant => self.plan.constant_port,
-            Work::Change | Work::Create | Work::Erase | Work::LookUpRead | Work::Read => {
-                self.plan.product_port
-            }
+            Work::Change | Work::Create | Work::LookUpRead | Work::Read => self.plan.product_port,
         }
     }
 
@@ -223,24 +215,16 @@ impl Shared {
         answer::check_read(&connection.exchange(read).await?)
     }
 
-    /// Customers that nobody else changes or erases, with the versions they have.
+    /// Customers that nobody else changes, with the versions they have.
     async fn own(
         &self,
         connection: &mut Connection,
         client: usize,
     ) -> anyhow::Result<Vec<(String, u64)>> {
-        let mut own = Vec::new();
-        if self.load.work == Work::Erase {
-            for _ in 0..self.load.span.run_ms * ERASED_A_SECOND_MAX / 1000 {
-                let made = connection.exchange(&self.new_customer()).await?;
-                own.push((answer::found(&made)?.to_owned(), 1));
-            }
-            ensure!(Instant::now() < self.begin, "making who is to be erased took too long");
-            sleep_until(self.begin).await;
-        }
         if self.load.work != Work::Change {
-            return Ok(own);
+            return Ok(Vec::new());
         }
+        let mut own = Vec::with_capacity(OWN);
         let places = (client..self.reads.len()).step_by(self.load.clients).take(OWN);
         for place in places {
             let read = self.reads.get(place).context("no customer of this number")?;
@@ -261,11 +245,6 @@ impl Shared {
         let change = change(&path, (&self.plan.changer, *version), &body);
         *version = answer::version(&connection.exchange(&change).await?)?;
         Ok(())
-    }
-
-    async fn erase(&self, connection: &mut Connection, id: &str) -> anyhow::Result<()> {
-        let erase = request("DELETE", &format!("/v1/customers/{id}"), &self.plan.eraser, "");
-        answer::check_asked(&connection.exchange(&erase).await?)
     }
 
     fn new_customer(&self) -> Vec<u8> {
@@ -291,9 +270,6 @@ impl Chance {
         usize::try_from(mixed % bound.max(1) as u64).unwrap_or(0)
     }
 }
-
-/// Of one client. Asking for more than it made fails.
-const ERASED_A_SECOND_MAX: u64 = 100;
 
 /// Of customers that one client changes in turn.
 const OWN: usize = 16;

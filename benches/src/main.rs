@@ -5,6 +5,7 @@
 
 mod all;
 mod answer;
+mod bulk;
 mod commit;
 mod connection;
 mod grow;

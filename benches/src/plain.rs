@@ -1,58 +1,45 @@
-//! What a program without keys, rights and proofs would do: change or delete a plain row, and write a plain
-//! line of what it did. As many in one commit as there are clients, as durable as the product.
+//! What a program without keys, rights and proofs would do: change a plain row, and write a plain line of what it
+//! did. As many in one commit as there are clients, as durable as the product.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use tokio::time::Instant;
 
 use crate::measured::{Measured, latencies_us};
 use crate::plan::Span;
-use crate::rows::Baseline;
 use crate::shop::person;
 
-/// Time counts while rows are changed; those that were deleted are put back in between.
-pub(crate) fn measure(
-    folder: &Path,
-    baseline: Baseline,
-    clients: usize,
-    span: Span,
-) -> anyhow::Result<Measured> {
+pub(crate) fn measure(folder: &Path, clients: usize, span: Span) -> anyhow::Result<Measured> {
     let place = tempfile::tempdir_in(folder)?;
     let mut connection = Connection::open(place.path().join("plain.db"))?;
     connection.execute_batch(SCHEMA)?;
     fill(&mut connection)?;
-    let (mut latencies, mut spent, mut changes) = (Vec::new(), Duration::ZERO, 0_usize);
-    while spent < span.run() {
-        if changes + clients > ROWS {
-            changes = 0;
-            if baseline == Baseline::PlainDelete {
-                fill(&mut connection)?;
-            }
-        }
+    let (begin, mut changes, mut latencies) = (Instant::now() + span.warm_up(), 0, Vec::new());
+    let end = begin + span.run();
+    loop {
         let begun = Instant::now();
+        if begun >= end {
+            break;
+        }
         let turn = connection.transaction()?;
-        for change in changes..changes + clients {
-            let number = i64::try_from((change * STRIDE) % ROWS)?;
-            let changed = match baseline {
-                Baseline::PlainDelete => turn.prepare_cached(DELETE)?.execute([number])?,
-                _ => turn.prepare_cached(UPDATE)?.execute([number])?,
-            };
+        for _ in 0..clients {
+            changes += STRIDE;
+            let number = i64::try_from(changes % ROWS)?;
+            let changed = turn.prepare_cached(UPDATE)?.execute([number])?;
             anyhow::ensure!(changed == 1, "no row to change");
             turn.prepare_cached(LINE)?.execute(params![number, LINE_TEXT])?;
         }
         turn.commit()?;
-        changes += clients;
-        let taken = begun.elapsed();
-        spent += taken;
-        latencies.push(u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX));
+        if begun >= begin {
+            latencies.push(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        }
     }
     let operations = (latencies.len() * clients) as u64;
     let [p50_us, p99_us, max_us] = latencies_us(latencies);
     Ok(Measured {
         operations,
-        per_second: operations as f64 / spent.as_secs_f64(),
+        per_second: operations as f64 / span.run().as_secs_f64(),
         server_cpu_us: None,
         generator_cpu_us: None,
         written_bytes: None,
@@ -78,11 +65,9 @@ const SCHEMA: &str = "
     CREATE TABLE line (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL, text TEXT NOT NULL);
 ";
 
-const INSERT: &str = "INSERT OR IGNORE INTO customer (id, points, profile) VALUES (?1, 0, ?2)";
+const INSERT: &str = "INSERT INTO customer (id, points, profile) VALUES (?1, 0, ?2)";
 
 const UPDATE: &str = "UPDATE customer SET points = points + 1 WHERE id = ?1";
-
-const DELETE: &str = "DELETE FROM customer WHERE id = ?1";
 
 const LINE: &str = "INSERT INTO line (customer, text) VALUES (?1, ?2)";
 

@@ -122,7 +122,6 @@ impl Report {
                 match row.baseline {
                     Baseline::BareCommit => "p50 of a bare commit".to_owned(),
                     Baseline::Constant => "rate of the constant".to_owned(),
-                    Baseline::PlainDelete => "rate of plain DELETEs".to_owned(),
                     Baseline::PlainUpdate => "rate of plain UPDATEs".to_owned(),
                 },
                 spread(row.ratio),
@@ -153,7 +152,6 @@ impl Report {
             let baseline = match row.baseline {
                 Baseline::BareCommit => "  bare SQLite commit",
                 Baseline::Constant => "  constant",
-                Baseline::PlainDelete => "  plain DELETE and line",
                 Baseline::PlainUpdate => "  plain UPDATE and line",
             };
             lines.push(absolute(baseline, &row.theirs));

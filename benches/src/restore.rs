@@ -145,7 +145,7 @@ fn restore(folder: &Path) -> anyhow::Result<(u64, u64)> {
     Ok((rows, size(&again)?))
 }
 
-pub(crate) fn size(folder: &Path) -> anyhow::Result<u64> {
+fn size(folder: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for found in fs::read_dir(folder)? {
         bytes += found?.metadata()?.len();

@@ -30,8 +30,6 @@ pub(crate) enum Baseline {
     /// As many plain changes of a row, each with a plain line of a log, in one SQLite commit, by a program that
     /// does nothing else; compared by rate.
     PlainUpdate,
-    /// The same with rows that are deleted.
-    PlainDelete,
 }
 
 /// Absent where the specification names none.
@@ -71,10 +69,6 @@ impl Row {
     ) -> anyhow::Result<Compared> {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..pairs {
-            let mut span = span;
-            if self.work == Work::Erase {
-                span.warm_up_ms = span.warm_up_ms.max(span.run_ms * MAKING);
-            }
             let load = |work, first_new| Load {
                 plan: plan_path(folder),
                 server: server.process().0,
@@ -88,9 +82,7 @@ impl Row {
             theirs.push(match self.baseline {
                 Baseline::BareCommit => commit::measure(folder, span)?,
                 Baseline::Constant => load(Work::Constant, 0).start()?,
-                Baseline::PlainDelete | Baseline::PlainUpdate => {
-                    plain::measure(folder, self.baseline, self.clients, span)?
-                }
+                Baseline::PlainUpdate => plain::measure(folder, self.clients, span)?,
             });
         }
         let pair = |of: fn(&Measured, &Measured) -> Option<f64>| {
@@ -170,20 +162,10 @@ pub(crate) const ROWS: &[Row] = &[
         baseline: Baseline::PlainUpdate,
         target: Target { rate_min: Some(0.3), ..NO_TARGET },
     },
-    Row {
-        name: "erasure asked for, 64 clients",
-        work: Work::Erase,
-        clients: 64,
-        baseline: Baseline::PlainDelete,
-        target: Target { rate_min: Some(0.3), ..NO_TARGET },
-    },
 ];
 
 const NO_TARGET: Target =
     Target { rate_min: None, latency_max: None, cpu_max: None, p99_ms_max: None };
-
-/// Whoever is to be erased is made first, and that takes longer.
-const MAKING: u64 = 5;
 
 /// Each creating run has numbers of its own, so that no e-mail address comes twice.
 const NEW_IN_A_RUN_MAX: usize = 10_000_000;

@@ -60,6 +60,16 @@ impl At {
         if self.database.is_some() { "PostgreSQL" } else { "SQLite" }
     }
 
+    /// How another driver reaches the server, where there is one.
+    pub(crate) fn reach(&self) -> anyhow::Result<Option<tokio_postgres::Config>> {
+        let Some(url) = &self.database else { return Ok(None) };
+        let mut config: tokio_postgres::Config = url.parse()?;
+        if let Some(file) = &self.password_file {
+            config.password(std::fs::read_to_string(file)?.trim());
+        }
+        Ok(Some(config))
+    }
+
     /// Of the database at the server, with its indexes.
     pub(crate) fn database_bytes(&self) -> anyhow::Result<u64> {
         let server = self.server()?.context("there is no server")?;
@@ -282,7 +292,7 @@ impl Answered {
 const POLICY: &str = include_str!("shop.toml");
 
 /// As many as the command sends unless told otherwise.
-const CHUNK_ROWS: usize = 4_000;
+pub(crate) const CHUNK_ROWS: usize = 4_000;
 
 /// More than a reader's caches hold.
 const SAMPLE_MAX: usize = 20_000;

@@ -45,7 +45,7 @@ fn a_smoke_run_measures_every_row() {
     }
 }
 
-const ROWS: [&str; 8] = [
+const ROWS: [&str; 7] = [
     "audited read, 1 client",
     "audited read, 64 clients",
     "audited read, 256 clients",
@@ -53,5 +53,4 @@ const ROWS: [&str; 8] = [
     "one read at a time, latency",
     "create, 64 clients",
     "change of a field, 64 clients",
-    "erasure asked for, 64 clients",
 ];

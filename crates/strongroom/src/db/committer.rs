@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use crate::ctx::{BudgetClaim, Change, Clock, ClockTrust, Guard, Miss, Receipt, Time};
+use crate::ctx::{Change, Clock, ClockTrust, Miss, Receipt};
+use crate::db::apply::{Applied, Before, Moment, apply};
 use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, Durability, Place};
 use crate::db::keeper::{Act, Fate, Keeper};
@@ -23,7 +24,7 @@ use crate::db::space::{Space, disk_reserve, refuse_ordinary};
 use crate::db::sqlite::DISK_FULL;
 use crate::db::stall::{EndProcessOnPanic, Stall};
 use crate::db::unknown::find_batch;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::meter::Meter;
 
 /// The way to the committer, cheap to clone. When the last one is gone the committer ends.
@@ -364,120 +365,6 @@ impl Writer {
 fn begin_turn(db: &mut Connection, keeper: &mut dyn Keeper, is_shared: bool) -> Result<(), Error> {
     db.begin()?;
     if is_shared { keeper.take_turn(db) } else { Ok(()) }
-}
-
-/// What a transaction holds already when a change begins.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
-    /// Where the change fails, the transaction is begun anew. For a big one that is what makes it possible:
-    /// SQLite goes through all that a savepoint would put back, at each statement after it.
-    Nothing,
-    Others,
-}
-
-/// What guards of time are held against: the clock, not the ledger's time. A server that was once
-/// started with its clock years ahead has entries from then, and they must not end every key.
-struct Moment {
-    wall: Time,
-    suspect: bool,
-}
-
-enum Applied {
-    Done,
-    Failed(Error),
-    Missed(Miss),
-}
-
-/// Runs one change inside the batch. `Err` is a failure of the disk, which ends the batch.
-fn apply(
-    db: &mut Connection,
-    keeper: &mut dyn Keeper,
-    moment: &Moment,
-    change: &Change,
-    before: Before,
-) -> Result<Applied, Error> {
-    let separate = before == Before::Others && needs_savepoint(change);
-    if separate {
-        db.run_later("SAVEPOINT one_change")?;
-    }
-    let mut charged = Vec::new();
-    let mut applied = apply_guards(db, keeper, moment, change, &mut charged);
-    if let Ok(Applied::Done) = applied {
-        applied =
-            change.writes.iter().try_for_each(|write| db.execute(write).map(drop)).map_or_else(
-                |error| {
-                    if error.kind == ErrorKind::Conflict {
-                        Ok(Applied::Failed(error))
-                    } else {
-                        Err(error)
-                    }
-                },
-                |()| Ok(Applied::Done),
-            );
-    }
-    let applied = applied?;
-    if !matches!(applied, Applied::Done) {
-        if separate {
-            db.run("ROLLBACK TO one_change")?;
-        }
-        for (claim, amount) in charged {
-            keeper.uncharge(claim, amount);
-        }
-    }
-    if separate {
-        db.run_later("RELEASE one_change")?;
-    }
-    Ok(applied)
-}
-
-/// A change that writes nothing before its last guard has held needs no savepoint of its own: most
-/// reads. A budget looks before it writes, so only a second one can leave something behind.
-pub(super) fn needs_savepoint(change: &Change) -> bool {
-    let writes = |guard: &Guard| match guard {
-        Guard::Rows { statement, .. } => !statement.is_question(),
-        _ => false,
-    };
-    let budgets = change.guards.iter().filter(|guard| matches!(guard, Guard::Budget(_))).count();
-    !change.writes.is_empty() || budgets > 1 || change.guards.iter().any(writes)
-}
-
-/// Budgets come last, so that nothing is charged for an act that another guard stops.
-fn apply_guards<'a>(
-    db: &mut Connection,
-    keeper: &mut dyn Keeper,
-    moment: &Moment,
-    change: &'a Change,
-    charged: &mut Vec<(&'a BudgetClaim, u64)>,
-) -> Result<Applied, Error> {
-    for guard in &change.guards {
-        let miss = match guard {
-            Guard::Budget(_) => continue,
-            Guard::Epoch(epoch) => (!keeper.honours(*epoch)).then_some(Miss::AuthorityChanged),
-            Guard::NotAfter(end) => (moment.wall > *end).then_some(Miss::Expired),
-            Guard::Once(_) => {
-                let error = Error::internal("a call that is to be done once was not claimed");
-                return Ok(Applied::Failed(error));
-            }
-            Guard::NotBefore(start) => (moment.wall < *start).then_some(Miss::TooEarly),
-            Guard::Rows { statement, expected, miss } => match db.execute(statement) {
-                Ok(rows) => (rows != *expected).then(|| miss.clone()),
-                Err(error) if error.kind == ErrorKind::Conflict => Some(miss.clone()),
-                Err(error) => return Err(error),
-            },
-            Guard::TrustedClock => moment.suspect.then_some(Miss::ClockSuspect),
-        };
-        if let Some(miss) = miss {
-            return Ok(Applied::Missed(miss));
-        }
-    }
-    for guard in &change.guards {
-        let Guard::Budget(claim) = guard else { continue };
-        match keeper.charge(db, claim)? {
-            Ok(amount) => charged.push((claim, amount)),
-            Err(miss) => return Ok(Applied::Missed(miss)),
-        }
-    }
-    Ok(Applied::Done)
 }
 
 fn fate(tried: Tried, receipts: &[Receipt]) -> Result<Fate, Error> {

@@ -22,6 +22,21 @@ enum Engine {
 /// Is given one row at a time.
 pub(super) type EachRow<'a> = &'a mut dyn FnMut(Row) -> Result<(), Error>;
 
+/// What became of several statements.
+pub struct Ran {
+    /// How many rows each changed, or brought back, up to the one that failed.
+    pub rows: Vec<u64>,
+    /// Why that one did.
+    pub failed: Option<Error>,
+}
+
+impl Ran {
+    /// All of them, or why there are fewer.
+    pub fn whole(self) -> Result<Vec<u64>, Error> {
+        self.failed.map_or(Ok(self.rows), Err)
+    }
+}
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -114,6 +129,16 @@ impl Connection {
         match &mut self.engine {
             Engine::Sqlite(db) => db.execute(statement),
             Engine::Postgres(db) => db.execute(statement),
+        }
+    }
+
+    /// Runs statements in their order up to the first that fails. Over a server one way there and back serves many
+    /// of them, and those behind one that failed were sent too: the transaction is good for nothing but to be
+    /// rolled back.
+    pub fn execute_all(&mut self, statements: &[&Statement]) -> Result<Ran, Error> {
+        match &mut self.engine {
+            Engine::Sqlite(db) => Ok(db.execute_all(statements)),
+            Engine::Postgres(db) => db.execute_all(statements),
         }
     }
 

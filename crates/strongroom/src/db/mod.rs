@@ -1,6 +1,7 @@
 //! The only code that knows the database engine: values and statements, connections, read
 //! snapshots, migrations, and the committer, which is the only writer.
 
+mod apply;
 mod checkpointer;
 #[cfg(test)]
 #[expect(dead_code, reason = "only the integration tests make it fail")]
@@ -23,6 +24,7 @@ mod stall;
 #[cfg(test)]
 mod tests;
 mod unknown;
+mod url;
 mod wire;
 
 pub use crate::sql::{NullOf, Row, Statement, Value};

@@ -14,15 +14,16 @@ use futures::{FutureExt, TryStreamExt};
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CancelToken, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::db::connection::EachRow;
+use crate::db::connection::{EachRow, Ran};
 use crate::db::sqlite::DISK_FULL;
 use crate::db::stall::{Stall, scan_ended};
+use crate::db::url::{bad_url, parse, stays_here};
 use crate::db::wire::{read_row, type_of};
 use crate::error::Error;
 use crate::sql::{Row, Statement, Value};
@@ -247,6 +248,42 @@ impl Postgres {
         self.answers.wait(self.client.execute(&prepared, &args))
     }
 
+    /// Sends statements in their order, many before the first answer is waited for.
+    pub(super) fn execute_all(&mut self, statements: &[&Statement]) -> Result<Ran, Error> {
+        let mut rows = Vec::with_capacity(statements.len());
+        for some in statements.chunks(SENT_AT_ONCE_MAX) {
+            let mut prepared = Vec::with_capacity(some.len());
+            for statement in some {
+                prepared.push(self.prepare(statement.sql, &statement.args)?);
+            }
+            if self.answers.is_lost.get() {
+                return Err(silent());
+            }
+            let client = &self.client;
+            let asking = some.iter().zip(&prepared).map(|(statement, prepared)| {
+                let args: Vec<&(dyn ToSql + Sync)> =
+                    statement.args.iter().map(|arg| arg as _).collect();
+                let mut asking = Box::pin(async move { client.execute(prepared, &args).await });
+                // The first step of a question sends it.
+                let early = asking.as_mut().now_or_never();
+                (asking, early)
+            });
+            let asking: Vec<_> = asking.collect();
+            for (asking, early) in asking {
+                let answer = match early {
+                    Some(early) => early.map_err(Error::from),
+                    None => self.answers.wait(asking),
+                };
+                match answer {
+                    Ok(changed) => rows.push(changed),
+                    // Those after it fail too, and say less.
+                    Err(error) => return Ok(Ran { rows, failed: Some(error) }),
+                }
+            }
+        }
+        Ok(Ran { rows, failed: None })
+    }
+
     /// Sends a statement of the transaction under way and does not wait: what is asked next does, and fails
     /// where this one failed; so does the COMMIT.
     pub(super) fn execute_later(&mut self, statement: &Statement) -> Result<(), Error> {
@@ -386,43 +423,6 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
-fn parse(url: &str) -> Result<Config, Error> {
-    // The library's message may repeat a part of the URL.
-    let config: Config = url.parse().map_err(|_| bad_url("it is not of this form"))?;
-    if config.get_password().is_some() {
-        return Err(bad_url("it holds a password; give that in a file of its own"));
-    }
-    if config.get_user().is_none() || config.get_dbname().is_none() {
-        return Err(bad_url("user or database is missing"));
-    }
-    if config.get_hosts().is_empty() {
-        return Err(bad_url("the host is missing"));
-    }
-    Ok(config)
-}
-
-fn stays_here(config: &Config) -> bool {
-    let mut addresses = config.get_hostaddrs().iter();
-    config.get_hosts().iter().all(is_here) && addresses.all(|it| it.is_loopback())
-}
-
-/// Whether what is said to it stays on this machine.
-fn is_here(host: &Host) -> bool {
-    match host {
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback())
-        }
-        Host::Unix(_) => true,
-    }
-}
-
-fn bad_url(what: &str) -> Error {
-    let detail = format!(
-        "the URL of the database is refused: {what}. It reads postgres://USER@HOST:PORT/DATABASE"
-    );
-    Error::unprocessable("bad_database_url", detail)
-}
-
 fn silent() -> Error {
     let detail = "the database server does not answer, so nothing is shown; read again whether a change that \
                   was just asked for was done. Check that it runs and can be reached, then try again";
@@ -445,6 +445,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A statement of ours takes milliseconds, a page of many rows a second: then the server hangs.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Bounds what waits to be sent, and answers that wait to be read.
+const SENT_AT_ONCE_MAX: usize = 1_024;
 
 /// Between two looks whether what runs has to end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::db::room::stalled;
 use crate::db::stall::{Stall, scan_ended};
-use crate::db::{Connection, Durability, Place, Row, Value};
+use crate::db::{Connection, Durability, Place, Row, Statement, Value};
 use crate::error::Error;
 
 /// The readable side of a database.
@@ -136,6 +136,11 @@ impl Snapshot {
     /// The only row, or none.
     pub async fn one(&mut self, sql: &'static str, args: &[Value]) -> Result<Option<Row>, Error> {
         self.ask(|connection| connection.one(sql, args))
+    }
+
+    /// How many rows each of several questions brings back.
+    pub async fn count_all(&mut self, questions: &[&Statement]) -> Result<Vec<u64>, Error> {
+        self.ask(|connection| connection.execute_all(questions)?.whole())
     }
 
     /// A server that was started again ended the connections of before; the first question finds out, and is

@@ -14,7 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{ErrorCode, OpenFlags};
 
-use crate::db::connection::{Durability, EachRow};
+use crate::db::connection::{Durability, EachRow, Ran};
 use crate::db::stall::{Stall, scan_ended};
 use crate::error::Error;
 use crate::sql::{NullOf, Row, Statement, Value};
@@ -94,6 +94,18 @@ impl Sqlite {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Runs statements in their order up to the first that fails.
+    pub(super) fn execute_all(&mut self, statements: &[&Statement]) -> Ran {
+        let mut rows = Vec::with_capacity(statements.len());
+        for statement in statements {
+            match self.execute(statement) {
+                Ok(changed) => rows.push(changed),
+                Err(error) => return Ran { rows, failed: Some(error) },
+            }
+        }
+        Ran { rows, failed: None }
     }
 
     /// Makes a scratch database what any other is: whole, on the disk, with a write-ahead log.

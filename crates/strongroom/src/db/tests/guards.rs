@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ctx::{BudgetKind, StatePart};
-use crate::db::committer::needs_savepoint;
+use crate::db::apply::needs_savepoint;
 use crate::error::ErrorKind;
 
 fn insert(table: &str, number: i64) -> Statement {

@@ -76,18 +76,14 @@ pub(super) fn put_named(db: &mut Connection, name: &str, wrapped: Vec<u8>) -> Re
 }
 
 pub(super) fn put_pending(db: &mut Connection, keys: &[NewKey], now: Time) -> Result<(), Error> {
-    for key in keys {
-        db.execute(&Statement::new(
-            PUT_PENDING,
-            vec![
-                key.id.into(),
-                i64::from(key.kek_version).into(),
-                now.as_ms().into(),
-                key.wrapped.clone().into(),
-            ],
-        ))?;
-    }
-    Ok(())
+    let put = |key: &NewKey| {
+        let version = i64::from(key.kek_version);
+        let args =
+            vec![key.id.into(), version.into(), now.as_ms().into(), key.wrapped.clone().into()];
+        Statement::new(PUT_PENDING, args)
+    };
+    let puts: Vec<Statement> = keys.iter().map(put).collect();
+    db.execute_all(&puts.iter().collect::<Vec<_>>())?.whole().map(drop)
 }
 
 pub(super) fn destroy(db: &mut Connection, id: &[u8; 16]) -> Result<u64, Error> {

@@ -59,13 +59,19 @@ pub(in crate::vault) async fn find_by_hash(
     snapshot: &mut Snapshot,
     claim: &Claim,
 ) -> Result<Vec<i64>, Error> {
+    let Statement { sql, args, .. } = find_claim(claim);
+    snapshot.query(sql, &args).await?.iter().map(|row| row.integer(0)).collect()
+}
+
+/// The question who has it.
+pub(in crate::vault) fn find_claim(claim: &Claim) -> Statement {
     let sql = match claim.entry.kind {
         IndexKind::Exact => FIND_EXACT,
         IndexKind::Unique => FIND_UNIQUE,
     };
     let other = claim.other.unwrap_or(claim.entry.hash);
-    let args = [i64::from(claim.entry.field).into(), claim.entry.hash.into(), Value::from(other)];
-    snapshot.query(sql, &args).await?.iter().map(|row| row.integer(0)).collect()
+    let field = i64::from(claim.entry.field);
+    Statement::new(sql, vec![field.into(), claim.entry.hash.into(), Value::from(other)])
 }
 
 pub(in crate::vault) fn insert_subject(hash: &[u8; 32], key: i64) -> Statement {

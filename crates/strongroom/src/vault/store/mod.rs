@@ -22,8 +22,9 @@ pub(super) use erasures::{
 };
 pub(super) use imports::{ImportRow, advance_import, find_import, insert_import, read_import};
 pub(super) use indexes::{
-    claim_unique, delete_index, delete_subject, find_by_hash, insert_exact, insert_subject,
-    is_subject_under, key_of_subject, move_index, move_subject, rehash_index, rehash_subject,
+    claim_unique, delete_index, delete_subject, find_by_hash, find_claim, insert_exact,
+    insert_subject, is_subject_under, key_of_subject, move_index, move_subject, rehash_index,
+    rehash_subject,
 };
 pub(super) use maps::{count_maps, find_map, put_map};
 pub(super) use records::{

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use crate::access::{self, Attempt, Desk, commit_or_retry};
 use crate::ctx::{Ctx, Entry, EntryKind, FieldSet, Guard, Miss, Pseudonym, Receipt, Subjects};
-use crate::db::{Snapshot, Statement};
+use crate::db::Statement;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Id, Import};
 use crate::places::{self, HOLDING_SET_MAX, NewHolding, PlaceKind, PlaceName, Whose};
 use crate::policy::{Applied, Right};
-use crate::vault::model::{IndexEntry, Reference};
+use crate::vault::model::Reference;
 use crate::vault::store::{self, ImportRow};
 use crate::vault::verbs::consent::ConsentSaid;
 use crate::vault::verbs::create::{Known, NewCustomer, Prepared, prepare};
@@ -230,9 +230,13 @@ async fn sort_rows(
     // are answered.
     let sealing = tokio::task::spawn_blocking(move || seal_all(&worker, &own, &policy, &input));
     let tried = sealing.await.map_err(Error::internal)??;
+    let prepared = tried.iter().filter_map(|(_, tried)| tried.as_ref().ok());
+    let asked = prepared.flat_map(|it| it.guards.iter().map(|(claim, _)| store::find_claim(claim)));
+    let asked: Vec<Statement> = asked.collect();
+    let known = desk.data.snapshot().await?.count_all(&asked.iter().collect::<Vec<_>>()).await?;
+    let mut known = known.into_iter();
     let mut sorted = Sorted { prepared: Vec::with_capacity(rows.len()), problems: Vec::new() };
     let mut claimed: HashSet<(u8, [u8; 16])> = HashSet::new();
-    let mut data = desk.data.snapshot().await?;
     for (line, tried) in tried {
         let prepared = match tried {
             Ok(prepared) => prepared,
@@ -241,8 +245,12 @@ async fn sort_rows(
                 continue;
             }
         };
-        if let Some(entry) = first_taken(&mut data, &prepared, &claimed).await? {
-            let name = applied.registry.name_of(entry.field).unwrap_or("reference");
+        let there: Vec<u64> = known.by_ref().take(prepared.guards.len()).collect();
+        let taken = prepared.guards.iter().zip(there).find(|((claim, _), there)| {
+            *there > 0 || claimed.contains(&(claim.entry.field, claim.entry.hash))
+        });
+        if let Some(((claim, _), _)) = taken {
+            let name = applied.registry.name_of(claim.entry.field).unwrap_or("reference");
             let detail = format!("another customer already has this `{name}`; the row was skipped");
             sorted.problems.push(RowProblem { line, code: TAKEN, detail });
             continue;
@@ -311,22 +319,6 @@ fn read_references(texts: &[String]) -> Result<Vec<Reference>, Error> {
     references.sort();
     references.dedup();
     Ok(references)
-}
-
-async fn first_taken(
-    data: &mut Snapshot,
-    prepared: &Prepared,
-    claimed: &HashSet<(u8, [u8; 16])>,
-) -> Result<Option<IndexEntry>, Error> {
-    for (claim, _) in &prepared.guards {
-        let entry = claim.entry;
-        let taken = claimed.contains(&(entry.field, entry.hash))
-            || !store::find_by_hash(data, claim).await?.is_empty();
-        if taken {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
 }
 
 fn problem_of(line: u64, error: &Error) -> RowProblem {

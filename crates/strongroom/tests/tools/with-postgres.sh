@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# with-postgres.sh FOLDER DATABASE COMMAND...: runs the command with `--database URL --password-file FILE` behind it.
+# The server is a private one on a port of its own; its data stay in FOLDER, and DATABASE is made where it is not there.
+set -euo pipefail
+
+folder=$1 database=$2
+shift 2
+programs=$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1)
+[[ -n "$programs" ]] || { echo "there is no PostgreSQL: \`apt-get install postgresql\`" >&2; exit 1; }
+programs=$(dirname "$programs")
+
+# The server refuses to run as root, and its owner has to get through to the folder.
+as_owner() {
+  if [[ $(id -u) -eq 0 ]]; then
+    (cd / && setpriv --reuid postgres --regid postgres --init-groups -- "$@")
+  else
+    "$@"
+  fi
+}
+
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+if [[ ! -e "$folder/data" ]]; then
+  (umask 077 && head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$folder/password")
+  cp "$folder/password" "$folder/password-of-owner"
+  mkdir "$folder/data"
+  [[ $(id -u) -ne 0 ]] || chown postgres "$folder" "$folder/data" "$folder/password-of-owner"
+  as_owner "$programs/initdb" -D "$folder/data" -U postgres -E UTF8 --locale=C -A scram-sha-256 \
+    --pwfile="$folder/password-of-owner" >/dev/null
+  rm "$folder/password-of-owner"
+fi
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+as_owner "$programs/pg_ctl" -D "$folder/data" -l "$folder/log" -w start \
+  -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=" >/dev/null
+trap 'as_owner "$programs/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null' EXIT
+PGPASSWORD=$(cat "$folder/password")
+export PGPASSWORD
+ask() { psql -h 127.0.0.1 -p "$port" -U postgres -Atqc "$1"; }
+[[ -n $(ask "SELECT 1 FROM pg_database WHERE datname = '$database'") ]] || ask "CREATE DATABASE $database"
+unset PGPASSWORD
+"$@" --database "postgres://postgres@127.0.0.1:$port/$database" --password-file "$folder/password"
