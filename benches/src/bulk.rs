@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_postgres::NoTls;
 
 use crate::shop::{At, CHUNK_ROWS, person};
+use crate::tuned;
 
 pub(crate) fn measure(folder: &Path, at: &At, customers: usize) -> anyhow::Result<Value> {
     let begun = Instant::now();
@@ -29,8 +30,7 @@ pub(crate) fn measure(folder: &Path, at: &At, customers: usize) -> anyhow::Resul
 /// Gives the seconds that rows took to be made up.
 fn sqlite(folder: &Path, customers: usize) -> anyhow::Result<f64> {
     let place = tempfile::tempdir_in(folder)?;
-    let mut connection = rusqlite::Connection::open(place.path().join("bulk.db"))?;
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+    let (mut connection, _copier) = tuned::open(&place.path().join("bulk.db"))?;
     connection.execute_batch(SCHEMA)?;
     let mut spared = 0.0;
     for first in (0..customers).step_by(CHUNK_ROWS) {

@@ -8,10 +8,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::Args;
 use serde_json::{Value, json};
+use strongroom::ledger;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
@@ -36,7 +38,7 @@ pub(crate) struct Grow {
     /// Pairs of runs at each mark
     #[arg(long, default_value_t = 5)]
     pairs: usize,
-    /// After the last mark, read until the ledger has so many entries, and measure once more
+    /// After the last mark, read so many times, and measure once more with that ledger
     #[arg(long, value_name = "ENTRIES")]
     entries: Option<u64>,
     /// Where to write the report too
@@ -82,6 +84,9 @@ impl Grow {
             report.have("size with the grown ledger", || self.size(*customers))?;
             report.have("scope", || self.step("scope", *customers))?;
         }
+        if let Some(customers) = self.marks.last() {
+            report.have("ledger verified", || self.step("verify", *customers))?;
+        }
         let head = json!({ "machine": Machine::read(&self.folder), "versions": Versions::read(),
             "engine": self.at.engine(), "load_average": load_average() });
         let text = report.text(&head)?;
@@ -118,7 +123,9 @@ impl Grow {
             "SQLite" => file_bytes(&self.folder, "strongroom.db")?,
             _ => self.at.database_bytes()?,
         };
-        let bytes = bytes + file_bytes(&self.folder, "keys.db")?;
+        let beside = ["strongroom.db-wal", "keys.db", "keys.db-wal"];
+        let beside = beside.iter().filter_map(|name| file_bytes(&self.folder, name).ok());
+        let bytes = bytes + beside.sum::<u64>();
         let json: usize = (0..SIZED).map(|number| person(number).to_string().len()).sum();
         let (each, json) = (bytes as f64 / customers as f64, json as f64 / SIZED as f64);
         Ok(json!({ "bytes": bytes, "bytes_each": each, "json_bytes_each": json,
@@ -190,6 +197,7 @@ impl GrowStep {
             "import" => self.import()?,
             "bulk" => bulk::measure(&self.folder, &self.at, self.customers)?,
             "start" => self.start()?,
+            "verify" => runtime()?.block_on(self.verify())?,
             "scope" => runtime()?.block_on(scope::measure(&self.folder, &self.at))?,
             other => anyhow::bail!("no step `{other}`"),
         };
@@ -214,9 +222,22 @@ impl GrowStep {
         drop(importing);
         let written = own.written_bytes().zip(before).map(|(now, then)| (now - then) as f64 / rows);
         let seconds = begun.elapsed().as_secs_f64();
-        Ok(json!({ "rows": rows, "seconds": seconds, "rows_a_second": rows / seconds,
+        Ok(
+            json!({ "from": known, "rows": rows, "seconds": seconds, "rows_a_second": rows / seconds,
             "slice_rows": SLICE, "rows_a_second_by_slice": rates, "written_bytes_a_row": written,
-            "memory_peak_kib": own.memory_peak_kib() }))
+            "memory_peak_kib": own.memory_peak_kib() }),
+        )
+    }
+
+    /// Fails where anything does not fit.
+    async fn verify(&self) -> anyhow::Result<Value> {
+        let app = opened(&self.folder, &self.at).await?;
+        let desk = app.desk()?;
+        let (begun, keyring) = (Instant::now(), Arc::clone(&desk.keyring));
+        let verified = desk.data.scan(move |db| ledger::verify(db, &keyring, |_, _| ())).await?;
+        ensure!(verified.is_intact(), "the ledger does not verify: {:?}", verified.flaws.first());
+        Ok(json!({ "entries": verified.size, "seconds": begun.elapsed().as_secs_f64(),
+            "memory_peak_kib": Process(std::process::id()).memory_peak_kib() }))
     }
 
     fn start(&self) -> anyhow::Result<Value> {
@@ -254,7 +275,13 @@ impl Report {
             return Ok(());
         }
         writeln!(std::io::stderr(), "{name}")?;
-        self.seen.insert(name.to_owned(), measure()?);
+        let mut seen = measure()?;
+        if let Some(members) = seen.as_object_mut() {
+            // A run that is gone on with may be of another program by then.
+            members.insert("commit".to_owned(), json!(Versions::read().commit));
+            members.insert("load_average_after".to_owned(), json!(load_average()));
+        }
+        self.seen.insert(name.to_owned(), seen);
         Ok(fs::write(&self.path, serde_json::to_string_pretty(&self.seen)?)?)
     }
 

@@ -24,6 +24,7 @@ mod server;
 mod shop;
 mod thief;
 mod timing;
+mod tuned;
 
 use clap::{Parser, Subcommand};
 

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 use crate::measured::{Measured, latencies_us};
 use crate::plan::Span;
 use crate::shop::person;
+use crate::tuned;
 
 pub(crate) fn measure(folder: &Path, clients: usize, span: Span) -> anyhow::Result<Measured> {
     let place = tempfile::tempdir_in(folder)?;
-    let mut connection = Connection::open(place.path().join("plain.db"))?;
+    let (mut connection, _copier) = tuned::open(&place.path().join("plain.db"))?;
     connection.execute_batch(SCHEMA)?;
     fill(&mut connection)?;
     let (begin, mut changes, mut latencies) = (Instant::now() + span.warm_up(), 0, Vec::new());
@@ -59,8 +60,6 @@ fn fill(connection: &mut Connection) -> anyhow::Result<()> {
 }
 
 const SCHEMA: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
     CREATE TABLE customer (id INTEGER PRIMARY KEY, points INTEGER NOT NULL, profile TEXT NOT NULL);
     CREATE TABLE line (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL, text TEXT NOT NULL);
 ";

@@ -81,6 +81,11 @@ impl Report {
             settings.pairs,
             settings.run_ms,
         );
+        if settings.engine != "SQLite" {
+            text.push_str(
+                "- the baselines of commits and changes are SQLite's here too: another engine\n",
+            );
+        }
         for note in settings.notes {
             text.push_str(&format!("- {note}\n"));
         }

@@ -180,8 +180,9 @@ async fn new_key(router: &Router, role: &str) -> anyhow::Result<String> {
 
 /// An import that is under way.
 pub(crate) struct Importing {
-    app: App,
+    // Goes before the app: whoever holds a desk keeps the app from ending in order.
     router: Router,
+    app: App,
     key: String,
     path: String,
     /// Rows that are done.

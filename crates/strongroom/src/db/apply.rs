@@ -6,12 +6,13 @@ use crate::db::keeper::Keeper;
 use crate::error::{Error, ErrorKind};
 use crate::sql::Statement;
 
-/// What a transaction holds already when a change begins.
+/// What there is to go back to where a change fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Before {
-    /// Where the change fails, the transaction is begun anew. For a big one that is what makes it possible:
+    /// Nothing was done in the transaction, so it is begun anew. For a big change that is what makes it possible:
     /// SQLite goes through all that a savepoint would put back, at each statement after it.
     Nothing,
+    /// Other changes, or a turn at a server that is not given away.
     Others,
 }
 
@@ -54,6 +55,9 @@ pub(super) fn apply(
     if !matches!(applied, Applied::Done) {
         if separate {
             db.run("ROLLBACK TO one_change")?;
+        } else if needs_savepoint(change) {
+            db.roll_back()?;
+            db.begin()?;
         }
         for (claim, amount) in charged {
             keeper.uncharge(claim, amount);
@@ -126,17 +130,17 @@ fn missed_rows(
 ) -> Result<Option<Miss>, Error> {
     let statements: Vec<&Statement> = asked.iter().map(|(statement, ..)| *statement).collect();
     let ran = db.execute_all(&statements)?;
+    // What is no clash ends the batch, whatever was missed before it: SQLite has ended the transaction by then.
+    let is_clash = match ran.failed {
+        None => false,
+        Some(error) if error.kind == ErrorKind::Conflict => true,
+        Some(error) => return Err(error),
+    };
     for (rows, (_, expected, miss)) in ran.rows.iter().zip(asked) {
         if rows != expected {
             return Ok(Some((*miss).clone()));
         }
     }
-    match ran.failed {
-        None => Ok(None),
-        Some(error) if error.kind == ErrorKind::Conflict => {
-            let failed = asked.get(ran.rows.len());
-            failed.map(|(.., miss)| Some((*miss).clone())).ok_or(error)
-        }
-        Some(error) => Err(error),
-    }
+    let clashed = asked.get(ran.rows.len()).filter(|_| is_clash);
+    Ok(clashed.map(|(.., miss)| (*miss).clone()))
 }

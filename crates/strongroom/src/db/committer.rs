@@ -211,7 +211,7 @@ impl Writer {
     }
 
     fn run(&mut self, mut batch: Vec<Job>) {
-        self.checkpointer.as_ref().inspect(|it| it.let_pass());
+        let _passing = self.checkpointer.as_ref().map(Checkpointer::enter);
         self.space.look();
         if self.stall.is_low() {
             let ordinary = |job: &mut Job| refuse_ordinary(&self.stall, &job.change.entry).is_err();
@@ -287,7 +287,10 @@ impl Writer {
         let db = self.db.as_mut().ok_or_else(|| Error::internal("no connection to write on"))?;
         let keeper = self.keeper.as_mut();
         let clock = self.clock.as_ref();
-        begin_turn(db, keeper, is_shared)?;
+        db.begin()?;
+        if is_shared {
+            keeper.take_turn(db)?;
+        }
         let wall = self.trust.now(clock);
         let moment = Moment { wall, suspect: self.trust.is_suspect(clock) };
         let mut tried = Vec::with_capacity(changes.len());
@@ -295,12 +298,9 @@ impl Writer {
         let mut keys = Vec::new();
         let mut state_changes = 0;
         for change in changes {
-            let before = if acts.is_empty() { Before::Nothing } else { Before::Others };
+            let is_first = acts.is_empty() && !is_shared;
+            let before = if is_first { Before::Nothing } else { Before::Others };
             let applied = apply(db, keeper, &moment, &change, before)?;
-            if before == Before::Nothing && !matches!(applied, Applied::Done) {
-                db.roll_back()?;
-                begin_turn(db, keeper, is_shared)?;
-            }
             tried.push(match applied {
                 Applied::Done => {
                     self.touched.extend(change.touched());
@@ -359,12 +359,6 @@ impl Writer {
         self.keeper.touched(&self.touched);
         self.touched.clear();
     }
-}
-
-/// Whoever else would write waits from here on.
-fn begin_turn(db: &mut Connection, keeper: &mut dyn Keeper, is_shared: bool) -> Result<(), Error> {
-    db.begin()?;
-    if is_shared { keeper.take_turn(db) } else { Ok(()) }
 }
 
 fn fate(tried: Tried, receipts: &[Receipt]) -> Result<Fate, Error> {

@@ -159,6 +159,16 @@ impl Connection {
         }
     }
 
+    /// Gives each row that comes back, one at a time: of millions, where all of them would not fit into memory.
+    pub fn each_row(
+        &mut self,
+        sql: &'static str,
+        args: &[Value],
+        each: impl FnMut(Row) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.visit(sql, args, each)
+    }
+
     /// Gives each row of a statement that was put together while running, one at a time: such are made of
     /// names that stand in the schema, and of nothing else.
     pub(super) fn visit(

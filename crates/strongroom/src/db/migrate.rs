@@ -28,7 +28,6 @@ pub const DATA: &[Migration] = &[
     Migration { version: 11, text: include_str!("migrations/data_0011_retired_keys.sql") },
     Migration { version: 12, text: include_str!("migrations/data_0012_handover.sql") },
     Migration { version: 13, text: include_str!("migrations/data_0013_moving.sql") },
-    Migration { version: 14, text: include_str!("migrations/data_0014_row_keys.sql") },
 ];
 
 /// The number of the newest step.

@@ -21,8 +21,8 @@ pub(super) use seal::{Recovery, SealedRoot};
 pub use words::{Beginning, Mark, Standing, WordIndex, index_filling};
 
 /// Where new keys will lie in the store: those that are made together lie together. At random places each would
-/// be another page to write, and to read. The store says of each key when it was made, so that they are
-/// neighbours tells nothing more.
+/// be another page to write, and to read. The store says of each key when it was made, so what this adds
+/// is which of one moment belong together, and that says the database too.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyBlock(pub(super) [u8; 8]);
 

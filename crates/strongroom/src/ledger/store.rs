@@ -217,21 +217,25 @@ pub(super) fn count_beyond(db: &mut Connection, size: u64) -> Result<u64, Error>
     row.map_or(Ok(0), |row| unsigned(row.integer(0)?))
 }
 
-/// The subject rows of one run, in order.
+/// The subject rows of one run.
 pub(super) fn run_subjects(db: &mut Connection, run: u64) -> Result<Vec<(Pseudonym, u64)>, Error> {
-    let rows = db.query(RUN_SUBJECTS, &[signed(run)?.into(), Value::from(RUN_ROWS_MAX)])?;
-    // A row of another form stands for nobody, and is named as one too many.
-    rows.iter()
-        .map(|row| Ok((Pseudonym(row.array(0).unwrap_or_default()), unsigned(row.integer(1)?)?)))
-        .collect()
+    let (args, mut found) = ([signed(run)?.into(), Value::from(RUN_ROWS_MAX)], Vec::new());
+    db.each_row(RUN_SUBJECTS, &args, |row| {
+        // A row of another form stands for nobody, and is named as one too many.
+        found.push((Pseudonym(row.array(0).unwrap_or_default()), unsigned(row.integer(1)?)?));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
-/// The actor rows of one run, in order.
+/// The actor rows of one run.
 pub(super) fn run_actors(db: &mut Connection, run: u64) -> Result<Vec<(String, u64)>, Error> {
-    let rows = db.query(RUN_ACTORS, &[signed(run)?.into(), Value::from(RUN_ROWS_MAX)])?;
-    rows.iter()
-        .map(|row| Ok((row.text(0).unwrap_or_default().to_owned(), unsigned(row.integer(1)?)?)))
-        .collect()
+    let (args, mut found) = ([signed(run)?.into(), Value::from(RUN_ROWS_MAX)], Vec::new());
+    db.each_row(RUN_ACTORS, &args, |row| {
+        found.push((row.text(0).unwrap_or_default().to_owned(), unsigned(row.integer(1)?)?));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Index rows of runs that no entry belongs to.
@@ -365,5 +369,6 @@ const READ_SET: &str = "SELECT sealed FROM ledger_set WHERE idx = $1";
 /// One a day for years.
 const HANDOVERS_MAX: i64 = 1_000;
 
-/// A run has 1,024 entries of at most 1,000 subjects each.
-const RUN_ROWS_MAX: i64 = 1_100_000;
+/// A run has 1,024 entries, each of as many subjects as a wrapped text of 64 KiB names; and some rows more, which
+/// other hands put there.
+const RUN_ROWS_MAX: i64 = 1_024 * (64 * 1_024 / 16) + 100_000;

@@ -21,18 +21,23 @@ as_owner() {
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 if [[ ! -e "$folder/data" ]]; then
+  rm -rf "$folder/making"
+  mkdir "$folder/making"
   (umask 077 && head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$folder/password")
-  cp "$folder/password" "$folder/password-of-owner"
-  mkdir "$folder/data"
-  [[ $(id -u) -ne 0 ]] || chown postgres "$folder" "$folder/data" "$folder/password-of-owner"
-  as_owner "$programs/initdb" -D "$folder/data" -U postgres -E UTF8 --locale=C -A scram-sha-256 \
-    --pwfile="$folder/password-of-owner" >/dev/null
-  rm "$folder/password-of-owner"
+  install -m 600 "$folder/password" "$folder/making.password"
+  [[ $(id -u) -ne 0 ]] || chown postgres "$folder" "$folder/making" "$folder/making.password"
+  as_owner "$programs/initdb" -D "$folder/making" -U postgres -E UTF8 --locale=C -A scram-sha-256 \
+    --pwfile="$folder/making.password" >/dev/null
+  rm "$folder/making.password"
+  mv "$folder/making" "$folder/data"
 fi
+stop() { as_owner "$programs/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null 2>&1 || true; }
+# One that was left behind by a run that was killed goes first.
+stop
+trap stop EXIT
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-as_owner "$programs/pg_ctl" -D "$folder/data" -l "$folder/log" -w start \
+as_owner "$programs/pg_ctl" -D "$folder/data" -l "$folder/log" -w -t 600 start \
   -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=" >/dev/null
-trap 'as_owner "$programs/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null' EXIT
 PGPASSWORD=$(cat "$folder/password")
 export PGPASSWORD
 ask() { psql -h 127.0.0.1 -p "$port" -U postgres -Atqc "$1"; }

@@ -1,12 +1,14 @@
 -- The log: entries, the roots of full tiles, the signed head; beside it two indexes outside the
 -- tree, which `ledger verify` rebuilds. Index rows are grouped in runs of 1,024 entries: keyed by
 -- subject alone, every entry would dirty a random page and the log would slow as it grows.
+-- SQLite keeps a table in the order of its primary key only where that is called INTEGER: under any other name the
+-- key is an index of its own, and each row one page more to write.
 CREATE TABLE installation (
   id BIGINT PRIMARY KEY,
   installation {bytes} NOT NULL
 );
 CREATE TABLE ledger_entry (
-  idx BIGINT PRIMARY KEY,
+  idx {integer} PRIMARY KEY,
   leaf {bytes} NOT NULL,
   leaf_check {bytes} NOT NULL
 );

@@ -1,6 +1,6 @@
 -- Customers: plain columns that say nothing about a person, MACed; everything else sealed.
 CREATE TABLE customer (
-  key BIGINT PRIMARY KEY,
+  key {integer} PRIMARY KEY,
   id {bytes} NOT NULL UNIQUE,
   state {text} NOT NULL,
   version BIGINT NOT NULL,

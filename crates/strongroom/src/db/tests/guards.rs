@@ -70,6 +70,9 @@ async fn a_row_that_is_there_already_is_missed_and_an_engine_that_fails_is_not()
         assert!(matches!(claim("u").await.unwrap(), Fate::Committed(_)));
         assert!(matches!(claim("u").await.unwrap(), Fate::Missed(Miss::StateChanged)));
         assert_eq!(claim("nowhere").await.unwrap_err().code, "ledger_stalled");
+        // Nor behind a guard that does not hold: the transaction may be over by then.
+        let both = bare().guard(rows(insert("u", 2), 0)).guard(rows(insert("nowhere", 1), 1));
+        assert_eq!(house.committer.commit(both).await.unwrap_err().code, "ledger_stalled");
     }
 }
 

@@ -144,8 +144,9 @@ fn due_anew(
     Ok(Some((row, opened.core.pseudonym, before)))
 }
 
-/// The first and the last row key of a part. Row keys are random, so parts are about equal; what is
-/// below zero was put there by other hands and is looked at with the first.
+/// The first and the last row key of a part. Row keys are random, those of a chunk of an
+/// import side by side, so parts of many chunks are about equal; what is below zero was put there by other hands and
+/// is looked at with the first.
 fn part_of(parts: i64) -> (i64, i64) {
     let width = i64::MAX / PARTS;
     let part = parts.rem_euclid(PARTS);
