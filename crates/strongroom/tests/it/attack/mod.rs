@@ -155,10 +155,12 @@ pub(crate) fn assert_code(answer: &Answer, status: u16, code: &str) {
     assert_no_value(answer);
 }
 
-/// No value of a customer made by [`person`] is in an answer.
+/// No value of a customer made by [`person`] is in an answer. The random id of a request may hold any four digits.
 #[track_caller]
 pub(crate) fn assert_no_value(answer: &Answer) {
-    let text = answer.json.to_string();
+    let mut json = answer.json.clone();
+    json.as_object_mut().map(|members| members.remove("request_id"));
+    let text = json.to_string();
     for value in ["Example", "@mail.example", "7946", "+4420", "Harbour Street", "YO21"] {
         assert!(!text.contains(value), "`{value}` in {text}");
     }
