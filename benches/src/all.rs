@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
+use crate::inside::Inside;
 use crate::machine::{Machine, Versions, load_average};
-use crate::plan::Span;
+use crate::plan::{Runs, Span};
 use crate::report::{Afterwards, Report, Settings};
-use crate::rows::ROWS;
-use crate::seal;
+use crate::rows::{ROWS, compare_inside};
 use crate::server::Server;
-use crate::shop::At;
 
 #[derive(Args)]
 pub(crate) struct All {
@@ -26,16 +25,8 @@ pub(crate) struct All {
     /// Make the data in a new folder inside this one, to measure another disk
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Pairs of runs for each row
-    #[arg(long, default_value_t = 5)]
-    pairs: usize,
-    /// Customers imported before
-    #[arg(long, default_value_t = 10_000)]
-    customers: usize,
     #[command(flatten)]
-    at: At,
-    #[command(flatten)]
-    span: Span,
+    runs: Runs,
 }
 
 impl All {
@@ -57,38 +48,35 @@ impl All {
         };
         let (pairs, customers, span) = match self.smoke {
             true => (1, 200, SMOKE_SPAN),
-            false => (self.pairs, self.customers, self.span),
+            false => (self.runs.pairs, self.runs.customers, self.runs.span),
         };
-        let load_average_before = load_average();
+        let (at, load_average_before) = (&self.runs.at, load_average());
         say(&format!("load average {load_average_before}; importing {customers} customers"))?;
-        let server = Server::start(folder.path(), &self.at, customers)?;
+        let server = Server::start(folder.path(), at, customers)?;
         let mut rows = Vec::new();
         let mut first_new = customers;
         for row in ROWS {
             say(row.name)?;
             rows.push(row.compare(&server, folder.path(), &mut first_new, (pairs, span))?);
         }
-        say("sealing")?;
-        let seal_us = seal::measure(pairs, span)?;
+        let afterwards = Afterwards {
+            memory_peak_mib: server.process().memory_peak_kib().map(|kib| kib / 1024),
+            data_mib: size_mib(folder.path(), "strongroom.db"),
+            write_ahead_log_mib: size_mib(folder.path(), "strongroom.db-wal"),
+        };
+        let body_bytes = server.plan.body_bytes;
+        drop(server);
+        say("in process")?;
+        let mut inside = Inside::open(folder.path(), at, customers)?;
+        rows.extend(compare_inside(&mut inside, folder.path(), (pairs, span))?);
         Ok(Report {
             machine: Machine::read(folder.path()),
             versions: Versions::read(),
-            settings: Settings::new(
-                self.at.engine(),
-                pairs,
-                customers,
-                span,
-                server.plan.body_bytes,
-            ),
+            settings: Settings::new(at.engine(), pairs, customers, span, body_bytes),
             load_average_before,
             load_average_after: load_average(),
             rows,
-            seal_us,
-            afterwards: Afterwards {
-                memory_peak_mib: server.process().memory_peak_kib().map(|kib| kib / 1024),
-                data_mib: size_mib(folder.path(), "strongroom.db"),
-                write_ahead_log_mib: size_mib(folder.path(), "strongroom.db-wal"),
-            },
+            afterwards,
         })
     }
 }

@@ -34,6 +34,7 @@ pub(crate) fn measure(folder: &Path, span: Span) -> anyhow::Result<Measured> {
         server_cpu_us: None,
         generator_cpu_us: None,
         written_bytes: None,
+        commits: None,
         p50_us,
         p99_us,
         max_us,

@@ -136,6 +136,7 @@ impl Load {
             server_cpu_us: Some(each(server_cpu)),
             generator_cpu_us: Some(each(generator_cpu)),
             written_bytes: written.map(each),
+            commits: None,
             p50_us,
             p99_us,
             max_us,
@@ -258,10 +259,10 @@ fn read_path(id: &str) -> String {
 }
 
 /// SplitMix64: which customers are read repeats from run to run, so pairs compare like with like.
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

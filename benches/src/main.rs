@@ -9,9 +9,11 @@ mod bulk;
 mod commit;
 mod connection;
 mod grow;
+mod inside;
 mod load;
 mod machine;
 mod measured;
+mod nodes;
 mod plain;
 mod plan;
 mod process;
@@ -45,6 +47,8 @@ enum Command {
     All(all::All),
     /// Measure with many customers: import, size, start-up, memory, reads, scope; goes on where it was
     Grow(grow::Grow),
+    /// Measure two nodes on one database beside one
+    Nodes(nodes::Nodes),
     /// Measure a backup and a restore: time, rows a second, peak memory, size on disk
     Restore(restore::Restore),
     /// Ask whether durations tell secrets apart; fails where they do, or where a planted one is missed
@@ -70,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Command::All(all) => all.run(),
         Command::Grow(grow) => grow.run(),
         Command::GrowStep(step) => step.run(),
+        Command::Nodes(nodes) => nodes.run(),
         Command::Restore(restore) => restore.run(),
         Command::RestoreStep(step) => step.run(),
         Command::Thief(thief) => thief.run(),

@@ -14,9 +14,33 @@ pub(crate) struct Measured {
     pub(crate) generator_cpu_us: Option<f64>,
     /// Bytes the server had written to disk per operation.
     pub(crate) written_bytes: Option<f64>,
+    /// Batches made durable per operation, each with one `fsync`; known of what runs in this process.
+    pub(crate) commits: Option<f64>,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) max_us: f64,
+}
+
+impl Measured {
+    /// Both at the same time, as one: rates add up, costs are means, and latencies are those of the slower.
+    pub(crate) fn beside(&self, other: &Self) -> Self {
+        let operations = self.operations + other.operations;
+        let (own, others) = (self.operations as f64, other.operations as f64);
+        let mean = |one: Option<f64>, two: Option<f64>| {
+            Some((one? * own + two? * others) / operations.max(1) as f64)
+        };
+        Self {
+            operations,
+            per_second: self.per_second + other.per_second,
+            server_cpu_us: mean(self.server_cpu_us, other.server_cpu_us),
+            generator_cpu_us: mean(self.generator_cpu_us, other.generator_cpu_us),
+            written_bytes: mean(self.written_bytes, other.written_bytes),
+            commits: mean(self.commits, other.commits),
+            p50_us: self.p50_us.max(other.p50_us),
+            p99_us: self.p99_us.max(other.p99_us),
+            max_us: self.max_us.max(other.max_us),
+        }
+    }
 }
 
 /// The middle of several runs and how far they lie apart.

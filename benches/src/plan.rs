@@ -8,6 +8,8 @@ use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+use crate::shop::At;
+
 /// Written by the server into its own folder once it answers.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Plan {
@@ -36,6 +38,21 @@ impl Plan {
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         Ok(fs::write(path, serde_json::to_vec(self)?)?)
     }
+}
+
+/// What is measured, how often and for how long.
+#[derive(Args)]
+pub(crate) struct Runs {
+    /// Pairs of runs for each row
+    #[arg(long, default_value_t = 5)]
+    pub(crate) pairs: usize,
+    /// Customers imported before
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) customers: usize,
+    #[command(flatten)]
+    pub(crate) at: At,
+    #[command(flatten)]
+    pub(crate) span: Span,
 }
 
 /// How long one run takes.

@@ -4,14 +4,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::commit;
+use crate::inside::Inside;
 use crate::load::{Load, Work};
 use crate::measured::{Measured, Spread};
-use crate::plain;
+use crate::plain::Act;
 use crate::plan::Span;
 use crate::server::{Server, plan_path};
+use crate::{commit, plain, seal};
 
-/// One line of the table.
+/// One line of the table, over HTTP.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     work: Work,
@@ -27,8 +28,16 @@ pub(crate) enum Baseline {
     BareCommit,
     /// The same server answering a constant, with as many clients; compared by rate.
     Constant,
-    /// As many plain changes of a row, each with a plain line of a log, in one SQLite commit, by a program that
-    /// does nothing else; compared by rate.
+    /// Ten calls of AES-256-GCM with random nonces, in the same process; compared by rate.
+    BareCipher,
+    /// One node with as many clients as two have together; compared by rate.
+    OneNode,
+    /// As many plain rows deleted as there are clients, each with a plain line of a log, in one SQLite commit, by a
+    /// program that does nothing else; compared by rate.
+    PlainDelete,
+    /// The same with rows that are read.
+    PlainRead,
+    /// The same with a number that is changed in a row.
     PlainUpdate,
 }
 
@@ -80,15 +89,62 @@ impl Row {
             ours.push(load(self.work, *first_new).start()?);
             *first_new += NEW_IN_A_RUN_MAX;
             theirs.push(match self.baseline {
-                Baseline::BareCommit => commit::measure(folder, span)?,
                 Baseline::Constant => load(Work::Constant, 0).start()?,
-                Baseline::PlainUpdate => plain::measure(folder, self.clients, span)?,
+                beside => beside.measure(folder, self.clients, span)?,
             });
         }
+        let Self { name, baseline, target, clients, .. } = *self;
+        Ok(Compared::new((name, baseline, target, clients), ours, theirs))
+    }
+}
+
+/// What is measured without HTTP, in this process.
+pub(crate) fn compare_inside(
+    inside: &mut Inside,
+    folder: &Path,
+    (pairs, span): (usize, Span),
+) -> anyhow::Result<Vec<Compared>> {
+    let mut rows = Vec::new();
+    for (name, clients, baseline, target) in INSIDE {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..pairs {
+            ours.push(match baseline {
+                Baseline::BareCipher => seal::ours(span)?,
+                Baseline::PlainDelete => inside.erase()?,
+                _ => inside.read(clients, span)?,
+            });
+            theirs.push(baseline.measure(folder, clients, span)?);
+        }
+        rows.push(Compared::new((name, baseline, target, clients), ours, theirs));
+    }
+    Ok(rows)
+}
+
+impl Baseline {
+    /// Those that need no server.
+    fn measure(self, folder: &Path, clients: usize, span: Span) -> anyhow::Result<Measured> {
+        match self {
+            Self::BareCipher => seal::theirs(span),
+            Self::BareCommit => commit::measure(folder, span),
+            Self::PlainDelete => plain::measure(folder, Act::Delete, clients, span),
+            Self::PlainRead => plain::measure(folder, Act::Read, clients, span),
+            Self::PlainUpdate => plain::measure(folder, Act::Change, clients, span),
+            Self::Constant | Self::OneNode => anyhow::bail!("a baseline with a server"),
+        }
+    }
+}
+
+impl Compared {
+    /// `ours` and `theirs` in the order of the pairs.
+    pub(crate) fn new(
+        (name, baseline, target, clients): (&'static str, Baseline, Target, usize),
+        ours: Vec<Measured>,
+        theirs: Vec<Measured>,
+    ) -> Self {
         let pair = |of: fn(&Measured, &Measured) -> Option<f64>| {
             Spread::of(ours.iter().zip(&theirs).filter_map(|(ours, theirs)| of(ours, theirs)))
         };
-        let ratio = pair(match self.baseline {
+        let ratio = pair(match baseline {
             Baseline::BareCommit => |ours, theirs| Some(ours.p50_us / theirs.p50_us),
             _ => |ours, theirs| Some(ours.per_second / theirs.per_second),
         });
@@ -96,8 +152,7 @@ impl Row {
             // A short run may use less than the kernel's grain of 10 ms.
             Some(ours.server_cpu_us? / theirs.server_cpu_us.filter(|time| *time > 0.0)?)
         });
-        let Self { name, baseline, target, clients, .. } = *self;
-        Ok(Compared { name, baseline, target, clients, ratio, cpu_ratio, ours, theirs })
+        Self { name, baseline, target, clients, ratio, cpu_ratio, ours, theirs }
     }
 }
 
@@ -164,7 +219,35 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-const NO_TARGET: Target =
+/// Erasing stands last: the clock goes ahead with it.
+const INSIDE: [(&str, usize, Baseline, Target); 4] = [
+    (
+        "audited read in process, 64 at once",
+        64,
+        Baseline::PlainRead,
+        Target { rate_min: Some(0.35), ..NO_TARGET },
+    ),
+    (
+        "one read at a time in process, latency",
+        1,
+        Baseline::BareCommit,
+        Target { latency_max: Some(2.0), ..NO_TARGET },
+    ),
+    (
+        "sealing a record of 10 fields",
+        1,
+        Baseline::BareCipher,
+        Target { rate_min: Some(1.0), ..NO_TARGET },
+    ),
+    (
+        "erasure, asked for and done",
+        64,
+        Baseline::PlainDelete,
+        Target { rate_min: Some(0.3), ..NO_TARGET },
+    ),
+];
+
+pub(crate) const NO_TARGET: Target =
     Target { rate_min: None, latency_max: None, cpu_max: None, p99_ms_max: None };
 
 /// Each creating run has numbers of its own, so that no e-mail address comes twice.

@@ -49,7 +49,7 @@ impl ServeForBench {
         let body_bytes = answered.body.len();
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (product, constant) = (Listen::bind(any_port, None)?, Listen::bind(any_port, None)?);
-        let Shop { app, router, key, changer, eraser, customers } = shop;
+        let Shop { app, router, key, changer, eraser, customers, .. } = shop;
         let port = |listen: &Listen| listen.address().map(|address| address.port());
         let (product_port, constant_port) = (port(&product), port(&constant));
         let product_port = product_port.context("no port")?;

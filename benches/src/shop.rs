@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use strongroom::access::AsOperator;
 use strongroom::app::{App, Surroundings, initialise};
 use strongroom::config;
-use strongroom::ctx::SystemClock;
+use strongroom::ctx::{Clock, SystemClock};
 use strongroom::db::{Connection, Server};
+use strongroom::id::{ApiKey, Id};
 use strongroom::keys::{Places, Seal};
 use strongroom::router::router;
 use strongroom_crypto::SystemRandom;
@@ -32,6 +33,8 @@ pub(crate) struct Shop {
     pub(crate) changer: String,
     /// An API key that may only erase.
     pub(crate) eraser: String,
+    /// What names `key`.
+    pub(crate) key_id: Id<ApiKey>,
     /// Numbers and ids: of all of them, or of a sample.
     pub(crate) customers: Vec<(usize, String)>,
 }
@@ -45,14 +48,30 @@ pub(crate) struct At {
     /// The file with its password; mode 600
     #[arg(long, value_name = "FILE", requires = "database")]
     password_file: Option<PathBuf>,
+    /// Keep the keys in this empty database of another PostgreSQL server
+    #[arg(long, value_name = "URL", requires = "database")]
+    key_database: Option<String>,
+    /// The file with its password; mode 600
+    #[arg(long, value_name = "FILE", requires = "key_database")]
+    key_password_file: Option<PathBuf>,
 }
 
 impl At {
     /// What says the same to another process of this program.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        let url = self.database.iter().flat_map(|url| ["--database".into(), url.into()]);
-        let file = self.password_file.iter().flat_map(|it| ["--password-file".into(), it.into()]);
-        url.chain(file).collect()
+        let texts = [("--database", &self.database), ("--key-database", &self.key_database)];
+        let files = [
+            ("--password-file", &self.password_file),
+            ("--key-password-file", &self.key_password_file),
+        ];
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?.into())));
+        let files = files.into_iter().filter_map(|(name, file)| Some((name, file.clone()?.into())));
+        texts.chain(files).flat_map(|(name, value): (_, OsString)| [name.into(), value]).collect()
+    }
+
+    /// Whether several nodes can share it.
+    pub(crate) fn has_keys_at_server(&self) -> bool {
+        self.key_database.is_some()
     }
 
     /// What it is called in a report, which names no place.
@@ -79,10 +98,22 @@ impl At {
     }
 
     fn server(&self) -> anyhow::Result<Option<Server>> {
-        let Some(url) = self.database.clone() else { return Ok(None) };
-        let password_file = self.password_file.clone();
-        Ok(Some(config::Database { url, password_file, ca: None }.server("database")?))
+        reached(self.database.as_ref(), self.password_file.as_ref(), "database")
     }
+
+    fn key_server(&self) -> anyhow::Result<Option<Server>> {
+        reached(self.key_database.as_ref(), self.key_password_file.as_ref(), "key_database")
+    }
+}
+
+fn reached(
+    url: Option<&String>,
+    password_file: Option<&PathBuf>,
+    section: &'static str,
+) -> anyhow::Result<Option<Server>> {
+    let Some(url) = url.cloned() else { return Ok(None) };
+    let password_file = password_file.cloned();
+    Ok(Some(config::Database { url, password_file, ca: None }.server(section)?))
 }
 
 /// What a read answers.
@@ -97,19 +128,29 @@ pub(crate) const READ_FIELDS: &str = "company,email,name";
 impl Shop {
     /// Makes it, or opens the one that is there and goes on with its import.
     pub(crate) async fn open(folder: &Path, at: &At, customers: usize) -> anyhow::Result<Self> {
-        let (app, router) = imported(folder, at, customers).await?;
+        Self::open_by(folder, at, customers, Arc::new(SystemClock::new())).await
+    }
+
+    /// By a clock that somebody moves.
+    pub(crate) async fn open_by(
+        folder: &Path,
+        at: &At,
+        customers: usize,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let (app, router) = imported(folder, at, customers, clock).await?;
         // Look-ups are charged, so those of the set-up have a key of their own.
-        let finder = new_key(&router, "shop").await?;
+        let (finder, _) = new_key(&router, "shop").await?;
         let customers = find_sample(&router, &finder, customers).await?;
-        let key = new_key(&router, "shop").await?;
-        let changer = new_key(&router, "changer").await?;
-        let eraser = new_key(&router, "eraser").await?;
-        Ok(Self { app, router, key, changer, eraser, customers })
+        let (key, key_id) = new_key(&router, "shop").await?;
+        let (changer, _) = new_key(&router, "changer").await?;
+        let (eraser, _) = new_key(&router, "eraser").await?;
+        Ok(Self { app, router, key, changer, eraser, key_id, customers })
     }
 
     /// Makes an installation with so many customers, or goes on until there are so many, and closes it.
     pub(crate) async fn fill(folder: &Path, at: &At, customers: usize) -> anyhow::Result<()> {
-        imported(folder, at, customers).await.map(drop)
+        imported(folder, at, customers, Arc::new(SystemClock::new())).await.map(drop)
     }
 
     /// The answer to one read; the constant route repeats it.
@@ -147,11 +188,21 @@ pub(crate) fn email(number: usize) -> String {
 
 /// Opens an installation, and makes it before where there is none.
 pub(crate) async fn opened(folder: &Path, at: &At) -> anyhow::Result<App> {
+    opened_by(folder, at, Arc::new(SystemClock::new())).await
+}
+
+async fn opened_by(folder: &Path, at: &At, clock: Arc<dyn Clock>) -> anyhow::Result<App> {
     let is_new = !folder.join("data").exists();
+    let key_server = at.key_server()?;
+    let seal = Seal::KeyFile(folder.join("seal.key"));
+    let places = Places { data_folder: folder.join("data"), key_server, seal };
+    let mut surroundings =
+        Surroundings { places, server: None, clock, random: Arc::new(SystemRandom) };
     if is_new {
-        initialise(&surroundings(folder, None))?;
+        initialise(&surroundings)?;
     }
-    let app = App::open(surroundings(folder, at.server()?)).await?;
+    surroundings.server = at.server()?;
+    let app = App::open(surroundings).await?;
     if is_new {
         let router = router(&app.desk()?);
         let policy = json!({ "policy": POLICY });
@@ -160,22 +211,23 @@ pub(crate) async fn opened(folder: &Path, at: &At) -> anyhow::Result<App> {
     Ok(app)
 }
 
-async fn imported(folder: &Path, at: &At, customers: usize) -> anyhow::Result<(App, Router)> {
-    let mut importing = Importing::begin(folder, at).await?;
+async fn imported(
+    folder: &Path,
+    at: &At,
+    customers: usize,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(App, Router)> {
+    let mut importing = Importing::begin_in(opened_by(folder, at, clock).await?).await?;
     importing.go_on_to(customers).await?;
     Ok((importing.app, importing.router))
 }
 
-fn surroundings(folder: &Path, server: Option<Server>) -> Surroundings {
-    let places = Places::in_folder(folder.join("data"), Seal::KeyFile(folder.join("seal.key")));
-    let clock = Arc::new(SystemClock::new());
-    Surroundings { places, server, clock, random: Arc::new(SystemRandom) }
-}
-
-async fn new_key(router: &Router, role: &str) -> anyhow::Result<String> {
+/// Its secret and its name.
+pub(crate) async fn new_key(router: &Router, role: &str) -> anyhow::Result<(String, Id<ApiKey>)> {
     let input = json!({ "name": format!("bench {role}"), "role": role, "purposes": ["support"] });
     let made = call(router, None, "POST", "/v1/keys", Some(input)).await?.json()?;
-    Ok(made.get("secret").and_then(Value::as_str).context("no secret")?.to_owned())
+    let text = |name| made.get(name).and_then(Value::as_str).context("no key");
+    Ok((text("secret")?.to_owned(), text("id")?.parse()?))
 }
 
 /// An import that is under way.
@@ -192,9 +244,12 @@ pub(crate) struct Importing {
 impl Importing {
     /// Begins it, or finds where it stopped.
     pub(crate) async fn begin(folder: &Path, at: &At) -> anyhow::Result<Self> {
-        let app = opened(folder, at).await?;
+        Self::begin_in(opened(folder, at).await?).await
+    }
+
+    async fn begin_in(app: App) -> anyhow::Result<Self> {
         let router = router(&app.desk()?);
-        let key = new_key(&router, "importer").await?;
+        let (key, _) = new_key(&router, "importer").await?;
         let hash = "0".repeat(64);
         let input = json!({ "file_sha256": hash, "map_sha256": hash });
         let begun = call(&router, Some(&key), "POST", "/v1/imports", Some(input)).await?.json()?;
@@ -258,7 +313,7 @@ async fn find(router: &Router, key: &str, number: usize) -> anyhow::Result<Strin
 }
 
 /// One call through the router inside the process; without a key as the operator.
-async fn call(
+pub(crate) async fn call(
     router: &Router,
     key: Option<&str>,
     method: &str,

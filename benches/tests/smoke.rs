@@ -31,12 +31,11 @@ fn a_smoke_run_measures_every_row() {
         assert!(row["ratio"]["median"].as_f64().unwrap() > 0.0, "{row}");
         for side in ["ours", "theirs"] {
             assert!(row[side][0]["operations"].as_u64().unwrap() > 0, "{row}");
-            assert!(row[side][0]["p99_us"].as_f64().unwrap() > 0.0, "{row}");
+            let has_latency = ![SEALING, ERASURE].contains(&name);
+            assert!(!has_latency || row[side][0]["p99_us"].as_f64().unwrap() > 0.0, "{row}");
         }
         assert!(row["ours"][0]["server_cpu_us"].as_f64().unwrap() > 0.0, "{row}");
     }
-    assert!(table.contains("sealing a record of 10 fields"), "{table}");
-    assert!(report["seal_us"]["median"].as_f64().unwrap() > 0.0);
     assert!(report["machine"]["cores"].as_u64().unwrap() > 0);
 
     let place = folder.path().to_str().unwrap();
@@ -45,7 +44,11 @@ fn a_smoke_run_measures_every_row() {
     }
 }
 
-const ROWS: [&str; 7] = [
+/// Many of these are timed in one go.
+const SEALING: &str = "sealing a record of 10 fields";
+const ERASURE: &str = "erasure, asked for and done";
+
+const ROWS: [&str; 11] = [
     "audited read, 1 client",
     "audited read, 64 clients",
     "audited read, 256 clients",
@@ -53,4 +56,8 @@ const ROWS: [&str; 7] = [
     "one read at a time, latency",
     "create, 64 clients",
     "change of a field, 64 clients",
+    "audited read in process, 64 at once",
+    "one read at a time in process, latency",
+    SEALING,
+    ERASURE,
 ];

@@ -12,6 +12,9 @@
 #![forbid(unsafe_code)]
 
 mod aead;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod encode;
 mod error;
 #[cfg(any(test, feature = "fuzz"))]

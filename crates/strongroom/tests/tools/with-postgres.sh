@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# with-postgres.sh FOLDER DATABASE COMMAND...: runs the command with `--database URL --password-file FILE` behind it.
-# The server is a private one on a port of its own; its data stay in FOLDER, and DATABASE is made where it is not there.
+# with-postgres.sh [--for-keys] FOLDER DATABASE COMMAND...: runs the command with `--database URL --password-file FILE`
+# behind it, or `--key-database URL --key-password-file FILE`. The server is a private one on a port of its own; its data
+# stay in FOLDER, and DATABASE is made where it is not there.
 set -euo pipefail
 
+kind=
+if [[ $1 == --for-keys ]]; then
+  kind=key-
+  shift
+fi
 folder=$1 database=$2
 shift 2
 programs=$(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V | tail -n 1)
@@ -43,4 +49,4 @@ export PGPASSWORD
 ask() { psql -h 127.0.0.1 -p "$port" -U postgres -Atqc "$1"; }
 [[ -n $(ask "SELECT 1 FROM pg_database WHERE datname = '$database'") ]] || ask "CREATE DATABASE $database"
 unset PGPASSWORD
-"$@" --database "postgres://postgres@127.0.0.1:$port/$database" --password-file "$folder/password"
+"$@" "--${kind}database" "postgres://postgres@127.0.0.1:$port/$database" "--${kind}password-file" "$folder/password"

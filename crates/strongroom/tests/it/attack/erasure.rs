@@ -170,6 +170,33 @@ async fn an_erasure_job_changed_by_sql_destroys_nothing() {
     }
 }
 
+/// Those who are due are begun at once, and their keys go together: whoever stands before the changed job is
+/// erased, and nobody from there on.
+#[tokio::test]
+async fn of_those_who_are_due_together_nobody_from_a_changed_job_on_is_erased() {
+    let shop = Shop::open().await;
+    let mut keys_of_each = Vec::new();
+    for number in 1..=4 {
+        let before = keys_of(&shop);
+        let id = enquirer(&shop, number).await;
+        keys_of_each.push(keys_of(&shop) - before);
+        ask(&shop, &id).await;
+        shop.clock.pass_ms(60_000);
+    }
+    intrude(
+        shop.data(),
+        "UPDATE erasure_job SET version = version + 1
+         WHERE asked_ms = (SELECT MIN(asked_ms) + 120000 FROM erasure_job)",
+    );
+    let keys = keys_of(&shop);
+    pass_days(&shop, 8).await;
+    assert_eq!(keys - keys_of(&shop), keys_of_each[0] + keys_of_each[1]);
+    let done = "SELECT COUNT(*) FROM erasure_job WHERE state = 'done'";
+    assert_eq!(one::<i64>(shop.data(), done), 2);
+    let asked = "SELECT COUNT(*) FROM erasure_job WHERE state = 'asked'";
+    assert_eq!(one::<i64>(shop.data(), asked), 2);
+}
+
 /// A plan that was good once: all rows of a begun erasure under the id of another customer's job.
 #[tokio::test]
 async fn a_done_erasure_put_back_as_begun_destroys_nothing_more() {

@@ -20,10 +20,9 @@ async fn token(shop: &Shop, customer: &str) -> String {
     made.json["tokens"][0].as_str().unwrap().to_owned()
 }
 
-fn counted(file: &std::path::Path, sql: &str) -> i64 {
-    let db = rusqlite::Connection::open(file).unwrap();
-    // While the server writes it may be busy: then it is asked again.
-    db.query_row(sql, [], |row| row.get(0)).unwrap_or(-1)
+/// While the program writes to a file it may be busy: then it is asked again.
+fn counted(data: &Data, sql: &str) -> i64 {
+    data.try_column(sql).ok().and_then(|all| all.first().copied()).unwrap_or(-1)
 }
 
 /// Kills at each `stride`-th step from the asking on, until one comes to its end.
@@ -54,12 +53,12 @@ async fn kill_at_steps_of(what: &str, stride: usize) {
         );
         assert!(reply.as_ref().is_none_or(|it| it.status == 202), "{reply:?}");
         let clock = SystemClock::new();
-        let keys = served.shop.keys_file();
+        let keys = served.shop.keys();
         // Or what is left is not under its power: keys of creates that were killed, which stay for a week.
         let is_done = || {
             let orphans = orphans_under_older_keys(&served.shop);
-            let all_else = orphans > 0 && counted(&keys, PASSED) > 0;
-            counted(&keys, OPEN) == 0 || (all_else && counted(&keys, OLDER) == orphans)
+            let all_else = orphans > 0 && counted(keys, PASSED) > 0;
+            counted(keys, OPEN) == 0 || (all_else && counted(keys, OLDER) == orphans)
         };
         while server.is_up() && !(reply.is_some() && is_done()) && clock.monotonic_ms() < 30_000 {
             std::thread::yield_now();
@@ -106,30 +105,32 @@ async fn see_all(served: &Served, people: &[(usize, String, String)], at: (&str,
     // A key that was durable when its record was not stays under the key it was wrapped by, until it is
     // taken for what it is; nothing else does.
     let orphans = orphans_under_older_keys(shop);
-    let left = counted(&shop.keys_file(), OLDER);
+    let left = counted(shop.keys(), OLDER);
     assert_eq!(left, orphans, "{at:?}");
-    let open = counted(&shop.keys_file(), OPEN);
+    let open = counted(shop.keys(), OPEN);
     assert_eq!(open, i64::from(orphans > 0), "{at:?}");
-    let keks = counted(&shop.keys_file(), "SELECT count(*) FROM named_key WHERE name LIKE 'kek/%'");
+    let keks = counted(shop.keys(), "SELECT count(*) FROM named_key WHERE name LIKE 'kek/%'");
     assert!(keks == 1 || orphans > 0, "{at:?}");
     let other = "SELECT count(*) FROM named_key WHERE name LIKE '%/other'";
-    assert!(counted(&shop.keys_file(), other) == 0 || orphans > 0, "{at:?}");
+    assert!(counted(shop.keys(), other) == 0 || orphans > 0, "{at:?}");
 }
 
 /// Data keys that nothing is sealed under, and nothing ever was.
 fn orphans_under_older_keys(shop: &Shop) -> i64 {
-    let Data::File(file) = shop.data() else { panic!("kills of a rotation are on a file") };
-    let db = rusqlite::Connection::open(file).unwrap();
-    db.execute_batch(&format!("ATTACH '{}' AS keys", shop.keys_file().display())).unwrap();
-    let newest = "(SELECT max(CAST(substr(name, 5) AS INTEGER)) FROM keys.named_key WHERE name LIKE 'kek/%')";
-    let sql = format!(
-        "SELECT count(*) FROM keys.dek WHERE kek_version <> {newest}
-        AND NOT EXISTS (SELECT 1 FROM sealed_record WHERE instr(data, keys.dek.id) > 0)
-        AND NOT EXISTS (SELECT 1 FROM shelf_record WHERE instr(data, keys.dek.id) > 0)
-        AND NOT EXISTS (SELECT 1 FROM retired_key r WHERE r.dek = keys.dek.id)"
-    );
-    // While the server writes it may be busy, and is asked again.
-    db.query_row(&sql, [], |row| row.get(0)).unwrap_or(-2)
+    let Ok(older) = shop.keys().try_column::<String>(OLDER_IDS) else { return -2 };
+    let names = |dek: &String| {
+        let named = format!(
+            "SELECT (SELECT count(*) FROM sealed_record WHERE instr(data, x'{dek}') > 0)
+                  + (SELECT count(*) FROM shelf_record WHERE instr(data, x'{dek}') > 0)
+                  + (SELECT count(*) FROM retired_key WHERE dek = x'{dek}')"
+        );
+        counted(shop.data(), &named)
+    };
+    let named: Vec<i64> = older.iter().map(names).collect();
+    if named.contains(&-1) {
+        return -2;
+    }
+    named.iter().map(|count| i64::from(*count == 0)).sum()
 }
 
 #[tokio::test]
@@ -168,6 +169,9 @@ const OPEN: &str = "SELECT count(*) FROM rotation WHERE ended_ms IS NULL";
 const PASSED: &str = "SELECT count(*) FROM rotation WHERE ended_ms IS NULL AND passes > 0";
 
 const OLDER: &str = "SELECT count(*) FROM dek WHERE kek_version <>
+    (SELECT max(CAST(substr(name, 5) AS INTEGER)) FROM named_key WHERE name LIKE 'kek/%')";
+
+const OLDER_IDS: &str = "SELECT hex(id) FROM dek WHERE kek_version <>
     (SELECT max(CAST(substr(name, 5) AS INTEGER)) FROM named_key WHERE name LIKE 'kek/%')";
 
 const STEPS_MAX: u32 = 2_000;

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use strongroom::ctx::{Clock, SystemClock};
 
 use super::disk::{build_shim, byte, count_sends, die_in, steps};
+use super::kill::unlimited;
 use super::storm::see_no_destroyed_key;
 use crate::attack::{enquirer, findings};
 use crate::support::server::{Client, Reply, Server};
-use crate::support::{POLICY, Shop, person};
+use crate::support::{Shop, person};
 
 /// An installation that is served with the shim in front.
 pub(super) struct Served {
@@ -21,7 +22,7 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) async fn new() -> Self {
-        let policy = POLICY.replace("erase_grace = \"7 days\"", "erase_grace = \"0 days\"");
+        let policy = unlimited().replace("erase_grace = \"7 days\"", "erase_grace = \"0 days\"");
         let mut shop = Shop::open_today_with(&policy).await;
         shop.stop();
         let (library, control) = build_shim(shop.folder.path());

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::json;
 use strongroom::ctx::{Clock, EntryKind, SystemClock};
 
-use super::disk::{build_shim, byte, die_in, injected, set, set_quota};
+use super::disk::{build_shim, byte, count_sends, die_in, injected, set, set_quota};
 use super::kill::unlimited;
 use crate::support::Shop;
 use crate::support::server::{Client, Server, configure};
@@ -112,7 +112,9 @@ async fn crash_two_roots_at_one_size_are_never_signed_out() {
         check_recovered(&mut storm, round).await;
     }
     assert!(storm.told.into_inner().unwrap().roots.len() > 50);
-    assert!(!storm.faults.is_empty(), "no batch failed");
+    // A disk that fails is not this machine's where the data is at a server.
+    let is_served = storm.shop.data().server().is_some();
+    assert!(is_served || !storm.faults.is_empty(), "no batch failed");
 }
 
 impl Storm {
@@ -134,6 +136,9 @@ impl Storm {
         shop.stop();
         configure(&folder, "strongroom.toml", "");
         let (library, control) = build_shim(&folder);
+        if shop.data().server().is_some() {
+            count_sends(&control);
+        }
         let (kills, faults) = (BTreeMap::new(), BTreeMap::new());
         let (told, pair, in_flight) = (Mutex::default(), None, 0);
         Self {

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use strongroom::db::{Connection, Durability, Row, Server, Statement};
+use strongroom::error::Error;
 
 use crate::support::postgres::Cluster;
 
@@ -236,11 +237,16 @@ impl Data {
 
     /// The first value of each row.
     pub(crate) fn column<T: Answered>(&self, sql: &str) -> Vec<T> {
+        self.try_column(sql).unwrap()
+    }
+
+    /// The same while a program writes to it, which may be in the way.
+    pub(crate) fn try_column<T: Answered>(&self, sql: &str) -> Result<Vec<T>, Error> {
         let sql = match self {
             Self::File(_) => sql.to_owned(),
             Self::Schema(..) | Self::Server(_) => in_its_words(sql),
         };
-        self.connect().query(sql.leak(), &[]).unwrap().iter().map(T::of).collect()
+        Ok(self.try_connect()?.query(sql.leak(), &[])?.iter().map(T::of).collect())
     }
 
     /// A copy of all of it, of a file into another one.
@@ -288,9 +294,13 @@ impl Data {
     }
 
     pub(crate) fn connect(&self) -> Connection {
+        self.try_connect().unwrap()
+    }
+
+    fn try_connect(&self) -> Result<Connection, Error> {
         match self {
-            Self::File(file) => Connection::open(file, Durability::ReadOnly).unwrap(),
-            Self::Schema(..) | Self::Server(_) => Connection::to(&self.server().unwrap()).unwrap(),
+            Self::File(file) => Connection::open(file, Durability::ReadOnly),
+            Self::Schema(..) | Self::Server(_) => Connection::to(&self.server().unwrap()),
         }
     }
 }
