@@ -49,7 +49,8 @@ impl Keeper for AppKeeper {
         }
         // Another wrote: it may have changed keys before it said so.
         self.keyring.keep_up()?;
-        self.load(db)
+        let stamp = self.log.load(db)?;
+        self.book.catch_up(db, stamp)
     }
 
     fn is_durable(&mut self, db: &mut Connection) -> Result<bool, Error> {

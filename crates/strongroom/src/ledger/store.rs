@@ -194,20 +194,24 @@ pub(super) fn read_tiles(
     hashes.map(|(row, hash)| Ok((unsigned(row.integer(0)?)?, hash))).collect()
 }
 
-/// Loads the hashes a proof needs: level 0 from the entries, the others from full tiles.
+/// Loads the hashes a proof needs: level 0 from the entries, the others from full tiles. Those that follow each
+/// other come in one answer: up to 255 of each level do, and at a server each question is a way there and back.
 pub(super) fn load_hashes(
     db: &mut Connection,
     needed: &[(u8, u64)],
 ) -> Result<LoadedHashes, Error> {
     let mut loaded = LoadedHashes::default();
-    for (level, index) in needed {
-        let hash = match level {
-            0 => read_entries(db, *index, 1)?.first().map(|entry| leaf_hash(&entry.leaf)),
-            _ => read_tile(db, *level, *index)?,
+    for run in needed.chunk_by(|one, next| (one.0, one.1 + 1) == *next) {
+        let [(level, from), ..] = *run else { continue };
+        let count = run.len() as u64;
+        let hashes = match level {
+            0 => {
+                let entries = read_entries(db, from, count)?;
+                entries.iter().map(|entry| (entry.index, leaf_hash(&entry.leaf))).collect()
+            }
+            _ => read_tiles(db, level, from, count)?,
         };
-        if let Some(hash) = hash {
-            loaded.0.insert((*level, *index), hash);
-        }
+        loaded.0.extend(hashes.into_iter().map(|(index, hash)| ((level, index), hash)));
     }
     Ok(loaded)
 }

@@ -79,6 +79,19 @@ impl Book {
         Ok(())
     }
 
+    /// The same after another node has written. Where the head speaks of the state that is known here, the rows of
+    /// authority stand as they did, and only what was drawn on is read again.
+    pub fn catch_up(&mut self, db: &mut Connection, stamp: StateStamp) -> Result<(), Error> {
+        self.discard();
+        let known = self.stamp()?;
+        let is_known = (stamp.epoch, stamp.changes) == (known.epoch, known.changes)
+            && constant_time_eq(&stamp.tag, &known.tag);
+        if self.altered || !is_known {
+            return self.load(db, stamp);
+        }
+        Ok(())
+    }
+
     /// The epoch as the batch has it so far.
     pub fn epoch(&self) -> u64 {
         self.tentative.epoch
