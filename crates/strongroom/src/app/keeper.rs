@@ -72,6 +72,10 @@ impl Keeper for AppKeeper {
         self.log.time()
     }
 
+    fn foresee(&mut self, db: &mut Connection, claims: &[&BudgetClaim]) -> Result<(), Error> {
+        self.book.foresee(db, claims)
+    }
+
     fn charge(&mut self, db: &mut Connection, claim: &BudgetClaim) -> Result<Charged, Error> {
         self.book.charge(db, claim)
     }

@@ -1,7 +1,7 @@
 //! One change inside a batch: its guards, then what it writes, or nothing of it.
 
 use crate::ctx::{BudgetClaim, Change, Guard, Miss, Time};
-use crate::db::connection::Connection;
+use crate::db::connection::{Connection, Ran};
 use crate::db::keeper::Keeper;
 use crate::error::{Error, ErrorKind};
 use crate::sql::Statement;
@@ -29,12 +29,48 @@ pub(super) enum Applied {
     Missed(Miss),
 }
 
-/// Runs one change inside the batch. `Err` is a failure of the disk, which ends the batch.
+/// What guards over rows ask for changes that only look, asked for all of them at once: at a server that is one way
+/// there and back. One answer for each, in their order; none where somebody writes, or is alone.
+pub(super) fn foresee(
+    db: &mut Connection,
+    keeper: &mut dyn Keeper,
+    changes: &[Change],
+) -> Result<Vec<Option<Vec<u64>>>, Error> {
+    if changes.len() < 2 {
+        keeper.foresee(db, &[])?;
+        return Ok(vec![None; changes.len()]);
+    }
+    let guards = changes.iter().flat_map(|change| &change.guards);
+    let claims: Vec<&BudgetClaim> = guards.filter_map(claim_of).collect();
+    let asked: Vec<&Statement> = changes.iter().flat_map(questions).collect();
+    let rows = db.execute_all(&asked)?.whole()?;
+    keeper.foresee(db, &claims)?;
+    let mut rows = rows.into_iter();
+    let own = |change: &Change| Some(rows.by_ref().take(questions(change).count()).collect());
+    Ok(changes.iter().map(own).collect())
+}
+
+fn questions(change: &Change) -> impl Iterator<Item = &Statement> {
+    change.guards.iter().filter_map(|guard| match guard {
+        Guard::Rows { statement, .. } => Some(statement),
+        _ => None,
+    })
+}
+
+fn claim_of(guard: &Guard) -> Option<&BudgetClaim> {
+    match guard {
+        Guard::Budget(claim) => Some(claim),
+        _ => None,
+    }
+}
+
+/// Runs one change inside the batch; `known` is what was [foreseen](foresee) for it. `Err` is a failure of the disk,
+/// which ends the batch.
 pub(super) fn apply(
     db: &mut Connection,
     keeper: &mut dyn Keeper,
     moment: &Moment,
-    change: &Change,
+    (change, known): (&Change, Option<Vec<u64>>),
     before: Before,
 ) -> Result<Applied, Error> {
     let separate = before == Before::Others && needs_savepoint(change);
@@ -42,7 +78,7 @@ pub(super) fn apply(
         db.run_later("SAVEPOINT one_change")?;
     }
     let mut charged = Vec::new();
-    let mut applied = apply_guards(db, keeper, moment, change, &mut charged);
+    let mut applied = apply_guards(db, keeper, moment, (change, known), &mut charged);
     if let Ok(Applied::Done) = applied {
         let writes: Vec<&Statement> = change.writes.iter().collect();
         applied = db.execute_all(&writes).and_then(|ran| match ran.failed {
@@ -85,7 +121,7 @@ fn apply_guards<'a>(
     db: &mut Connection,
     keeper: &mut dyn Keeper,
     moment: &Moment,
-    change: &'a Change,
+    (change, known): (&'a Change, Option<Vec<u64>>),
     charged: &mut Vec<(&'a BudgetClaim, u64)>,
 ) -> Result<Applied, Error> {
     let (mut asked, mut missed) = (Vec::new(), None);
@@ -110,11 +146,10 @@ fn apply_guards<'a>(
         }
     }
     // The first guard that does not hold is told, wherever it is looked at.
-    if let Some(miss) = missed_rows(db, &asked)?.or(missed) {
+    if let Some(miss) = missed_rows(db, &asked, known)?.or(missed) {
         return Ok(Applied::Missed(miss));
     }
-    for guard in &change.guards {
-        let Guard::Budget(claim) = guard else { continue };
+    for claim in change.guards.iter().filter_map(claim_of) {
         match keeper.charge(db, claim)? {
             Ok(amount) => charged.push((claim, amount)),
             Err(miss) => return Ok(Applied::Missed(miss)),
@@ -127,9 +162,15 @@ fn apply_guards<'a>(
 fn missed_rows(
     db: &mut Connection,
     asked: &[(&Statement, u64, &Miss)],
+    known: Option<Vec<u64>>,
 ) -> Result<Option<Miss>, Error> {
-    let statements: Vec<&Statement> = asked.iter().map(|(statement, ..)| *statement).collect();
-    let ran = db.execute_all(&statements)?;
+    let ran = match known {
+        Some(rows) => Ran { rows, failed: None },
+        None => {
+            let statements: Vec<&Statement> = asked.iter().map(|(it, ..)| *it).collect();
+            db.execute_all(&statements)?
+        }
+    };
     // What is no clash ends the batch, whatever was missed before it: SQLite has ended the transaction by then.
     let is_clash = match ran.failed {
         None => false,

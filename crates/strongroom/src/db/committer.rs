@@ -11,13 +11,13 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use crate::ctx::{Change, Clock, ClockTrust, Miss, Receipt};
-use crate::db::apply::{Applied, Before, Moment, apply};
+use crate::db::apply::{Applied, Before, Moment, apply, foresee, needs_savepoint};
 use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, Durability, Place};
 use crate::db::keeper::{Act, Fate, Keeper};
 use crate::db::pace::{
     IDLE_INTERVAL, LINGER, PROBE_FIRST, is_big, lingers_after, pause_after, split_before,
-    take_queued,
+    split_looks, take_queued,
 };
 use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
@@ -297,22 +297,25 @@ impl Writer {
         let mut acts = Vec::with_capacity(changes.len());
         let mut keys = Vec::new();
         let mut state_changes = 0;
-        for change in changes {
-            let is_first = acts.is_empty() && !is_shared;
-            let before = if is_first { Before::Nothing } else { Before::Others };
-            let applied = apply(db, keeper, &moment, &change, before)?;
-            tried.push(match applied {
-                Applied::Done => {
-                    self.touched.extend(change.touched());
-                    keeper.change_state(&change.state)?;
-                    state_changes += u64::from(!change.state.is_empty());
-                    keys.extend(change.keys);
-                    acts.push(Act { entry: change.entry, epoch: keeper.epoch(), state_changes });
-                    Tried::Ready(acts.len() - 1)
-                }
-                Applied::Failed(error) => Tried::Failed(error),
-                Applied::Missed(miss) => Tried::Missed(miss),
-            });
+        for some in split_looks(changes, |change| is_shared && !needs_savepoint(change)) {
+            let foreseen = foresee(db, keeper, &some)?;
+            for (change, known) in some.into_iter().zip(foreseen) {
+                let is_first = acts.is_empty() && !is_shared;
+                let before = if is_first { Before::Nothing } else { Before::Others };
+                tried.push(match apply(db, keeper, &moment, (&change, known), before)? {
+                    Applied::Done => {
+                        self.touched.extend(change.touched());
+                        keeper.change_state(&change.state)?;
+                        state_changes += u64::from(!change.state.is_empty());
+                        keys.extend(change.keys);
+                        let epoch = keeper.epoch();
+                        acts.push(Act { entry: change.entry, epoch, state_changes });
+                        Tried::Ready(acts.len() - 1)
+                    }
+                    Applied::Failed(error) => Tried::Failed(error),
+                    Applied::Missed(miss) => Tried::Missed(miss),
+                });
+            }
         }
         let now = wall.later(keeper.head_time());
         let receipts = if acts.is_empty() { Vec::new() } else { keeper.append(db, now, &acts)? };

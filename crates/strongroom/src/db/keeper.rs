@@ -30,6 +30,11 @@ pub trait Keeper: Send {
     }
     /// The time of the newest entry: time never runs backwards in the ledger.
     fn head_time(&self) -> Time;
+    /// Asks at once what charging these will ask, where that saves the way to a server; until it is called again
+    /// only charges change what it found.
+    fn foresee(&mut self, _db: &mut Connection, _claims: &[&BudgetClaim]) -> Result<(), Error> {
+        Ok(())
+    }
     /// Charges a budget, and says how much was charged.
     fn charge(&mut self, db: &mut Connection, claim: &BudgetClaim) -> Result<Charged, Error>;
     /// Takes a charge back whose change was not done.

@@ -27,6 +27,21 @@ pub(super) fn split_before<T>(mut batch: Vec<T>, begins: impl Fn(&T) -> bool) ->
     parts
 }
 
+/// Parts of a batch, in order: those together that follow each other and only look, each other one alone.
+pub(super) fn split_looks<T>(batch: Vec<T>, looks: impl Fn(&T) -> bool) -> Vec<Vec<T>> {
+    let mut parts: Vec<Vec<T>> = Vec::new();
+    let mut goes_on = false;
+    for one in batch {
+        let is_look = looks(&one);
+        match parts.last_mut().filter(|_| goes_on && is_look) {
+            Some(part) => part.push(one),
+            None => parts.push(vec![one]),
+        }
+        goes_on = is_look;
+    }
+    parts
+}
+
 /// Whether the next batch waits for a moment: only under load does that pay (measured).
 pub(super) fn lingers_after(last_batch: usize) -> bool {
     last_batch > LINGER_AFTER
@@ -74,6 +89,13 @@ mod tests {
         batch.clear();
         take_queued(&queue, &mut batch);
         assert_eq!(batch.len(), 5, "and does not wait for more");
+    }
+
+    #[test]
+    fn looks_that_follow_each_other_stay_together_in_their_order() {
+        let parts = split_looks(vec![2, 4, 1, 3, 6, 8, 5], |number| number % 2 == 0);
+        assert_eq!(parts, [vec![2, 4], vec![1], vec![3], vec![6, 8], vec![5]]);
+        assert_eq!(split_looks(Vec::<u8>::new(), |_| true).len(), 0);
     }
 
     #[test]

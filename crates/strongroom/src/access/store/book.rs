@@ -159,6 +159,11 @@ impl Book {
         Ok(StateStamp { epoch, changes, tag: self.tag(&self.tentative)? })
     }
 
+    /// Asks at once what draws on budgets will ask.
+    pub fn foresee(&mut self, db: &mut Connection, claims: &[&BudgetClaim]) -> Result<(), Error> {
+        self.budgets.foresee(db, claims)
+    }
+
     /// Draws on a budget.
     pub fn charge(
         &mut self,

@@ -14,6 +14,8 @@ use crate::keys::Keyring;
 #[derive(Default)]
 pub(super) struct Budgets {
     used: HashMap<Row, Used>,
+    /// Of first looks that were asked for together: whether each was there.
+    seen: HashMap<[u8; 32], bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,6 +28,25 @@ struct Used {
 }
 
 impl Budgets {
+    /// Asks at once which first looks these would charge.
+    pub(super) fn foresee(
+        &mut self,
+        db: &mut Connection,
+        claims: &[&BudgetClaim],
+    ) -> Result<(), Error> {
+        let looks =
+            claims.iter().flat_map(|claim| claim.seen.iter().map(move |hash| (claim, hash)));
+        let looks: Vec<(&[u8; 32], Statement)> = looks
+            .map(|(claim, hash)| {
+                (hash, Statement::new(SEEN, vec![claim.day.clone().into(), hash.into()]))
+            })
+            .collect();
+        let asked: Vec<&Statement> = looks.iter().map(|(_, question)| question).collect();
+        let rows = db.execute_all(&asked)?.whole()?;
+        self.seen = looks.iter().zip(rows).map(|((hash, _), rows)| (**hash, rows > 0)).collect();
+        Ok(())
+    }
+
     /// Charges a claim or says that the budget is spent. Nothing is written where it is.
     pub(super) fn charge(
         &mut self,
@@ -41,13 +62,14 @@ impl Budgets {
                 Used { durable, tentative: durable }
             }
         };
-        let unseen = unseen(db, claim)?;
+        let unseen = self.unseen(db, claim)?;
         let amount = claim.amount + unseen.len() as u64;
         if amount > 0 && used.tentative.saturating_add(amount) > claim.max {
             let retry_after_s = claim.retry_after_s;
             return Ok(Err(Miss::BudgetSpent { kind: claim.kind, retry_after_s }));
         }
         for hash in unseen {
+            self.seen.entry(hash).and_modify(|is_seen| *is_seen = true);
             db.execute_later(&Statement::new(SEE, vec![claim.day.clone().into(), hash.into()]))?;
         }
         let tentative = used.tentative + amount;
@@ -96,6 +118,22 @@ impl Budgets {
 
     pub(super) fn discard(&mut self) {
         self.used.clear();
+        self.seen.clear();
+    }
+
+    fn unseen(&self, db: &mut Connection, claim: &BudgetClaim) -> Result<Vec<[u8; 32]>, Error> {
+        let mut unseen = Vec::new();
+        for hash in &claim.seen {
+            let args = [claim.day.clone().into(), Value::from(hash)];
+            let is_seen = match self.seen.get(hash) {
+                Some(is_seen) => *is_seen,
+                None => db.one(SEEN, &args)?.is_some(),
+            };
+            if !is_seen && !unseen.contains(hash) {
+                unseen.push(*hash);
+            }
+        }
+        Ok(unseen)
     }
 }
 
@@ -124,17 +162,6 @@ pub(in crate::access) async fn any_day_before(desk: &Desk, day: &str) -> Result<
     let mut data = desk.data.snapshot().await?;
     let budgets = data.one(ANY_BUDGET, &[day.into()]).await?;
     Ok(budgets.is_some() || data.one(ANY_SEEN, &[day.into()]).await?.is_some())
-}
-
-fn unseen(db: &mut Connection, claim: &BudgetClaim) -> Result<Vec<[u8; 32]>, Error> {
-    let mut unseen = Vec::new();
-    for hash in &claim.seen {
-        let args = [claim.day.clone().into(), Value::from(hash)];
-        if db.one(SEEN, &args)?.is_none() && !unseen.contains(hash) {
-            unseen.push(*hash);
-        }
-    }
-    Ok(unseen)
 }
 
 /// A row whose MAC is broken counts as spent: what limits is honoured even when it was tampered with.

@@ -151,6 +151,11 @@ pub(in crate::vault) async fn is_registered(
     row.map(|row| Ok((Time::from_ms(row.integer(0)?), row.array(1)?))).transpose()
 }
 
+/// Brings back a line where the register calls this key destroyed.
+pub(in crate::vault) fn ask_registered(dek: &[u8; 16]) -> Statement {
+    Statement::new(READ_REGISTERED, vec![dek.into()])
+}
+
 /// A page of the register after a key.
 pub(in crate::vault) fn read_register(
     db: &mut Connection,

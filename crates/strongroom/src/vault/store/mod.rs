@@ -16,9 +16,9 @@ pub(super) use customers::{
     row_by_key, update_customer,
 };
 pub(super) use erasures::{
-    JOB_TABLE, JobRow, JobState, REGISTER_TABLE, asked_at_least, asked_since, count_customers,
-    find_job, insert_job, insert_register, is_registered, list_jobs, read_jobs, read_register,
-    register_columns, update_job,
+    JOB_TABLE, JobRow, JobState, REGISTER_TABLE, ask_registered, asked_at_least, asked_since,
+    count_customers, find_job, insert_job, insert_register, is_registered, list_jobs, read_jobs,
+    read_register, register_columns, update_job,
 };
 pub(super) use imports::{ImportRow, advance_import, find_import, insert_import, read_import};
 pub(super) use indexes::{

@@ -6,7 +6,7 @@ use strongroom_crypto::peek_binding;
 
 use crate::access::{Desk, raise_finding};
 use crate::ctx::Ctx;
-use crate::db::Snapshot;
+use crate::db::{Snapshot, Statement};
 use crate::error::{Error, ErrorKind};
 use crate::findings::{Finding, FindingKind};
 use crate::id::{Customer, Id};
@@ -276,10 +276,13 @@ async fn any_registered(
     data: &mut Snapshot,
     records: &[([u8; 16], Vec<u8>)],
 ) -> Result<bool, Error> {
-    for (_, sealed) in records {
-        // A record that does not even name a key is told when it is opened.
-        let Ok(binding) = peek_binding(sealed) else { continue };
-        if registered(desk, data, &binding.dek).await? {
+    // A record that does not even name a key is told when it is opened.
+    let named = records.iter().filter_map(|(_, sealed)| peek_binding(sealed).ok());
+    let deks: Vec<[u8; 16]> = named.map(|binding| binding.dek).collect();
+    let asked: Vec<Statement> = deks.iter().map(store::ask_registered).collect();
+    let lines = data.count_all(&asked.iter().collect::<Vec<_>>()).await?;
+    for (dek, _) in deks.iter().zip(lines).filter(|(_, lines)| *lines > 0) {
+        if registered(desk, data, dek).await? {
             return Ok(true);
         }
     }
