@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 
 use anyhow::{Context, ensure};
@@ -15,7 +15,7 @@ use crate::machine::{Machine, Versions, load_average};
 use crate::measured::Measured;
 use crate::plan::{Runs, Span};
 use crate::report;
-use crate::rows::{Baseline, Compared, NO_TARGET};
+use crate::rows::{Baseline, Compared, NEW_IN_A_RUN_MAX, NO_TARGET};
 use crate::server::{Server, plan_path};
 
 #[derive(Args)]
@@ -92,13 +92,10 @@ impl Node {
         (clients, first_new): (usize, usize),
         span: Span,
     ) -> anyhow::Result<Measured> {
-        let plan: PathBuf = plan_path(Path::new(self.folder.path()));
+        let plan = plan_path(self.folder.path());
         Load { plan, server: self.server.process().0, work, clients, first_new, span }.start()
     }
 }
 
 /// Of one node; each of two has half of them.
 const CLIENTS: usize = 64;
-
-/// Each run has numbers of its own, so that no e-mail address comes twice.
-const NEW_IN_A_RUN_MAX: usize = 10_000_000;

@@ -251,4 +251,4 @@ pub(crate) const NO_TARGET: Target =
     Target { rate_min: None, latency_max: None, cpu_max: None, p99_ms_max: None };
 
 /// Each creating run has numbers of its own, so that no e-mail address comes twice.
-const NEW_IN_A_RUN_MAX: usize = 10_000_000;
+pub(crate) const NEW_IN_A_RUN_MAX: usize = 10_000_000;
