@@ -1,5 +1,7 @@
 //! What must hold for a change, and what is left of one that was not done.
 
+use futures::future::join_all;
+
 use super::*;
 use crate::ctx::{BudgetKind, StatePart};
 use crate::db::apply::needs_savepoint;
@@ -76,39 +78,57 @@ async fn a_row_that_is_there_already_is_missed_and_an_engine_that_fails_is_not()
     }
 }
 
+/// A house in which row 1 was written, and what came of these, which were one batch after it.
+async fn one_batch(
+    place: (Place, tempfile::TempDir),
+    changes: Vec<Change>,
+) -> (House, Vec<Result<Fate, Error>>) {
+    let (open, gate) = channel();
+    let house = House::open(place, Some(gate));
+    let mut first = Box::pin(house.committer.commit(bare().write(insert("u", 1))));
+    let soon = tokio::time::timeout(std::time::Duration::ZERO, first.as_mut());
+    assert!(soon.await.is_err(), "it waits");
+    until(|| house.said.is_at_it.load(Ordering::SeqCst)).await;
+    let mut rest = Box::pin(join_all(changes.into_iter().map(|one| house.committer.commit(one))));
+    let soon = tokio::time::timeout(std::time::Duration::ZERO, rest.as_mut());
+    assert!(soon.await.is_err(), "they wait");
+    drop(open);
+    first.await.unwrap();
+    let fates = rest.await;
+    (house, fates)
+}
+
 #[tokio::test]
 async fn a_change_that_was_not_done_leaves_nothing_and_the_others_of_its_batch_stay() {
     for place in places() {
-        let (open, gate) = channel();
-        let house = House::open(place, Some(gate));
-        let commit = |number, fails| {
-            let mut change = bare().write(insert("u", number));
-            change.writes.extend(if fails { vec![insert("u", 1)] } else { Vec::new() });
-            house.committer.commit(change)
-        };
-        let mut first = Box::pin(commit(1, false));
-        let soon = tokio::time::timeout(std::time::Duration::ZERO, first.as_mut());
-        assert!(soon.await.is_err(), "it waits");
-        until(|| house.said.is_at_it.load(Ordering::SeqCst)).await;
-        // These are one batch: what fails as its first begins it anew, and later ones go back to where they began.
-        let rest = async {
-            let (fifth, second) = (commit(5, true), commit(2, false));
-            tokio::join!(fifth, second, commit(3, true), commit(4, false))
-        };
-        let mut rest = Box::pin(rest);
-        let soon = tokio::time::timeout(std::time::Duration::ZERO, rest.as_mut());
-        assert!(soon.await.is_err(), "they wait");
-        drop(open);
-        first.await.unwrap();
-        let (fifth, second, third, fourth) = rest.await;
-        assert_eq!(fifth.unwrap_err().kind, ErrorKind::Conflict);
-        assert!(matches!(second, Ok(Fate::Committed(_))));
-        assert_eq!(third.unwrap_err().kind, ErrorKind::Conflict);
-        assert!(matches!(fourth, Ok(Fate::Committed(_))));
+        let written = |number| bare().write(insert("u", number));
+        let failed = |number| written(number).write(insert("u", 1));
+        // What fails as the first of its batch begins it anew, and later ones go back to where they began.
+        let batch = vec![failed(5), written(2), failed(3), written(4)];
+        let (house, fates) = one_batch(place, batch).await;
+        let failed: Vec<_> = fates.iter().map(|fate| fate.as_ref().err().map(|e| e.kind)).collect();
+        assert_eq!(failed, [Some(ErrorKind::Conflict), None, Some(ErrorKind::Conflict), None]);
         let mut snapshot = house.database.snapshot().await.unwrap();
         let there = snapshot.query("SELECT n FROM u ORDER BY n LIMIT 9", &[]).await.unwrap();
         let there: Vec<i64> = there.iter().map(|row| row.integer(0).unwrap()).collect();
         assert_eq!(there, [1, 2, 4]);
+    }
+}
+
+/// At a server questions of one batch are asked for together, but never past somebody who writes.
+#[tokio::test]
+async fn what_a_batch_writes_is_seen_by_the_guards_behind_it_and_by_none_before() {
+    for place in places() {
+        let counts = |expected| {
+            let counted = Statement::new("SELECT n FROM u LIMIT 9", Vec::new());
+            bare().guard(rows(counted, expected))
+        };
+        let written = bare().write(insert("u", 2));
+        let batch = vec![counts(1), counts(2), counts(1), written, counts(1), counts(2), counts(2)];
+        let (_house, fates) = one_batch(place, batch).await;
+        let held = |fate: &Result<Fate, Error>| matches!(fate, Ok(Fate::Committed(_)));
+        let held: Vec<bool> = fates.iter().map(held).collect();
+        assert_eq!(held, [true, false, true, true, false, true, true]);
     }
 }
 
