@@ -112,6 +112,11 @@ impl Meter {
         self.0.running.inc();
     }
 
+    /// How many requests are at work.
+    pub fn running(&self) -> usize {
+        usize::try_from(self.0.running.get()).unwrap_or(0)
+    }
+
     /// A request that came in is over.
     pub fn answered(&self, answered: &Answered<'_>) {
         let Answered { method, route, status, us } = answered;

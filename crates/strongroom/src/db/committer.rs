@@ -16,8 +16,7 @@ use crate::db::checkpointer::Checkpointer;
 use crate::db::connection::{Connection, Durability, Place};
 use crate::db::keeper::{Act, Fate, Keeper};
 use crate::db::pace::{
-    IDLE_INTERVAL, LINGER, PROBE_FIRST, is_big, lingers_after, pause_after, split_before,
-    split_looks, take_queued,
+    IDLE_INTERVAL, PROBE_FIRST, gather, is_big, pause_after, split_before, split_looks,
 };
 use crate::db::room::{Room, overloaded, stalled, stopped};
 use crate::db::space::{Space, disk_reserve, refuse_ordinary};
@@ -123,16 +122,10 @@ enum Tried {
 
 impl Writer {
     fn serve(&mut self, jobs: &Receiver<Job>) {
-        let mut last_batch = 0;
         while let Some(first) = self.next(jobs) {
             let mut batch = vec![first];
-            take_queued(jobs, &mut batch);
-            if lingers_after(last_batch) {
-                // The next call is told that the other end is gone.
-                batch.extend(jobs.recv_timeout(LINGER));
-                take_queued(jobs, &mut batch);
-            }
-            last_batch = batch.len();
+            // Who parks is woken by nobody who comes: that would cost a change of thread for each.
+            gather(jobs, &mut batch, || self.meter.running(), std::thread::park_timeout);
             for part in split_before(batch, |job| is_big(&job.change)) {
                 self.run(part);
             }
