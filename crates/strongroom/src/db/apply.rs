@@ -81,11 +81,10 @@ pub(super) fn apply(
     let mut applied = apply_guards(db, keeper, moment, (change, known), &mut charged);
     if let Ok(Applied::Done) = applied {
         let writes: Vec<&Statement> = change.writes.iter().collect();
-        applied = db.execute_all(&writes).and_then(|ran| match ran.failed {
-            None => Ok(Applied::Done),
-            Some(error) if error.kind == ErrorKind::Conflict => Ok(Applied::Failed(error)),
-            Some(error) => Err(error),
-        });
+        applied = match db.write_all(&writes) {
+            Err(error) if error.kind == ErrorKind::Conflict => Ok(Applied::Failed(error)),
+            written => written.map(|()| Applied::Done),
+        };
     }
     let applied = applied?;
     if !matches!(applied, Applied::Done) {

@@ -142,6 +142,23 @@ impl Connection {
         }
     }
 
+    /// The same where nobody asks how many rows each of them changed. Over a server rows for one table that follow each
+    /// other are one statement.
+    pub fn write_all(&mut self, statements: &[&Statement]) -> Result<(), Error> {
+        match &mut self.engine {
+            Engine::Sqlite(db) => db.execute_all(statements).whole().map(drop),
+            Engine::Postgres(db) => db.write_all(statements),
+        }
+    }
+
+    /// The same, and as [`Connection::execute_later`] does.
+    pub fn write_all_later(&mut self, statements: &[&Statement]) -> Result<(), Error> {
+        match &mut self.engine {
+            Engine::Sqlite(db) => db.execute_all(statements).whole().map(drop),
+            Engine::Postgres(db) => db.write_all_later(statements),
+        }
+    }
+
     /// Runs a statement of which nobody asks how many rows it changed. Over a server nobody waits for it
     /// either: where it fails, so does what comes after it in the transaction, and its COMMIT.
     pub fn execute_later(&mut self, statement: &Statement) -> Result<(), Error> {

@@ -4,6 +4,8 @@
 //! it; a sum is a number of a type of its own; a COMMIT after an error answers well and rolls back; and
 //! what it says of an error may repeat a value.
 
+mod many;
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CancelToken, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::db::connection::{EachRow, Ran};
+use crate::db::connection::EachRow;
 use crate::db::sqlite::DISK_FULL;
 use crate::db::stall::{Stall, scan_ended};
 use crate::db::url::{bad_url, parse, stays_here};
@@ -108,7 +110,8 @@ impl Server {
             tls: self.tls.clone(),
             gives_way_to: None,
         };
-        let mut db = Postgres { client, prepared: HashMap::new(), answers };
+        let (prepared, prepared_rows) = (HashMap::new(), HashMap::new());
+        let mut db = Postgres { client, prepared, prepared_rows, answers };
         db.run(SESSION)?;
         for setting in DURABLE {
             let told = db.query(READ_SETTING, &[(*setting).into()])?;
@@ -229,6 +232,8 @@ async fn cancel(token: CancelToken, tls: Option<Arc<ClientConfig>>) {
 pub(super) struct Postgres {
     client: Client,
     prepared: HashMap<&'static str, tokio_postgres::Statement>,
+    /// Of statements that write a row, those that write many; none where there is none.
+    prepared_rows: HashMap<&'static str, Option<tokio_postgres::Statement>>,
     answers: Answers,
 }
 
@@ -246,42 +251,6 @@ impl Postgres {
         let prepared = self.prepare(statement.sql, &statement.args)?;
         let args: Vec<&(dyn ToSql + Sync)> = statement.args.iter().map(|arg| arg as _).collect();
         self.answers.wait(self.client.execute(&prepared, &args))
-    }
-
-    /// Sends statements in their order, many before the first answer is waited for.
-    pub(super) fn execute_all(&mut self, statements: &[&Statement]) -> Result<Ran, Error> {
-        let mut rows = Vec::with_capacity(statements.len());
-        for some in statements.chunks(SENT_AT_ONCE_MAX) {
-            let mut prepared = Vec::with_capacity(some.len());
-            for statement in some {
-                prepared.push(self.prepare(statement.sql, &statement.args)?);
-            }
-            if self.answers.is_lost.get() {
-                return Err(silent());
-            }
-            let client = &self.client;
-            let asking = some.iter().zip(&prepared).map(|(statement, prepared)| {
-                let args: Vec<&(dyn ToSql + Sync)> =
-                    statement.args.iter().map(|arg| arg as _).collect();
-                let mut asking = Box::pin(async move { client.execute(prepared, &args).await });
-                // The first step of a question sends it.
-                let early = asking.as_mut().now_or_never();
-                (asking, early)
-            });
-            let asking: Vec<_> = asking.collect();
-            for (asking, early) in asking {
-                let answer = match early {
-                    Some(early) => early.map_err(Error::from),
-                    None => self.answers.wait(asking),
-                };
-                match answer {
-                    Ok(changed) => rows.push(changed),
-                    // Those after it fail too, and say less.
-                    Err(error) => return Ok(Ran { rows, failed: Some(error) }),
-                }
-            }
-        }
-        Ok(Ran { rows, failed: None })
     }
 
     /// Sends a statement of the transaction under way and does not wait: what is asked next does, and fails
@@ -445,9 +414,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A statement of ours takes milliseconds, a page of many rows a second: then the server hangs.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
-
-/// Bounds what waits to be sent, and answers that wait to be read.
-const SENT_AT_ONCE_MAX: usize = 1_024;
 
 /// Between two looks whether what runs has to end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);

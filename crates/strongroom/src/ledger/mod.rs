@@ -177,7 +177,7 @@ impl Log {
         let mut head = self.durable.clone();
         let state_before = head.state_changes;
         let first = head.frontier.size();
-        let mut completed = Vec::new();
+        let (mut completed, mut added) = (Vec::new(), store::Added::default());
         for act in acts {
             let index = head.frontier.size();
             let salt = random_array(self.random.as_ref())?;
@@ -193,15 +193,12 @@ impl Log {
             let leaf = Leaf::place(&act.entry, placing).encode();
             let hash = leaf_hash(&leaf);
             head.frontier.append(hash, &mut completed);
-            store::append_entry(db, index, leaf, &hash)?;
-            store::index_actor(db, index, &act.entry.actor)?;
-            for member in members {
-                store::index_subject(db, index, &member)?;
-            }
+            added.entry(index, leaf, &hash)?;
+            added.actor(index, &act.entry.actor)?;
+            members.iter().try_for_each(|member| added.subject(index, member))?;
         }
-        for tile in completed {
-            store::append_tile(db, &tile)?;
-        }
+        completed.iter().try_for_each(|tile| added.tile(tile))?;
+        added.write(db)?;
         let root = head.frontier.root();
         head.time = now;
         head.epoch = stamp.epoch;

@@ -92,14 +92,46 @@ pub(super) fn write_head(db: &mut Connection, head: &Head) -> Result<(), Error> 
     ))
 }
 
-pub(super) fn append_entry(
-    db: &mut Connection,
-    index: u64,
-    leaf: Vec<u8>,
-    hash: &Hash,
-) -> Result<(), Error> {
-    let args = vec![signed(index)?.into(), leaf.into(), leaf_check(hash).into()];
-    db.execute_later(&Statement::new(APPEND_ENTRY, args))
+/// What a batch adds to the tables of the log.
+#[derive(Default)]
+pub(super) struct Added {
+    entries: Vec<Statement>,
+    actors: Vec<Statement>,
+    subjects: Vec<Statement>,
+    tiles: Vec<Statement>,
+}
+
+impl Added {
+    pub(super) fn entry(&mut self, index: u64, leaf: Vec<u8>, hash: &Hash) -> Result<(), Error> {
+        let args = vec![signed(index)?.into(), leaf.into(), leaf_check(hash).into()];
+        self.entries.push(Statement::new(APPEND_ENTRY, args));
+        Ok(())
+    }
+
+    pub(super) fn actor(&mut self, index: u64, actor: &str) -> Result<(), Error> {
+        let args = vec![signed(run_of(index))?.into(), actor.into(), signed(index)?.into()];
+        self.actors.push(Statement::new(INDEX_ACTOR, args));
+        Ok(())
+    }
+
+    pub(super) fn subject(&mut self, index: u64, subject: &Pseudonym) -> Result<(), Error> {
+        let args = vec![signed(run_of(index))?.into(), subject.0.into(), signed(index)?.into()];
+        self.subjects.push(Statement::new(INDEX_SUBJECT, args));
+        Ok(())
+    }
+
+    pub(super) fn tile(&mut self, tile: &TileRoot) -> Result<(), Error> {
+        let args =
+            vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
+        self.tiles.push(Statement::new(APPEND_TILE, args));
+        Ok(())
+    }
+
+    /// Writes all of it, table by table: over a server each is one statement.
+    pub(super) fn write(&self, db: &mut Connection) -> Result<(), Error> {
+        let tables = [&self.entries, &self.actors, &self.subjects, &self.tiles];
+        db.write_all_later(&tables.into_iter().flatten().collect::<Vec<_>>())
+    }
 }
 
 pub(super) fn begin_handover(db: &mut Connection, entry: u64, key: &str) -> Result<(), Error> {
@@ -120,25 +152,6 @@ pub(super) fn list_handovers(db: &mut Connection) -> Result<Vec<Handover>, Error
         Ok(Handover { entry: unsigned(row.integer(0)?)?, key, note })
     };
     rows.iter().map(read).collect()
-}
-
-pub(super) fn append_tile(db: &mut Connection, tile: &TileRoot) -> Result<(), Error> {
-    let args = vec![i64::from(tile.level).into(), signed(tile.index)?.into(), tile.hash.0.into()];
-    db.execute_later(&Statement::new(APPEND_TILE, args))
-}
-
-pub(super) fn index_subject(
-    db: &mut Connection,
-    index: u64,
-    subject: &Pseudonym,
-) -> Result<(), Error> {
-    let args = vec![signed(run_of(index))?.into(), subject.0.into(), signed(index)?.into()];
-    db.execute_later(&Statement::new(INDEX_SUBJECT, args))
-}
-
-pub(super) fn index_actor(db: &mut Connection, index: u64, actor: &str) -> Result<(), Error> {
-    let args = vec![signed(run_of(index))?.into(), actor.into(), signed(index)?.into()];
-    db.execute_later(&Statement::new(INDEX_ACTOR, args))
 }
 
 pub(super) fn append_set(db: &mut Connection, index: u64, sealed: Vec<u8>) -> Result<(), Error> {

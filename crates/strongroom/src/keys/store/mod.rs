@@ -77,13 +77,13 @@ pub(super) fn put_named(db: &mut Connection, name: &str, wrapped: Vec<u8>) -> Re
 
 pub(super) fn put_pending(db: &mut Connection, keys: &[NewKey], now: Time) -> Result<(), Error> {
     let put = |key: &NewKey| {
-        let version = i64::from(key.kek_version);
-        let args =
-            vec![key.id.into(), version.into(), now.as_ms().into(), key.wrapped.clone().into()];
+        let (version, wrapped) = (Value::from(i64::from(key.kek_version)), key.wrapped.clone());
+        let (state, now) = ("pending".into(), now.as_ms().into());
+        let args = vec![key.id.into(), version.clone(), state, now, wrapped.into(), version];
         Statement::new(PUT_PENDING, args)
     };
     let puts: Vec<Statement> = keys.iter().map(put).collect();
-    db.execute_all(&puts.iter().collect::<Vec<_>>())?.whole().map(drop)
+    db.write_all(&puts.iter().collect::<Vec<_>>())
 }
 
 pub(super) fn destroy(db: &mut Connection, id: &[u8; 16]) -> Result<u64, Error> {
@@ -167,7 +167,7 @@ ON CONFLICT (name) DO UPDATE SET wrapped = excluded.wrapped";
 
 const PUT_PENDING: &str =
     "INSERT INTO dek (id, kek_version, state, created_ms, wrapped, made_under)
-VALUES ($1, $2, 'pending', $3, $4, $2)";
+VALUES ($1, $2, $3, $4, $5, $6)";
 
 const DESTROY: &str = "DELETE FROM dek WHERE id = $1";
 

@@ -76,6 +76,15 @@ pub(in crate::vault) fn put_record(key: i64, compartment: &[u8; 16], data: Vec<u
     Statement::new(PUT_RECORD, vec![key.into(), compartment.into(), data.into()])
 }
 
+/// The first record of a compartment.
+pub(in crate::vault) fn insert_record(
+    key: i64,
+    compartment: &[u8; 16],
+    data: Vec<u8>,
+) -> Statement {
+    Statement::new(INSERT_RECORD, vec![key.into(), compartment.into(), data.into()])
+}
+
 pub(in crate::vault) fn delete_record(key: i64, compartment: &[u8; 16]) -> Statement {
     Statement::new(DELETE_RECORD, vec![key.into(), compartment.into()])
 }
@@ -194,6 +203,9 @@ SET state = $3, version = $4, life = $5, due_day = $6, mac = $7
 WHERE key = $1 AND id = $2 AND version = $8 AND life = $9 AND state = $10";
 
 const DELETE: &str = "DELETE FROM customer WHERE key = $1";
+
+const INSERT_RECORD: &str = "INSERT INTO sealed_record (customer, compartment, data)
+VALUES ($1, $2, $3)";
 
 const PUT_RECORD: &str = "INSERT INTO sealed_record (customer, compartment, data)
 VALUES ($1, $2, $3)

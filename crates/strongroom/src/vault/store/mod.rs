@@ -11,9 +11,9 @@ mod tokens;
 mod walk;
 
 pub(super) use customers::{
-    active_and_alive, delete_customer, delete_record, find_row, insert_customer, list_active_ids,
-    list_active_keys, list_customers_page, list_deks_page, put_record, read_records, records_of,
-    row_by_key, update_customer,
+    active_and_alive, delete_customer, delete_record, find_row, insert_customer, insert_record,
+    list_active_ids, list_active_keys, list_customers_page, list_deks_page, put_record,
+    read_records, records_of, row_by_key, update_customer,
 };
 pub(super) use erasures::{
     JOB_TABLE, JobRow, JobState, REGISTER_TABLE, ask_registered, asked_at_least, asked_since,

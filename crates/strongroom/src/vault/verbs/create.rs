@@ -136,12 +136,15 @@ impl Prepared {
         exact.sort_unstable_by_key(|(entry, _)| (entry.field, entry.hash));
         let mut subjects: Vec<_> = many.iter().map(|it| (it.subject, it.key)).collect();
         subjects.sort_unstable();
-        let mut keys = Vec::with_capacity(many.len() * 3);
+        let (mut writes, mut keys) = (Vec::new(), Vec::with_capacity(many.len() * 3));
         for prepared in many {
-            change = change.write_all(prepared.writes);
+            writes.extend(prepared.writes);
             keys.extend(prepared.keys);
         }
+        // Rows of one table that follow each other go to a server as one statement.
+        writes.sort_by_key(|statement| statement.sql);
         change = change
+            .write_all(writes)
             .write_all(exact.iter().map(|(entry, key)| store::insert_exact(entry, *key)))
             .write_all(subjects.iter().map(|(hash, key)| store::insert_subject(hash, *key)));
         keys.sort_unstable_by_key(|key| key.id);
@@ -170,7 +173,7 @@ pub(super) fn prepare(
     for consent in known.consents {
         consent.take_in(applied, ctx.now, &mut consents)?;
     }
-    let mut sealing = Sealing::default();
+    let mut sealing = Sealing { is_new: true, ..Sealing::default() };
     let mut compartments = BTreeMap::new();
     for (compartment, cells) in by_compartment(&parsed) {
         let (handle, new_key) = desk.keyring.new_data_key(block, id.as_bytes(), &compartment)?;
@@ -220,6 +223,8 @@ pub(in crate::vault) struct Sealing {
     pub(in crate::vault) writes: Vec<Statement>,
     pub(in crate::vault) keys: Vec<NewKey>,
     pub(in crate::vault) hash: [u8; 32],
+    /// Whether the customer has none yet.
+    is_new: bool,
 }
 
 impl Sealing {
@@ -244,7 +249,8 @@ impl Sealing {
     /// Takes a sealed record in.
     pub(in crate::vault) fn put(&mut self, key: i64, compartment: &[u8; 16], sealed: Vec<u8>) {
         self.hash = sha256(&[&self.hash, &sealed]);
-        self.writes.push(store::put_record(key, compartment, sealed));
+        let put = if self.is_new { store::insert_record } else { store::put_record };
+        self.writes.push(put(key, compartment, sealed));
     }
 
     /// Takes the sealed record of a shelf in; gives its hash.

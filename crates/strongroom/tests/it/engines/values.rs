@@ -144,6 +144,73 @@ fn a_statement_that_nobody_waited_for_is_done_or_ends_its_transaction() {
     }
 }
 
+/// More than go to a server in one statement, and some between them that cannot.
+#[test]
+fn rows_that_are_written_together_are_the_rows_one_by_one() {
+    const UPSERT: &str = "INSERT INTO thing (id, name, bytes, count) VALUES ($1, $2, $3, $4)
+ON CONFLICT (id) DO UPDATE SET name = excluded.name";
+    const KEEP: &str = "INSERT INTO part (thing, name) VALUES ($1, $2)
+ON CONFLICT (thing, name) DO NOTHING";
+    let row = |id: i64| {
+        let is_null = id % 3 == 0;
+        let null = |of, value: Value| if is_null { Value::Null(of) } else { value };
+        put(
+            id,
+            null(NullOf::Text, format!("'{id}\", {{ä}}\\").into()),
+            null(NullOf::Bytes, vec![0, u8::try_from(id % 251).unwrap()].into()),
+            null(NullOf::Integer, i64::MIN.into()),
+        )
+    };
+    let upsert = |name: &str| {
+        let [bytes, count] = [NullOf::Bytes, NullOf::Integer].map(Value::Null);
+        Statement::new(UPSERT, vec![9_999.into(), name.into(), bytes, count])
+    };
+    let keep = |thing: i64| Statement::new(KEEP, vec![thing.into(), "part".into()]);
+    let count = |db: &mut Connection, sql| db.one(sql, &[]).unwrap().unwrap().integer(0).unwrap();
+    for mut db in things("together").0 {
+        let rows: Vec<Statement> = (1..=2_500).map(row).collect();
+        // The same row twice is for one statement an error, for two none.
+        let upserts: Vec<Statement> = ["a", "b", "c", "d", "e"].map(upsert).into();
+        let kept: Vec<Statement> = [1, 2, 1, 2, 3, 1].map(keep).into();
+        let all: Vec<&Statement> = rows.iter().chain(&upserts).chain(&kept).collect();
+        let (first, rest) = all.split_at(1_200);
+        db.begin().unwrap();
+        db.write_all(first).unwrap();
+        db.write_all_later(rest).unwrap();
+        db.commit().unwrap();
+        let sql =
+            "SELECT id, name, bytes, count FROM thing WHERE id <= 2500 ORDER BY id LIMIT 9999";
+        let there = db.query(sql, &[]).unwrap();
+        assert_eq!(there.len(), rows.len());
+        for (there, number) in there.iter().zip(1..) {
+            let is_null = number % 3 == 0;
+            assert_eq!(there.integer(0).unwrap(), number);
+            assert_eq!(there.optional_integer(3).unwrap(), (!is_null).then_some(i64::MIN));
+            if !is_null {
+                assert_eq!(there.text(1).unwrap(), format!("'{number}\", {{ä}}\\"));
+                assert_eq!(there.bytes(2).unwrap(), [0, u8::try_from(number % 251).unwrap()]);
+            }
+        }
+        let last = db.one("SELECT name FROM thing WHERE id = 9999", &[]).unwrap().unwrap();
+        assert_eq!(last.text(0).unwrap(), "e");
+        assert_eq!(count(&mut db, "SELECT COUNT(*) FROM part"), 3);
+        // One that clashes takes the others with it, and says so.
+        for later in [false, true] {
+            let clashing: Vec<Statement> = [3_000, 3_001, 7, 3_002].map(row).into();
+            let clashing: Vec<&Statement> = clashing.iter().collect();
+            db.begin().unwrap();
+            let wrote = match later {
+                true => db.write_all_later(&clashing).and_then(|()| db.commit()),
+                false => db.write_all(&clashing),
+            };
+            let clash = wrote.unwrap_err();
+            assert!(later || clash.code == "conflict", "{clash:?}");
+            db.roll_back().unwrap();
+            assert_eq!(count(&mut db, "SELECT COUNT(*) FROM thing"), 2_501);
+        }
+    }
+}
+
 #[test]
 fn tables_are_listed_and_copied_whole_from_one_engine_to_the_other() {
     let (mut databases, _folder) = both("shapes");
